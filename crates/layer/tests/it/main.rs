@@ -1,0 +1,1 @@
+//! The tests of this crate as a stranger sees it: through its public face.

@@ -1,0 +1,1 @@
+//! Support for the end-to-end tests: registries and base images made on the spot.

@@ -1,0 +1,2 @@
+//! What a maintainer of kiln does more than once.
+fn main() {}

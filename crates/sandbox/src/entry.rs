@@ -1,0 +1,204 @@
+//! Doors: how a program's own children come in.
+//!
+//! A process with threads can neither fork safely nor enter namespaces. So such work is done by a
+//! child that executes the program anew and comes in by a door, before anything else has run. The
+//! child has a socket to its parent as its standard input and nothing else of it.
+
+use std::ffi::OsString;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The name under which a child is executed, which tells it from a run by a user.
+const CALL: &str = "sandbox-door";
+
+/// Whether this program calls [`entry`]: else executing it anew would run the program itself again.
+static ENTERED: AtomicBool = AtomicBool::new(false);
+
+/// A way in for a child: its name, and what it does. What `run` returns is its exit code.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct Door {
+    pub name: &'static str,
+    pub run: fn(Incoming) -> i32,
+}
+
+/// What a child that comes in by a door has.
+#[derive(Debug)]
+pub struct Incoming {
+    /// The socket to the parent. When it ends, the parent has let go or died.
+    #[cfg(unix)]
+    pub socket: std::os::unix::net::UnixStream,
+    /// The arguments that the parent gave.
+    pub args: Vec<OsString>,
+}
+
+/// The first line of `main`. When this process is a child that comes in by one of `doors` (or by the
+/// sandbox's own), this does the child's work and ends the process; otherwise it returns.
+///
+/// ```no_run
+/// fn main() {
+///     kiln_sandbox::entry(&[]);
+///     // here the program begins
+/// }
+/// ```
+pub fn entry(doors: &[Door]) {
+    let mut args = std::env::args_os();
+    if args.next().is_some_and(|name| name == CALL) {
+        std::process::exit(come_in(doors, args));
+    }
+    ENTERED.store(true, Ordering::Release);
+    #[cfg(unix)]
+    program::keep();
+}
+
+/// The exit code of a child that no door waits for.
+const NO_DOOR: i32 = 70;
+
+#[cfg(unix)]
+fn come_in(doors: &[Door], mut args: impl Iterator<Item = OsString>) -> i32 {
+    let Some(name) = args.next() else {
+        return NO_DOOR;
+    };
+    let own = own_doors();
+    let mut all = doors.iter().chain(own);
+    let Some(door) = all.find(|door| name == door.name) else {
+        return NO_DOOR;
+    };
+    let Ok(socket) = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3) else {
+        return NO_DOOR;
+    };
+    (door.run)(Incoming {
+        socket: socket.into(),
+        args: args.collect(),
+    })
+}
+
+#[cfg(not(unix))]
+fn come_in(_: &[Door], _: impl Iterator<Item = OsString>) -> i32 {
+    NO_DOOR
+}
+
+#[cfg(target_os = "linux")]
+fn own_doors() -> &'static [Door] {
+    crate::linux::DOORS
+}
+
+#[cfg(all(unix, not(target_os = "linux")))]
+fn own_doors() -> &'static [Door] {
+    &[]
+}
+
+#[cfg(unix)]
+pub use outgoing::{Outgoing, open};
+
+#[cfg(unix)]
+mod outgoing {
+    use std::ffi::OsStr;
+    use std::io;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+    use std::os::unix::process::CommandExt;
+    use std::process::{Child, Command, Stdio};
+    use std::sync::atomic::Ordering;
+
+    use super::{CALL, ENTERED, program};
+    use crate::{Error, ErrorKind};
+
+    /// The parent's side of a door.
+    #[derive(Debug)]
+    #[allow(missing_docs)]
+    pub struct Outgoing {
+        pub socket: UnixStream,
+        pub child: Child,
+    }
+
+    /// Executes this program anew by the door `name`. The child's standard input is the socket, its
+    /// output goes nowhere, its errors where this program's go.
+    ///
+    /// The child is not killed when a thread or this process ends: it sees the end of the socket.
+    pub fn open<A: AsRef<OsStr>>(
+        name: &str,
+        args: impl IntoIterator<Item = A>,
+    ) -> Result<Outgoing, Error> {
+        let mut command = command(name)?;
+        command.args(args).stderr(Stdio::inherit());
+        spawn(command)
+    }
+
+    /// A child that comes in by the door `name`, still without its socket.
+    pub(crate) fn command(name: &str) -> Result<Command, Error> {
+        if !ENTERED.load(Ordering::Acquire) {
+            return Err(Error::new(
+                ErrorKind::System,
+                "this program does not call `kiln_sandbox::entry` first in `main`",
+            ));
+        }
+        let mut command = Command::new(program::path().map_err(program_error)?);
+        command.arg0(CALL).arg(name);
+        Ok(command)
+    }
+
+    /// Gives the child its socket, and starts it.
+    pub(crate) fn spawn(mut command: Command) -> Result<Outgoing, Error> {
+        let failed = |error| Error::new(ErrorKind::System, "start a child process").because(error);
+        let (socket, theirs) = UnixStream::pair().map_err(failed)?;
+        command
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null());
+        let child = command.spawn().map_err(failed)?;
+        Ok(Outgoing { socket, child })
+    }
+
+    fn program_error(error: io::Error) -> Error {
+        Error::new(ErrorKind::System, "find this program's own file").because(error)
+    }
+}
+
+#[cfg(all(unix, target_os = "linux"))]
+pub(crate) use outgoing::{command, spawn};
+
+/// This program's own file.
+#[cfg(target_os = "linux")]
+mod program {
+    use std::io;
+    use std::os::fd::{AsRawFd, OwnedFd};
+    use std::path::PathBuf;
+    use std::sync::OnceLock;
+
+    use rustix::fs::{Mode, OFlags};
+
+    static OWN: OnceLock<OwnedFd> = OnceLock::new();
+
+    /// Opens it while it surely is what runs: it may be replaced on disk later.
+    pub(super) fn keep() {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        if let Ok(file) = rustix::fs::open("/proc/self/exe", flags, Mode::empty()) {
+            // A second call keeps the first descriptor, which is the same file.
+            let _ = OWN.set(file);
+        }
+    }
+
+    pub(super) fn path() -> io::Result<PathBuf> {
+        let file = OWN.get().ok_or(io::ErrorKind::NotFound)?;
+        Ok(format!("/proc/self/fd/{}", file.as_raw_fd()).into())
+    }
+}
+
+/// This program's own file.
+#[cfg(all(unix, not(target_os = "linux")))]
+mod program {
+    use std::io;
+    use std::path::PathBuf;
+    use std::sync::OnceLock;
+
+    static OWN: OnceLock<PathBuf> = OnceLock::new();
+
+    pub(super) fn keep() {
+        if let Ok(path) = std::env::current_exe() {
+            let _ = OWN.set(path);
+        }
+    }
+
+    pub(super) fn path() -> io::Result<PathBuf> {
+        OWN.get().cloned().ok_or(io::ErrorKind::NotFound.into())
+    }
+}

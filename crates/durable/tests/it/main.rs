@@ -1,1 +1,5 @@
 //! The tests of this crate as a stranger sees it: through its public face.
+#![allow(clippy::unwrap_used)]
+
+mod files;
+mod leases;

@@ -1,1 +1,20 @@
 #![doc = include_str!("../README.md")]
+
+mod cancel;
+mod error;
+mod event;
+mod executor;
+mod graph;
+mod key;
+mod op;
+mod plan;
+mod solve;
+
+pub use cancel::{Cancel, Guard};
+pub use error::{SolveError, SolveErrorKind};
+pub use event::{By, Event};
+pub use executor::{Executor, Limits, Settings};
+pub use graph::{Graph, GraphBuilder, Node, NodeId, Origin};
+pub use op::{Class, Compression, Copy, Folder, Network, Op, Pack, Run, Select, Upload};
+pub use plan::{Answer, Plan, plan};
+pub use solve::{Context, Solved, solve};

@@ -1,2 +1,76 @@
-//! What a maintainer of kiln does more than once.
-fn main() {}
+//! What a maintainer of kiln does more than once: `cargo xtask COMMAND`.
+//!
+//! Each command lives in a module of its own and adds one line to [`COMMANDS`]. Nothing in here
+//! is part of the product, and nothing in here needs more than cargo and git to start.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is a program for a terminal, and printing is what it does"
+)]
+
+mod ci;
+mod house;
+mod process;
+mod release;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+/// What a command gives back: its exit code, or why it could not start its work.
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// One command of `cargo xtask`.
+struct Command {
+    name: &'static str,
+    /// Its arguments and what it is for, as `cargo xtask help` shows them.
+    about: &'static str,
+    run: fn(&[String]) -> Result<ExitCode>,
+}
+
+/// All commands, in the order in which `cargo xtask help` lists them.
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "ci",
+        about: "[RULE...]: run the rules of this house, all of them without arguments",
+        run: ci::command,
+    },
+    Command {
+        name: "tidy",
+        about: "[--write]: sizes, headers and files of the crates; --write renews generated files",
+        run: tidy::command,
+    },
+    Command {
+        name: "release",
+        about: "plan [--format json]: which crates changed, their next versions, and the order",
+        run: release::command,
+    },
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some((name, rest)) = arguments.split_first() else {
+        print!("{}", help());
+        return ExitCode::from(2);
+    };
+    if matches!(name.as_str(), "help" | "--help" | "-h") {
+        print!("{}", help());
+        return ExitCode::SUCCESS;
+    }
+    let Some(command) = COMMANDS.iter().find(|c| c.name == name) else {
+        eprint!("xtask: there is no command `{name}`\n\n{}", help());
+        return ExitCode::from(2);
+    };
+    (command.run)(rest).unwrap_or_else(|error| {
+        eprintln!("xtask {name}: {error}");
+        ExitCode::from(2)
+    })
+}
+
+fn help() -> String {
+    let mut text = String::from("Usage: cargo xtask COMMAND\n\n");
+    for command in COMMANDS {
+        text.push_str(&format!("  {} {}\n", command.name, command.about));
+    }
+    text
+}

@@ -15,8 +15,8 @@ use serde::Serialize;
 pub use command::{Command, Heredoc};
 pub use copy::{Add, AddFlags, Copy, CopyFlags, Source};
 pub use meta::{
-    Arg, ArgPair, Env, Expose, Healthcheck, HealthcheckOptions, Label, Maintainer, OnBuild, Pair, Port, PortError,
-    Protocol, Shell, StopSignal, User, Volume, Workdir,
+    Arg, ArgPair, Env, Expose, Healthcheck, HealthcheckOptions, Label, Maintainer, OnBuild, Pair,
+    Port, PortError, Protocol, Shell, StopSignal, User, Volume, Workdir,
 };
 pub use run::{Mount, MountAccess, MountKind, MountOption, MountSpec, Run, Script, Sharing};
 
@@ -39,13 +39,23 @@ pub struct Dockerfile<'a> {
 impl Dockerfile<'_> {
     /// The escape character that the file chose, `\` unless a directive says otherwise.
     pub fn escape(&self) -> char {
-        let escape = self.directives.iter().find(|d| d.key == DirectiveKey::Escape);
-        if escape.is_some_and(|d| d.value.node == "`") { '`' } else { '\\' }
+        let escape = self
+            .directives
+            .iter()
+            .find(|d| d.key == DirectiveKey::Escape);
+        if escape.is_some_and(|d| d.value.node == "`") {
+            '`'
+        } else {
+            '\\'
+        }
     }
 
     /// The value of a directive, if the file has it.
     pub fn directive(&self, key: DirectiveKey) -> Option<&Spanned<&str>> {
-        self.directives.iter().find(|d| d.key == key).map(|d| &d.value)
+        self.directives
+            .iter()
+            .find(|d| d.key == key)
+            .map(|d| &d.value)
     }
 }
 
@@ -99,7 +109,11 @@ impl<'a> Stage<'a> {
 
     /// Its name in lower case, as other instructions refer to it.
     pub fn name(&self) -> Option<&str> {
-        self.from.instruction.name.as_ref().map(|name| name.node.as_str())
+        self.from
+            .instruction
+            .name
+            .as_ref()
+            .map(|name| name.node.as_str())
     }
 }
 
@@ -109,7 +123,7 @@ pub struct Node<'a, T = Instruction<'a>> {
     /// What it says.
     pub instruction: T,
     /// The keyword as written: `RUN`, `run`.
-    pub keyword: Spanned<&'a str>,
+    pub keyword: Spanned<Cow<'a, str>>,
     /// From the keyword to the end of its last line, heredoc bodies included.
     pub span: Span,
     /// First and last line, from 1.
@@ -118,7 +132,7 @@ pub struct Node<'a, T = Instruction<'a>> {
     /// case, continuations joined without a separator, comment and blank lines gone, heredoc
     /// bodies left out.
     pub text: Cow<'a, str>,
-    /// Comment lines directly above.
+    /// Comment lines above it, down from the last instruction or empty comment.
     pub comments: Vec<Comment<'a>>,
     /// Blank lines inside of a continued instruction.
     pub blank_lines: Vec<Span>,
@@ -127,8 +141,24 @@ pub struct Node<'a, T = Instruction<'a>> {
 impl<'a, T> Node<'a, T> {
     /// The same place with another instruction.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Node<'a, U> {
-        let Node { instruction, keyword, span, lines, text, comments, blank_lines } = self;
-        Node { instruction: f(instruction), keyword, span, lines, text, comments, blank_lines }
+        let Node {
+            instruction,
+            keyword,
+            span,
+            lines,
+            text,
+            comments,
+            blank_lines,
+        } = self;
+        Node {
+            instruction: f(instruction),
+            keyword,
+            span,
+            lines,
+            text,
+            comments,
+            blank_lines,
+        }
     }
 }
 

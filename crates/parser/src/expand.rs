@@ -87,7 +87,9 @@ impl fmt::Display for ExpandErrorKind {
         match self {
             Self::UnterminatedQuote(quote) => write!(f, "unterminated quote: no closing `{quote}`"),
             Self::MissingBrace => f.write_str("missing `}` of `${`"),
-            Self::MissingSlash => f.write_str("missing second `/` in `${name/pattern/replacement}`"),
+            Self::MissingSlash => {
+                f.write_str("missing second `/` in `${name/pattern/replacement}`")
+            }
             Self::BadSubstitution => f.write_str("bad substitution: a name must follow `${`"),
             Self::UnsupportedModifier(m) => write!(f, "unsupported modifier `{m}` in substitution"),
             Self::BadPattern(escape) => write!(f, "invalid escape `{escape}` in pattern"),
@@ -115,11 +117,17 @@ pub(crate) struct RawError {
 
 impl RawError {
     pub(crate) fn at(self, text: &Text<'_>) -> ExpandError {
-        ExpandError { kind: self.kind, span: text.span_of(self.range.0..self.range.1) }
+        ExpandError {
+            kind: self.kind,
+            span: text.span_of(self.range.0..self.range.1),
+        }
     }
 
     pub(crate) fn somewhere_in(self, span: Span) -> ExpandError {
-        ExpandError { kind: self.kind, span }
+        ExpandError {
+            kind: self.kind,
+            span,
+        }
     }
 }
 
@@ -143,8 +151,18 @@ pub(crate) fn expand(
     Ok(out.finish())
 }
 
+/// What is wrong with the word itself.
+pub(crate) fn check(raw: &str, escape: char, quotes: Quotes) -> Option<RawError> {
+    if !raw.contains(['$', '\'', '"']) {
+        return None;
+    }
+    template::parse(raw, escape, quotes).err()
+}
+
 pub(crate) fn variables(raw: &str, escape: char, quotes: Quotes, text: &Text<'_>) -> Vec<Variable> {
-    let Ok(parts) = template::parse(raw, escape, quotes) else { return Vec::new() };
+    let Ok(parts) = template::parse(raw, escape, quotes) else {
+        return Vec::new();
+    };
     let mut found = Vec::new();
     collect(&parts, text, &mut found);
     found
@@ -161,7 +179,9 @@ fn collect(parts: &[Part], text: &Text<'_>, found: &mut Vec<Variable>) {
                     span: text.span_of(v.range.0..v.range.1),
                     handles_unset: matches!(
                         v.operator,
-                        Operator::Default { .. } | Operator::Alternative { .. } | Operator::Required { .. }
+                        Operator::Default { .. }
+                            | Operator::Alternative { .. }
+                            | Operator::Required { .. }
                     ),
                 });
                 match &v.operator {
@@ -232,7 +252,10 @@ impl Eval<'_, '_> {
                     let value = self.variable(variable)?;
                     self.spent += value.len();
                     if self.spent > MAX_EXPANDED {
-                        return Err(RawError { kind: ExpandErrorKind::TooLong, range: variable.range });
+                        return Err(RawError {
+                            kind: ExpandErrorKind::TooLong,
+                            range: variable.range,
+                        });
                     }
                     out.splitting(&value);
                 }
@@ -248,7 +271,10 @@ impl Eval<'_, '_> {
     }
 
     fn variable(&mut self, variable: &template::Variable) -> Result<String, RawError> {
-        let fail = |kind| RawError { kind, range: variable.range };
+        let fail = |kind| RawError {
+            kind,
+            range: variable.range,
+        };
         // Nested words are evaluated whether they are used or not: `${a:-${b:?}}` fails for
         // want of `b` even where `a` is set.
         let name = variable.name.as_str();
@@ -256,11 +282,16 @@ impl Eval<'_, '_> {
             Operator::None => Ok(self.value(name).unwrap_or_default()),
             Operator::Default { or_empty, word } => {
                 let word = self.text(word)?;
-                Ok(self.value(name).filter(|v| !(*or_empty && v.is_empty())).unwrap_or(word))
+                Ok(self
+                    .value(name)
+                    .filter(|v| !(*or_empty && v.is_empty()))
+                    .unwrap_or(word))
             }
             Operator::Alternative { or_empty, word } => {
                 let word = self.text(word)?;
-                let set = self.value(name).is_some_and(|v| !(*or_empty && v.is_empty()));
+                let set = self
+                    .value(name)
+                    .is_some_and(|v| !(*or_empty && v.is_empty()));
                 Ok(if set { word } else { String::new() })
             }
             Operator::Required { or_empty, word } => {
@@ -270,23 +301,38 @@ impl Eval<'_, '_> {
                     Some(value) if *or_empty && value.is_empty() => "is not allowed to be empty",
                     Some(value) => return Ok(value),
                 };
-                let message = if word.is_empty() { missing.to_owned() } else { word };
-                Err(fail(ExpandErrorKind::Required { name: name.to_owned(), message }))
+                let message = if word.is_empty() {
+                    missing.to_owned()
+                } else {
+                    word
+                };
+                Err(fail(ExpandErrorKind::Required {
+                    name: name.to_owned(),
+                    message,
+                }))
             }
             Operator::Trim { suffix, word } => {
                 let word = self.text(word)?;
                 let sign = if *suffix { '%' } else { '#' };
-                let (greedy, word) = word.strip_prefix(sign).map_or((false, word.as_str()), |rest| (true, rest));
+                let (greedy, word) = word
+                    .strip_prefix(sign)
+                    .map_or((false, word.as_str()), |rest| (true, rest));
                 let pattern = Pattern::parse(word).map_err(fail)?;
                 let value = self.value(name).unwrap_or_default();
-                Ok(if *suffix { pattern.trim_suffix(&value, greedy) } else { pattern.trim_prefix(&value, greedy) })
+                Ok(if *suffix {
+                    pattern.trim_suffix(&value, greedy)
+                } else {
+                    pattern.trim_prefix(&value, greedy)
+                })
             }
             Operator::Replace { all, pattern, with } => {
                 let pattern = self.text(pattern)?;
                 let with = self.text(with)?;
                 let pattern = Pattern::parse(&pattern).map_err(fail)?;
                 let value = self.value(name).unwrap_or_default();
-                pattern.replace(&value, &with, *all, MAX_EXPANDED).ok_or_else(|| fail(ExpandErrorKind::TooLong))
+                pattern
+                    .replace(&value, &with, *all, MAX_EXPANDED)
+                    .ok_or_else(|| fail(ExpandErrorKind::TooLong))
             }
         }
     }

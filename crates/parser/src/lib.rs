@@ -1,12 +1,22 @@
 #![doc = include_str!("../README.md")]
 
 pub mod ast;
+mod check;
 mod diagnostic;
+mod directive;
 mod expand;
+mod flags;
+pub mod glob;
+mod grammar;
+mod heredoc;
+pub mod ignore;
+mod json;
+mod lines;
 mod span;
+mod split;
+mod suggest;
 mod text;
 mod word;
-
 pub use ast::{Command, Dockerfile, Instruction, Node, Stage};
 pub use diagnostic::{Diagnostic, Severity};
 pub use expand::{ExpandError, ExpandErrorKind, Lookup, MAX_EXPANDED, MAX_NESTING, Variable};
@@ -14,6 +24,9 @@ pub use span::{LineIndex, Position, Span, Spanned, position};
 pub use word::Word;
 
 use serde::Serialize;
+
+/// The longest text that is read, in bytes. Offsets are 32 bits wide.
+pub const MAX_FILE: usize = 1 << 30;
 
 /// A tree and everything there is to say about the text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -51,13 +64,27 @@ pub struct ParsedInstruction<'a> {
 /// Reads a Dockerfile. Never fails and never panics: what cannot be read is an error among the
 /// diagnostics, and reading goes on behind it.
 pub fn parse(src: &str) -> Parse<'_> {
-    let _ = src;
-    Parse { file: Dockerfile::default(), diagnostics: Vec::new() }
+    if src.len() > MAX_FILE {
+        let message = format!("the Dockerfile is longer than {} MiB", MAX_FILE >> 20);
+        let diagnostics = vec![Diagnostic::error("file-too-long", Span::default(), message)];
+        return Parse {
+            file: Dockerfile::default(),
+            diagnostics,
+        };
+    }
+    grammar::file(src)
 }
 
 /// Reads one instruction, such as a trigger found in the config of a base image, written with
 /// `escape` (`\` or `` ` ``) as its escape character. Heredoc bodies follow on lines of their own.
 pub fn parse_instruction(text: &str, escape: char) -> ParsedInstruction<'_> {
-    let _ = (text, escape);
-    ParsedInstruction { node: None, diagnostics: Vec::new() }
+    if text.len() > MAX_FILE {
+        let message = format!("the instruction is longer than {} MiB", MAX_FILE >> 20);
+        let diagnostics = vec![Diagnostic::error("file-too-long", Span::default(), message)];
+        return ParsedInstruction {
+            node: None,
+            diagnostics,
+        };
+    }
+    grammar::single(text, escape)
 }

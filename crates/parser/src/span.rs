@@ -17,7 +17,10 @@ pub struct Span {
 impl Span {
     /// A span from `start` up to, and without, `end`.
     pub fn new(start: u32, end: u32) -> Self {
-        Self { start, end: end.max(start) }
+        Self {
+            start,
+            end: end.max(start),
+        }
     }
 
     /// The number of bytes.
@@ -37,7 +40,8 @@ impl Span {
 
     /// The text under the span; empty when the span is not of this text.
     pub fn of(self, src: &str) -> &str {
-        src.get(self.start as usize..self.end as usize).unwrap_or("")
+        src.get(self.start as usize..self.end as usize)
+            .unwrap_or("")
     }
 }
 
@@ -77,7 +81,12 @@ impl<'a> LineIndex<'a> {
     /// Reads the text once.
     pub fn new(src: &'a str) -> Self {
         let mut starts = vec![0];
-        starts.extend(src.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| to_u32(i + 1)));
+        starts.extend(
+            src.bytes()
+                .enumerate()
+                .filter(|(_, b)| *b == b'\n')
+                .map(|(i, _)| to_u32(i + 1)),
+        );
         Self { src, starts }
     }
 
@@ -97,20 +106,35 @@ impl<'a> LineIndex<'a> {
         }
         // A byte that starts a character is not of the form 10xxxxxx.
         let column = before.iter().filter(|b| (**b & 0xC0) != 0x80).count() + 1;
-        Position { line, column: to_u32(column) }
+        Position {
+            line,
+            column: to_u32(column),
+        }
     }
 
     /// The text of a line, from 1, without its line end; empty when there is no such line.
     pub fn text(&self, line: u32) -> &'a str {
-        let Some(start) = (line as usize).checked_sub(1).and_then(|i| self.starts.get(i)) else { return "" };
-        let end = self.starts.get(line as usize).map_or(self.src.len(), |next| *next as usize);
+        let Some(start) = (line as usize)
+            .checked_sub(1)
+            .and_then(|i| self.starts.get(i))
+        else {
+            return "";
+        };
+        let end = self
+            .starts
+            .get(line as usize)
+            .map_or(self.src.len(), |next| *next as usize);
         let text = &self.src[*start as usize..end];
-        text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text))
+        text.strip_suffix('\n')
+            .map_or(text, |text| text.strip_suffix('\r').unwrap_or(text))
     }
 
     /// How many lines there are; a line end at the very end of the text opens no new one.
     pub fn lines(&self) -> u32 {
-        let last_is_empty = self.starts.last().is_some_and(|start| *start as usize == self.src.len());
+        let last_is_empty = self
+            .starts
+            .last()
+            .is_some_and(|start| *start as usize == self.src.len());
         to_u32(self.starts.len() - usize::from(last_is_empty && self.starts.len() > 1))
     }
 }

@@ -31,18 +31,30 @@ pub(crate) struct Text<'a> {
 impl<'a> Text<'a> {
     /// Text that lies in the source as it is, at offset `source`.
     pub(crate) fn at(joined: &'a str, source: u32) -> Self {
-        Self { joined: Cow::Borrowed(joined), first: source, more: Vec::new(), whole: None }
+        Self {
+            joined: Cow::Borrowed(joined),
+            first: source,
+            more: Vec::new(),
+            whole: None,
+        }
     }
 
     /// Text that the source spells otherwise (decoded JSON): its place is `span` as a whole.
     pub(crate) fn decoded(joined: String, span: Span) -> Self {
-        Self { joined: Cow::Owned(joined), first: span.start, more: Vec::new(), whole: Some(span) }
+        Self {
+            joined: Cow::Owned(joined),
+            first: span.start,
+            more: Vec::new(),
+            whole: Some(span),
+        }
     }
 
     /// Joins texts that follow one another in the source.
     pub(crate) fn concat(parts: Vec<Text<'a>>, empty_at: u32) -> Self {
         let mut parts = parts.into_iter().filter(|part| !part.joined.is_empty());
-        let Some(mut all) = parts.next() else { return Text::at("", empty_at) };
+        let Some(mut all) = parts.next() else {
+            return Text::at("", empty_at);
+        };
         for part in parts {
             all.push(&part);
         }
@@ -53,8 +65,14 @@ impl<'a> Text<'a> {
         let at = to_u32(self.joined.len());
         let joined = self.joined.to_mut();
         joined.push_str(&part.joined);
-        self.more.push(Piece { at, source: part.first });
-        self.more.extend(part.more.iter().map(|p| Piece { at: p.at + at, source: p.source }));
+        self.more.push(Piece {
+            at,
+            source: part.first,
+        });
+        self.more.extend(part.more.iter().map(|p| Piece {
+            at: p.at + at,
+            source: p.source,
+        }));
         self.whole = self.whole.or(part.whole);
     }
 
@@ -73,14 +91,25 @@ impl<'a> Text<'a> {
             Cow::Owned(text) => Cow::Owned(text[range.clone()].to_owned()),
         };
         if self.whole.is_some() {
-            return Text { joined, ..self.clone_empty() };
+            return Text {
+                joined,
+                ..self.clone_empty()
+            };
         }
         let (start, end) = (to_u32(range.start), to_u32(range.end));
         let more = self
             .more_within(start, end)
-            .map(|p| Piece { at: p.at - start, source: p.source })
+            .map(|p| Piece {
+                at: p.at - start,
+                source: p.source,
+            })
             .collect();
-        Text { joined, first: self.source(range.start), more, whole: None }
+        Text {
+            joined,
+            first: self.source(range.start),
+            more,
+            whole: None,
+        }
     }
 
     /// Like [`Text::slice`], and borrowed from the source wherever the part lies in one piece.
@@ -99,7 +128,12 @@ impl<'a> Text<'a> {
     }
 
     fn clone_empty(&self) -> Text<'a> {
-        Text { joined: Cow::Borrowed(""), first: self.first, more: Vec::new(), whole: self.whole }
+        Text {
+            joined: Cow::Borrowed(""),
+            first: self.first,
+            more: Vec::new(),
+            whole: self.whole,
+        }
     }
 
     /// The pieces that begin inside of `start..end`, behind its first byte.
@@ -154,9 +188,14 @@ impl<'a> Text<'a> {
         if self.whole.is_some() || self.more.is_empty() {
             return vec![self.span()];
         }
-        let mut starts: Vec<usize> = std::iter::once(0).chain(self.more.iter().map(|p| p.at as usize)).collect();
+        let mut starts: Vec<usize> = std::iter::once(0)
+            .chain(self.more.iter().map(|p| p.at as usize))
+            .collect();
         starts.push(self.joined.len());
-        starts.windows(2).map(|pair| self.span_of(pair[0]..pair[1])).collect()
+        starts
+            .windows(2)
+            .map(|pair| self.span_of(pair[0]..pair[1]))
+            .collect()
     }
 
     /// The same text without white space at both ends.
@@ -187,12 +226,21 @@ mod tests {
     #[test]
     fn the_way_back_leads_through_every_piece() {
         let src = "ab\\\ncd\\\nef";
-        let text = Text::concat(vec![Text::at("ab", 0), Text::at("cd", 4), Text::at("ef", 8)], 0);
+        let text = Text::concat(
+            vec![Text::at("ab", 0), Text::at("cd", 4), Text::at("ef", 8)],
+            0,
+        );
         assert_eq!(text.as_str(), "abcdef");
         assert_eq!(text.span(), Span::new(0, 10));
-        assert_eq!(text.spans(), [Span::new(0, 2), Span::new(4, 6), Span::new(8, 10)]);
+        assert_eq!(
+            text.spans(),
+            [Span::new(0, 2), Span::new(4, 6), Span::new(8, 10)]
+        );
         let part = text.slice_of(src, 1..3);
-        assert_eq!((part.as_str(), part.spans()), ("bc", vec![Span::new(1, 2), Span::new(4, 5)]));
+        assert_eq!(
+            (part.as_str(), part.spans()),
+            ("bc", vec![Span::new(1, 2), Span::new(4, 5)])
+        );
         let part = text.slice_of(src, 2..4);
         assert!(matches!(part.joined, Cow::Borrowed("cd")));
         assert_eq!(part.span(), Span::new(4, 6));

@@ -23,13 +23,21 @@ pub struct Word<'a> {
 
 impl<'a> Word<'a> {
     pub(crate) fn new(text: Text<'a>, escape: char) -> Self {
-        Self { text, escape, quotes: Quotes::Meaningful }
+        Self {
+            text,
+            escape,
+            quotes: Quotes::Meaningful,
+        }
     }
 
     /// A word in which quotes are characters like others: the body of a heredoc.
     pub(crate) fn body(text: Text<'a>) -> Self {
         // The escape directive does not reach into heredocs.
-        Self { text, escape: '\\', quotes: Quotes::Literal }
+        Self {
+            text,
+            escape: '\\',
+            quotes: Quotes::Literal,
+        }
     }
 
     /// The text as written, with line continuations taken out.
@@ -62,12 +70,12 @@ impl<'a> Word<'a> {
         self.escape
     }
 
-    pub(crate) fn text(&self) -> &Text<'a> {
-        &self.text
-    }
-
     pub(crate) fn part(&self, range: Range<usize>) -> Word<'a> {
-        Word { text: self.text.slice(range), escape: self.escape, quotes: self.quotes }
+        Word {
+            text: self.text.slice(range),
+            escape: self.escape,
+            quotes: self.quotes,
+        }
     }
 
     /// The value: variables replaced, quotes and escapes taken out.
@@ -79,7 +87,9 @@ impl<'a> Word<'a> {
     /// A quote or brace that is not closed, a substitution that the language does not have,
     /// `${v:?message}` of a variable without a value, and results beyond [`crate::MAX_EXPANDED`].
     pub fn expand<'l>(&self, lookup: &Lookup<'l>) -> Result<String, ExpandError> {
-        expand::expand(self.raw(), self.escape, self.quotes, lookup).map_err(|e| e.at(&self.text)).map(|e| e.text)
+        expand::expand(self.raw(), self.escape, self.quotes, lookup)
+            .map_err(|e| e.at(&self.text))
+            .map(|e| e.text)
     }
 
     /// The value split into words at white space that is not quoted, after variables were
@@ -89,13 +99,20 @@ impl<'a> Word<'a> {
     ///
     /// As [`Word::expand`].
     pub fn expand_words<'l>(&self, lookup: &Lookup<'l>) -> Result<Vec<String>, ExpandError> {
-        expand::expand(self.raw(), self.escape, self.quotes, lookup).map_err(|e| e.at(&self.text)).map(|e| e.words)
+        expand::expand(self.raw(), self.escape, self.quotes, lookup)
+            .map_err(|e| e.at(&self.text))
+            .map(|e| e.words)
     }
 
     /// The variables that it names, outermost first, each with its place. Empty when the word
     /// cannot be expanded at all.
     pub fn variables(&self) -> Vec<Variable> {
         expand::variables(self.raw(), self.escape, self.quotes, &self.text)
+    }
+
+    /// What keeps it from having a value, whatever its variables are.
+    pub fn error(&self) -> Option<ExpandError> {
+        expand::check(self.raw(), self.escape, self.quotes).map(|e| e.at(&self.text))
     }
 
     /// Whether there is something to replace.

@@ -39,7 +39,11 @@ impl Command<'_> {
     pub fn argv(&self, shell: &[String]) -> Vec<String> {
         match self {
             Command::Exec(args) => args.iter().map(|arg| arg.node.clone()).collect(),
-            Command::Shell(word) => shell.iter().cloned().chain([word.raw().to_owned()]).collect(),
+            Command::Shell(word) => shell
+                .iter()
+                .cloned()
+                .chain([word.raw().to_owned()])
+                .collect(),
         }
     }
 }
@@ -65,7 +69,11 @@ pub struct Heredoc<'a> {
 impl Heredoc<'_> {
     /// The body as the program reads it: with `<<-`, without tabs at the start of lines.
     pub fn content(&self) -> Cow<'_, str> {
-        if self.strip_tabs { strip_tabs(self.body.raw()) } else { Cow::Borrowed(self.body.raw()) }
+        if self.strip_tabs {
+            strip_tabs(self.body.raw())
+        } else {
+            Cow::Borrowed(self.body.raw())
+        }
     }
 
     /// The content with variables replaced if the delimiter was not quoted: what COPY and ADD
@@ -74,7 +82,10 @@ impl Heredoc<'_> {
     /// # Errors
     ///
     /// As [`Word::expand`].
-    pub fn expand_content<'l>(&self, lookup: &crate::Lookup<'l>) -> Result<String, crate::ExpandError> {
+    pub fn expand_content<'l>(
+        &self,
+        lookup: &crate::Lookup<'l>,
+    ) -> Result<String, crate::ExpandError> {
         if !self.expand {
             return Ok(self.content().into_owned());
         }
@@ -82,8 +93,11 @@ impl Heredoc<'_> {
             return self.body.expand(lookup);
         }
         let content = self.content();
-        let expanded = crate::expand::expand(&content, '\\', crate::expand::Quotes::Literal, lookup);
-        expanded.map(|e| e.text).map_err(|e| e.somewhere_in(self.body.span()))
+        let expanded =
+            crate::expand::expand(&content, '\\', crate::expand::Quotes::Literal, lookup);
+        expanded
+            .map(|e| e.text)
+            .map_err(|e| e.somewhere_in(self.body.span()))
     }
 }
 
@@ -91,5 +105,9 @@ fn strip_tabs(text: &str) -> Cow<'_, str> {
     if !text.contains('\t') {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(text.split_inclusive('\n').map(|line| line.trim_start_matches('\t')).collect())
+    Cow::Owned(
+        text.split_inclusive('\n')
+            .map(|line| line.trim_start_matches('\t'))
+            .collect(),
+    )
 }

@@ -47,15 +47,22 @@ impl Run<'_> {
     /// The command with its heredocs put in their places.
     pub fn script(&self) -> Script<'_> {
         let word = match &self.command {
-            Command::Exec(args) => return Script::Exec(args.iter().map(|arg| arg.node.clone()).collect()),
+            Command::Exec(args) => {
+                return Script::Exec(args.iter().map(|arg| arg.node.clone()).collect());
+            }
             Command::Shell(word) => word,
         };
-        let Some(first) = self.heredocs.first() else { return Script::Shell(Cow::Borrowed(word.raw())) };
+        let Some(first) = self.heredocs.first() else {
+            return Script::Shell(Cow::Borrowed(word.raw()));
+        };
         // A heredoc and nothing else: its body is the command.
         if self.heredocs.len() == 1 && word.span() == first.span {
             let content = first.content();
             if content.starts_with("#!") {
-                return Script::File { name: &first.name, content };
+                return Script::File {
+                    name: &first.name,
+                    content,
+                };
             }
             return Script::Shell(content);
         }

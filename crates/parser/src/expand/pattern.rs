@@ -58,7 +58,13 @@ impl Pattern {
 
     /// The value with the first or every match replaced; a match is as long as can be.
     /// `None` when the result would be longer than `limit` bytes.
-    pub(crate) fn replace(&self, value: &str, with: &str, all: bool, limit: usize) -> Option<String> {
+    pub(crate) fn replace(
+        &self,
+        value: &str,
+        with: &str,
+        all: bool,
+        limit: usize,
+    ) -> Option<String> {
         let chars: Vec<char> = value.chars().collect();
         let starts = self.starts(&chars);
         let machine = Machine::new(&self.tokens);
@@ -66,7 +72,11 @@ impl Pattern {
         let mut at = 0;
         let mut last_end = None;
         while at <= chars.len() {
-            let end = if starts[at] { machine.end(&chars[at..], true).map(|n| at + n) } else { None };
+            let end = if starts[at] {
+                machine.end(&chars[at..], true).map(|n| at + n)
+            } else {
+                None
+            };
             match end {
                 // No empty match right behind another match.
                 Some(end) if !(end == at && last_end == Some(at)) => {
@@ -127,8 +137,12 @@ impl Machine {
     fn new(tokens: &[Token]) -> Self {
         let len = tokens.iter().filter(|t| **t != Token::Star).count();
         let words = len / 64 + 1;
-        let mut machine =
-            Self { len, stays: vec![0; words], into: HashMap::new(), into_any: vec![0; words] };
+        let mut machine = Self {
+            len,
+            stays: vec![0; words],
+            into: HashMap::new(),
+            into_any: vec![0; words],
+        };
         let mut state = 0;
         for token in tokens {
             match token {
@@ -139,7 +153,8 @@ impl Machine {
                 }
                 Token::Char(c) => {
                     state += 1;
-                    machine.into.entry(*c).or_insert_with(|| vec![0; words])[state / 64] |= 1 << (state % 64);
+                    machine.into.entry(*c).or_insert_with(|| vec![0; words])[state / 64] |=
+                        1 << (state % 64);
                 }
             }
         }

@@ -38,12 +38,28 @@ pub(crate) struct Variable {
 #[derive(Debug)]
 pub(crate) enum Operator {
     None,
-    Default { or_empty: bool, word: Vec<Part> },
-    Alternative { or_empty: bool, word: Vec<Part> },
-    Required { or_empty: bool, word: Vec<Part> },
+    Default {
+        or_empty: bool,
+        word: Vec<Part>,
+    },
+    Alternative {
+        or_empty: bool,
+        word: Vec<Part>,
+    },
+    Required {
+        or_empty: bool,
+        word: Vec<Part>,
+    },
     /// `#`, `##`, `%`, `%%`: the doubled sign is still at the start of `word`.
-    Trim { suffix: bool, word: Vec<Part> },
-    Replace { all: bool, pattern: Vec<Part>, with: Vec<Part> },
+    Trim {
+        suffix: bool,
+        word: Vec<Part>,
+    },
+    Replace {
+        all: bool,
+        pattern: Vec<Part>,
+        with: Vec<Part>,
+    },
 }
 
 /// What went wrong, with the rest of the input at that point.
@@ -56,7 +72,11 @@ struct Problem<'a> {
 
 impl<'a> ParseError<&'a str> for Problem<'a> {
     fn from_error_kind(input: &'a str, _: ErrorKind) -> Self {
-        Self { from: input, to: "", kind: ExpandErrorKind::BadSubstitution }
+        Self {
+            from: input,
+            to: "",
+            kind: ExpandErrorKind::BadSubstitution,
+        }
     }
     fn append(_: &'a str, _: ErrorKind, other: Self) -> Self {
         other
@@ -82,21 +102,38 @@ struct Mode<'a> {
 
 impl<'a> Mode<'a> {
     fn deeper(self, keep_escapes: bool) -> Self {
-        Self { keep_escapes, depth: self.depth + 1, ..self }
+        Self {
+            keep_escapes,
+            depth: self.depth + 1,
+            ..self
+        }
     }
 
     fn at(&self, rest: &'a str) -> usize {
-        if rest.is_empty() { self.word.len() } else { offset_in(self.word, rest) }
+        if rest.is_empty() {
+            self.word.len()
+        } else {
+            offset_in(self.word, rest)
+        }
     }
 }
 
 pub(crate) fn parse(word: &str, escape: char, quotes: Quotes) -> Result<Vec<Part>, RawError> {
-    let mode = Mode { word, escape, quotes, keep_escapes: false, depth: 0 };
+    let mode = Mode {
+        word,
+        escape,
+        quotes,
+        keep_escapes: false,
+        depth: 0,
+    };
     match parts(mode, None, word) {
         Ok((_, parts)) => Ok(parts),
         Err(nom::Err::Error(p) | nom::Err::Failure(p)) => {
             let end = mode.at(p.to);
-            Err(RawError { range: (mode.at(p.from).min(end), end), kind: p.kind })
+            Err(RawError {
+                range: (mode.at(p.from).min(end), end),
+                kind: p.kind,
+            })
         }
         Err(nom::Err::Incomplete(_)) => Ok(Vec::new()), // complete parsers never ask for more
     }
@@ -132,11 +169,17 @@ fn parts<'a>(mode: Mode<'a>, stop: Option<char>, input: &'a str) -> Read<'a, Vec
 fn plain<'a>(mode: Mode<'a>, stop: Option<char>, input: &'a str) -> Read<'a, Part> {
     let special = |c: char| matches!(c, '$' | '\'' | '"') || c == mode.escape || Some(c) == stop;
     // The first character is plain even if it looks special: a quote where quotes are literal.
-    recognize((anychar, take_till(special))).map(|text: &str| Part::Plain(text.to_owned())).parse(input)
+    recognize((anychar, take_till(special)))
+        .map(|text: &str| Part::Plain(text.to_owned()))
+        .parse(input)
 }
 
 fn escaped<'a>(mode: Mode<'a>, input: &'a str) -> Read<'a, Part> {
-    let kept = if mode.keep_escapes { mode.escape.to_string() } else { String::new() };
+    let kept = if mode.keep_escapes {
+        mode.escape.to_string()
+    } else {
+        String::new()
+    };
     preceded(char(mode.escape), opt(anychar))
         .map(|c| Part::Quoted(c.map_or(kept.clone(), |c| format!("{kept}{c}"))))
         .parse(input)
@@ -198,18 +241,32 @@ fn dollar<'a>(mode: Mode<'a>, input: &'a str) -> Read<'a, Part> {
         return braced(mode, input);
     }
     let (rest, name) = opt(name).parse(after)?;
-    let Some(name) = name else { return Ok((after, Part::Plain("$".to_owned()))) };
+    let Some(name) = name else {
+        return Ok((after, Part::Plain("$".to_owned())));
+    };
     Ok((rest, variable(mode, input, rest, name, Operator::None)))
 }
 
-fn variable<'a>(mode: Mode<'a>, from: &'a str, to: &'a str, name: &str, operator: Operator) -> Part {
+fn variable<'a>(
+    mode: Mode<'a>,
+    from: &'a str,
+    to: &'a str,
+    name: &str,
+    operator: Operator,
+) -> Part {
     let range = (mode.at(from), mode.at(to));
-    Part::Variable(Box::new(Variable { name: name.to_owned(), operator, range }))
+    Part::Variable(Box::new(Variable {
+        name: name.to_owned(),
+        operator,
+        range,
+    }))
 }
 
 /// Letters, digits and `_`; a digit first reads only digits, a special parameter only itself.
 fn name(input: &str) -> Read<'_, &str> {
-    let special = recognize(verify(anychar, |c: &char| matches!(c, '@' | '*' | '#' | '?' | '-' | '$' | '!')));
+    let special = recognize(verify(anychar, |c: &char| {
+        matches!(c, '@' | '*' | '#' | '?' | '-' | '$' | '!')
+    }));
     let digits = take_while1(char::is_numeric);
     let letters = take_while1(|c: char| c.is_alphanumeric() || c == '_');
     alt((special, digits, letters)).parse(input)
@@ -222,7 +279,13 @@ fn braced<'a>(mode: Mode<'a>, input: &'a str) -> Read<'a, Part> {
     let after = &input[2..];
     match after.chars().next() {
         None => return fail(input, after, ExpandErrorKind::MissingBrace),
-        Some(c @ ('{' | '}' | ':')) => return fail(input, &after[c.len_utf8()..], ExpandErrorKind::BadSubstitution),
+        Some(c @ ('{' | '}' | ':')) => {
+            return fail(
+                input,
+                &after[c.len_utf8()..],
+                ExpandErrorKind::BadSubstitution,
+            );
+        }
         Some(_) => {}
     }
     let (rest, name) = opt(name).parse(after)?;
@@ -235,11 +298,15 @@ fn braced<'a>(mode: Mode<'a>, input: &'a str) -> Read<'a, Part> {
 }
 
 fn operator<'a>(mode: Mode<'a>, whole: &'a str, input: &'a str) -> Read<'a, Operator> {
-    let Some(sign) = input.chars().next() else { return fail(whole, input, ExpandErrorKind::MissingBrace) };
+    let Some(sign) = input.chars().next() else {
+        return fail(whole, input, ExpandErrorKind::MissingBrace);
+    };
     let after = &input[sign.len_utf8()..];
     // An error for want of a `}` points at the whole substitution.
     let word = |keep, stop, from| match parts(mode.deeper(keep), Some(stop), from) {
-        Err(nom::Err::Failure(p)) if p.to.is_empty() && is_unclosed(&p.kind) && p.from.len() == from.len() => {
+        Err(nom::Err::Failure(p))
+            if p.to.is_empty() && is_unclosed(&p.kind) && p.from.len() == from.len() =>
+        {
             fail(whole, p.to, p.kind)
         }
         other => other,
@@ -256,25 +323,49 @@ fn operator<'a>(mode: Mode<'a>, whole: &'a str, input: &'a str) -> Read<'a, Oper
                 let (rest, word) = word(false, '}', rest)?;
                 Ok((rest, conditional(sign, true, word)))
             }
-            Some(c) => fail(whole, &after[c.len_utf8()..], ExpandErrorKind::UnsupportedModifier(format!(":{c}"))),
+            Some(c) => fail(
+                whole,
+                &after[c.len_utf8()..],
+                ExpandErrorKind::UnsupportedModifier(format!(":{c}")),
+            ),
             None => fail(whole, after, ExpandErrorKind::MissingBrace),
         },
         '#' | '%' => {
             let (rest, word) = word(true, '}', after)?;
-            Ok((rest, Operator::Trim { suffix: sign == '%', word }))
+            Ok((
+                rest,
+                Operator::Trim {
+                    suffix: sign == '%',
+                    word,
+                },
+            ))
         }
         '/' => {
             let (rest, doubled) = opt(char('/')).parse(after)?;
             let (rest, pattern) = word(true, '/', rest)?;
             let (rest, with) = word(true, '}', rest)?;
-            Ok((rest, Operator::Replace { all: doubled.is_some(), pattern, with }))
+            Ok((
+                rest,
+                Operator::Replace {
+                    all: doubled.is_some(),
+                    pattern,
+                    with,
+                },
+            ))
         }
-        other => fail(whole, after, ExpandErrorKind::UnsupportedModifier(other.to_string())),
+        other => fail(
+            whole,
+            after,
+            ExpandErrorKind::UnsupportedModifier(other.to_string()),
+        ),
     }
 }
 
 fn is_unclosed(kind: &ExpandErrorKind) -> bool {
-    matches!(kind, ExpandErrorKind::MissingBrace | ExpandErrorKind::MissingSlash)
+    matches!(
+        kind,
+        ExpandErrorKind::MissingBrace | ExpandErrorKind::MissingSlash
+    )
 }
 
 fn conditional(sign: char, or_empty: bool, word: Vec<Part>) -> Operator {

@@ -1,0 +1,392 @@
+//! `RUN --mount=key=value,…`: comma-separated options, checked as far as they do not depend on
+//! variables, and as a whole once those have values.
+
+use nom::branch::alt;
+use nom::bytes::complete::{tag, take_while, take_while1};
+use nom::character::complete::{char, digit1, one_of};
+use nom::combinator::{all_consuming, opt, recognize};
+use nom::multi::{many0, separated_list0};
+use nom::sequence::{delimited, preceded};
+use nom::{IResult, Parser};
+
+use super::{Cx, copy};
+use crate::ast::{Flag, Mount, MountKind, MountOption, MountSpec, Sharing};
+use crate::diagnostic::Diagnostic;
+use crate::expand::Lookup;
+use crate::span::{Span, Spanned};
+use crate::suggest::nearest;
+use crate::text::range_in;
+use crate::word::Word;
+
+const KEYS: [&str; 19] = [
+    "type",
+    "from",
+    "source",
+    "src",
+    "target",
+    "dst",
+    "destination",
+    "readonly",
+    "ro",
+    "readwrite",
+    "rw",
+    "id",
+    "sharing",
+    "required",
+    "mode",
+    "uid",
+    "gid",
+    "size",
+    "env",
+];
+
+/// Fields between commas; a field in double quotes may hold commas.
+fn fields(input: &str) -> IResult<&str, Vec<&str>> {
+    let inner = recognize(many0(alt((take_while1(|c| c != '"'), tag("\"\"")))));
+    let quoted = delimited(char('"'), inner, char('"'));
+    separated_list0(char(','), alt((quoted, take_while(|c| c != ',')))).parse(input)
+}
+
+/// Reads the flag. `None` after an error that leaves nothing to work with.
+pub(super) fn read<'a>(cx: &mut Cx<'a>, flag: &Flag<'a>) -> Option<Mount<'a>> {
+    let raw = flag.value.raw();
+    let Ok(("", parts)) = fields(raw) else {
+        cx.error(
+            "bad-mount",
+            flag.value.span(),
+            "a quote in `--mount` is not closed",
+            "options are `key=value`, with commas between them",
+        );
+        return None;
+    };
+    let mut options = Vec::new();
+    for part in parts {
+        let range = range_in(raw, part);
+        let equals = part.find('=');
+        let key_end = range.start + equals.unwrap_or(part.len());
+        let key = Spanned::new(
+            part[..key_end - range.start].to_ascii_lowercase(),
+            flag.value.span_of(range.start..key_end),
+        );
+        let value = equals.map(|_| flag.value.part(key_end + 1..range.end));
+        if let Some(value) = &value {
+            if key.node == "from" && value.has_variables() {
+                copy::no_variables(cx, "from", value);
+                return None;
+            }
+            if let Some(error) = value.error() {
+                cx.diagnostics.push(Diagnostic::error(
+                    "bad-substitution",
+                    error.span,
+                    error.to_string(),
+                ));
+                return None;
+            }
+        }
+        options.push(MountOption { key, value });
+    }
+    let mount = Mount {
+        span: flag.span,
+        options,
+    };
+    if let Err(problem) = (Reading {
+        lookup: None,
+        unknown_kind: false,
+    })
+    .read(&mount)
+    {
+        cx.diagnostics.push(problem);
+    }
+    Some(mount)
+}
+
+impl Mount<'_> {
+    /// Replaces the variables of the options and reads their values.
+    ///
+    /// # Errors
+    ///
+    /// The first option that cannot be used, as a diagnostic at its place.
+    pub fn resolve(&self, lookup: &Lookup<'_>) -> Result<MountSpec, Diagnostic> {
+        Reading {
+            lookup: Some(lookup),
+            unknown_kind: false,
+        }
+        .read(self)
+    }
+}
+
+fn bad(span: Span, message: impl Into<String>) -> Diagnostic {
+    Diagnostic::error("bad-mount", span, message)
+}
+
+/// Without a lookup, values that depend on variables are passed over.
+struct Reading<'x, 'l> {
+    lookup: Option<&'x Lookup<'l>>,
+    unknown_kind: bool,
+}
+
+impl Reading<'_, '_> {
+    fn read(mut self, mount: &Mount<'_>) -> Result<MountSpec, Diagnostic> {
+        let mut spec = MountSpec::default();
+        // The kind first: what other options may say depends on it.
+        for option in mount.options.iter().filter(|o| o.key.node == "type") {
+            match self.value(option)? {
+                Some(value) => spec.kind = kind(&value, option)?,
+                None => self.unknown_kind = true,
+            }
+        }
+        let mut access = None;
+        for option in &mount.options {
+            access = self.option(&mut spec, option)?.or(access);
+        }
+        spec.read_only =
+            access.unwrap_or(!matches!(spec.kind, MountKind::Cache | MountKind::Tmpfs));
+        if !self.unknown_kind {
+            self.whole(&spec, mount)?;
+        }
+        Ok(spec)
+    }
+
+    /// The value of an option; `None` when it is not known yet.
+    fn value(&self, option: &MountOption<'_>) -> Result<Option<String>, Diagnostic> {
+        let key = &option.key.node;
+        let Some(word) = &option.value else {
+            let problem = bad(
+                option.key.span,
+                format!("mount option `{key}` needs a value"),
+            );
+            return Err(match KEYS.contains(&key.as_str()) {
+                true => problem.with_help(format!("write `{key}=value`")),
+                false => unknown_key(option),
+            });
+        };
+        match self.lookup {
+            Some(_) if key == "from" => Ok(Some(word.raw().to_owned())),
+            Some(lookup) => word
+                .expand(lookup)
+                .map(Some)
+                .map_err(|e| bad(e.span, e.to_string())),
+            None => Ok(word.constant()),
+        }
+    }
+
+    /// Reads one option; a result says whether the mount is read-only.
+    fn option(
+        &self,
+        spec: &mut MountSpec,
+        option: &MountOption<'_>,
+    ) -> Result<Option<bool>, Diagnostic> {
+        let key = option.key.node.as_str();
+        let is_switch = matches!(key, "readonly" | "ro" | "readwrite" | "rw" | "required");
+        let value = if is_switch && option.value.is_none() {
+            Some("true".to_owned())
+        } else {
+            self.value(option)?
+        };
+        let Some(value) = value else { return Ok(None) };
+        let text = || Some(value.clone()).filter(|v| !v.is_empty());
+        match key {
+            "type" => {}
+            "from" => spec.from = text(),
+            "source" | "src" => spec.source = text(),
+            "target" | "dst" | "destination" => spec.target = text(),
+            "id" => spec.id = text(),
+            "readonly" | "ro" => return boolean(&value, option).map(Some),
+            "readwrite" | "rw" => return boolean(&value, option).map(|rw| Some(!rw)),
+            "required" => {
+                self.only_for(spec, option, &[MountKind::Secret, MountKind::Ssh])?;
+                spec.required = boolean(&value, option)?;
+            }
+            "env" => {
+                self.only_for(spec, option, &[MountKind::Secret])?;
+                spec.env = text();
+            }
+            "size" => {
+                self.only_for(spec, option, &[MountKind::Tmpfs])?;
+                let size =
+                    bytes(&value).ok_or_else(|| invalid(&value, option, "a size such as `64m`"))?;
+                spec.size = Some(size);
+            }
+            "sharing" => {
+                self.only_for(spec, option, &[MountKind::Cache])?;
+                spec.sharing = Some(sharing(&value, option)?);
+            }
+            "mode" | "uid" | "gid" => {
+                self.only_for(
+                    spec,
+                    option,
+                    &[MountKind::Secret, MountKind::Ssh, MountKind::Cache],
+                )?;
+                self.access(spec, &value, option)?;
+            }
+            _ => return Err(unknown_key(option)),
+        }
+        Ok(None)
+    }
+
+    fn access(
+        &self,
+        spec: &mut MountSpec,
+        value: &str,
+        option: &MountOption<'_>,
+    ) -> Result<(), Diagnostic> {
+        let digits = value.bytes().all(|b| b.is_ascii_digit());
+        let number = |radix| u32::from_str_radix(value, radix).ok().filter(|_| digits);
+        match option.key.node.as_str() {
+            "mode" => {
+                spec.access.mode = Some(
+                    number(8)
+                        .ok_or_else(|| invalid(value, option, "an octal mode such as `0755`"))?,
+                )
+            }
+            "uid" => {
+                spec.access.uid =
+                    Some(number(10).ok_or_else(|| invalid(value, option, "a number"))?)
+            }
+            _ => {
+                spec.access.gid =
+                    Some(number(10).ok_or_else(|| invalid(value, option, "a number"))?)
+            }
+        }
+        Ok(())
+    }
+
+    fn only_for(
+        &self,
+        spec: &MountSpec,
+        option: &MountOption<'_>,
+        kinds: &[MountKind],
+    ) -> Result<(), Diagnostic> {
+        if self.unknown_kind || kinds.contains(&spec.kind) {
+            return Ok(());
+        }
+        let names: Vec<_> = kinds
+            .iter()
+            .map(|kind| format!("`type={}`", name(*kind)))
+            .collect();
+        let key = &option.key.node;
+        Err(bad(
+            option.key.span,
+            format!("mount option `{key}` is not for `type={}`", name(spec.kind)),
+        )
+        .with_help(format!("it is for {}", names.join(", "))))
+    }
+
+    fn whole(&self, spec: &MountSpec, mount: &Mount<'_>) -> Result<(), Diagnostic> {
+        if spec.kind != MountKind::Secret {
+            return Ok(());
+        }
+        let given = |keys: &[&str]| {
+            mount
+                .options
+                .iter()
+                .find(|o| keys.contains(&o.key.node.as_str()))
+        };
+        if let Some(from) = given(&["from"]) {
+            return Err(bad(from.key.span, "a secret mount has no `from`"));
+        }
+        match (given(&["source", "src"]), given(&["id"])) {
+            (Some(source), Some(_)) => Err(bad(
+                source.key.span,
+                "`source` and `id` of a secret mean the same: give one",
+            )),
+            (None, None) if given(&["target", "dst", "destination"]).is_none() => Err(bad(
+                mount.span,
+                "a secret mount needs an `id` or a `target`",
+            )
+            .with_help("for example `--mount=type=secret,id=token`")),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn unknown_key(option: &MountOption<'_>) -> Diagnostic {
+    let key = &option.key.node;
+    let help = nearest(key, KEYS).map(|near| format!("did you mean `{near}`?"));
+    bad(option.key.span, format!("unknown mount option `{key}`")).with_help_if(help)
+}
+
+/// The value's place, or the key's where there is none.
+fn place(option: &MountOption<'_>) -> Span {
+    option.value.as_ref().map_or(option.key.span, Word::span)
+}
+
+fn invalid(value: &str, option: &MountOption<'_>, wanted: &str) -> Diagnostic {
+    bad(
+        place(option),
+        format!(
+            "invalid value `{value}` of mount option `{}`",
+            option.key.node
+        ),
+    )
+    .with_help(format!("it takes {wanted}"))
+}
+
+fn name(kind: MountKind) -> &'static str {
+    match kind {
+        MountKind::Bind => "bind",
+        MountKind::Cache => "cache",
+        MountKind::Tmpfs => "tmpfs",
+        MountKind::Secret => "secret",
+        MountKind::Ssh => "ssh",
+    }
+}
+
+fn kind(value: &str, option: &MountOption<'_>) -> Result<MountKind, Diagnostic> {
+    let kinds = [
+        MountKind::Bind,
+        MountKind::Cache,
+        MountKind::Tmpfs,
+        MountKind::Secret,
+        MountKind::Ssh,
+    ];
+    kinds
+        .into_iter()
+        .find(|kind| name(*kind).eq_ignore_ascii_case(value))
+        .ok_or_else(|| {
+            let help = match nearest(value, kinds.map(name)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "it can be `bind`, `cache`, `tmpfs`, `secret` or `ssh`".to_owned(),
+            };
+            bad(place(option), format!("unknown mount type `{value}`")).with_help(help)
+        })
+}
+
+fn sharing(value: &str, option: &MountOption<'_>) -> Result<Sharing, Diagnostic> {
+    match value.to_ascii_lowercase().as_str() {
+        "shared" => Ok(Sharing::Shared),
+        "private" => Ok(Sharing::Private),
+        "locked" => Ok(Sharing::Locked),
+        _ => Err(invalid(value, option, "`shared`, `private` or `locked`")),
+    }
+}
+
+fn boolean(value: &str, option: &MountOption<'_>) -> Result<bool, Diagnostic> {
+    match value {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err(invalid(value, option, "`true` or `false`")),
+    }
+}
+
+/// `64m`, `1.5GiB`, `100`: units are powers of 1024.
+fn bytes(input: &str) -> Option<u64> {
+    type Size<'s> = (&'s str, Option<char>, Option<char>, Option<char>);
+    let number = recognize((digit1, opt((char('.'), digit1))));
+    let mut whole = all_consuming((
+        number,
+        preceded(opt(char(' ')), opt(one_of("kKmMgGtTpP"))),
+        opt(one_of("iI")),
+        opt(one_of("bB")),
+    ));
+    let read: IResult<&str, Size<'_>> = whole.parse(input);
+    let (_, (number, unit, _, _)) = read.ok()?;
+    let power = unit.map_or(0, |unit| {
+        "kmgtp"
+            .find(unit.to_ascii_lowercase())
+            .map_or(0, |i| i as i32 + 1)
+    });
+    let value = number.parse::<f64>().ok()? * 1024f64.powi(power);
+    // Above 2^53 a byte more or less is not what was meant.
+    (value < 9.2e18).then_some(value as u64)
+}

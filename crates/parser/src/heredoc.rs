@@ -1,0 +1,96 @@
+//! Heredoc markers on the line of an instruction: `<<NAME`, `<<-NAME`, `3<<"NAME"`.
+
+use nom::character::complete::{char, digit0};
+use nom::combinator::{opt, rest, verify};
+use nom::sequence::preceded;
+use nom::{IResult, Parser};
+
+use crate::expand::{self, Quotes};
+use crate::split::{quoted_words, quotes_are_closed};
+
+/// A marker before its body has been read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Marker<'t> {
+    /// The word as written.
+    pub(crate) word: &'t str,
+    pub(crate) fd: Option<u32>,
+    pub(crate) strip_tabs: bool,
+    pub(crate) name: String,
+    pub(crate) expand: bool,
+}
+
+/// The markers of a line in order. A line whose quotes are not closed has none.
+pub(crate) fn markers(line: &str) -> Vec<Marker<'_>> {
+    // The escape directive does not reach here: the shell will read this line as well.
+    if !line.contains("<<") || !quotes_are_closed(line, '\\') {
+        return Vec::new();
+    }
+    quoted_words(line, '\\')
+        .into_iter()
+        .filter_map(marker)
+        .collect()
+}
+
+/// Reads one word as a marker.
+pub(crate) fn marker(word: &str) -> Option<Marker<'_>> {
+    let delimiter = verify(rest, |d: &str| !d.is_empty() && !d.contains('<'));
+    let mut whole = (
+        digit0,
+        preceded((char('<'), char('<')), opt(char('-'))),
+        delimiter,
+    );
+    let read: IResult<&str, (&str, Option<char>, &str)> = whole.parse(word);
+    let (_, (fd, dash, delimiter)) = read.ok()?;
+    let fd = if fd.is_empty() {
+        None
+    } else {
+        Some(fd.parse().ok()?)
+    };
+    // `$` is no variable here: the delimiter is taken as it is written.
+    let words = expand::expand(
+        &delimiter.replace('$', "\\$"),
+        '\\',
+        Quotes::Meaningful,
+        &|_| None,
+    )
+    .ok()?;
+    let [name] = words.words.as_slice() else {
+        return None;
+    };
+    Some(Marker {
+        word,
+        fd,
+        strip_tabs: dash.is_some(),
+        name: name.clone(),
+        expand: !delimiter.contains(['\'', '"', '\\']),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_a_marker() {
+        let rows: [(&str, &[(&str, bool, bool)]); 10] = [
+            ("cat <<EOF", &[("EOF", false, true)]),
+            ("cat <<-'E O' > /x", &[("E O", true, false)]),
+            ("3<<\"A\" 4<<B", &[("A", false, false), ("B", false, true)]),
+            ("cat << EOF", &[]),
+            ("cat <<<EOF", &[]),
+            ("echo $((1<<2))", &[]),
+            ("echo \"<<EOF\"", &[]),
+            ("it's <<EOF", &[]),
+            ("<<E\\OF", &[("EOF", false, false)]),
+            ("<<$A", &[("$A", false, true)]),
+        ];
+        for (line, want) in rows {
+            let found = markers(line);
+            let found: Vec<_> = found
+                .iter()
+                .map(|m| (m.name.as_str(), m.strip_tabs, m.expand))
+                .collect();
+            assert_eq!(found, want, "{line}");
+        }
+    }
+}

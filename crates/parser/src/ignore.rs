@@ -1,0 +1,182 @@
+//! `.dockerignore`: which paths of a build context a builder does not see.
+//!
+//! The rules are moby's: the last pattern that matches decides, `!` takes back, patterns are
+//! anchored at the root (`*.log` is the root's only, `**/*.log` all), a folder that matches takes
+//! what is in it along. There is no `.gitignore` behaviour here.
+//!
+//! ```
+//! let (ignore, problems) = kiln_parser::ignore::Ignore::parse("node_modules\n**/*.log\n!keep.log\n");
+//! assert!(problems.is_empty());
+//! assert!(ignore.excludes("node_modules/a/index.js", false));
+//! assert!(!ignore.excludes("keep.log", false));
+//! let why = ignore.decide("src/x.log", false).expect("a rule decided");
+//! assert_eq!((why.pattern.as_str(), why.line), ("**/*.log", 2));
+//! ```
+
+mod matcher;
+
+use serde::Serialize;
+
+use crate::diagnostic::Diagnostic;
+use crate::span::{Span, to_u32};
+use matcher::Matcher;
+
+/// The rules of an ignore file in order.
+#[derive(Debug, Clone, Default)]
+pub struct Ignore {
+    rules: Vec<Rule>,
+}
+
+/// One line of an ignore file.
+#[derive(Debug, Clone, Serialize)]
+pub struct Rule {
+    /// The pattern as written, trimmed, with its `!`.
+    pub pattern: String,
+    /// Line number from 1.
+    pub line: u32,
+    /// Where the pattern stands in the file.
+    pub span: Span,
+    /// `!`: what matches is not excluded.
+    pub negated: bool,
+    #[serde(skip)]
+    matcher: Matcher,
+}
+
+impl Ignore {
+    /// Reads an ignore file. Lines that cannot be read are left out, with a diagnostic each.
+    pub fn parse(src: &str) -> (Self, Vec<Diagnostic>) {
+        let mut rules = Vec::new();
+        let mut diagnostics = Vec::new();
+        if src.len() > crate::MAX_FILE {
+            let message = "the ignore file is too long";
+            return (
+                Self::default(),
+                vec![Diagnostic::error("file-too-long", Span::default(), message)],
+            );
+        }
+        let mut at = 0;
+        for (number, line) in (1..).zip(src.split_inclusive('\n')) {
+            let start = at;
+            at += line.len();
+            let text = if number == 1 {
+                line.trim_start_matches('\u{feff}')
+            } else {
+                line
+            };
+            // A comment begins in the first column; `#` elsewhere is part of a pattern.
+            if text.starts_with('#') || text.trim().is_empty() {
+                continue;
+            }
+            let start =
+                to_u32(start + (line.len() - text.len()) + (text.len() - text.trim_start().len()));
+            let pattern = text.trim();
+            let span = Span::new(start, start + to_u32(pattern.len()));
+            match rule(pattern, number, span) {
+                Ok(rule) => rules.push(rule),
+                Err(diagnostic) => diagnostics.push(diagnostic),
+            }
+        }
+        (Self { rules }, diagnostics)
+    }
+
+    /// Whether the builder does not see `path`: relative to the context, with `/` between its
+    /// components. Time is linear in the path's
+    /// length, for each pattern in its own.
+    pub fn excludes(&self, path: &str, is_dir: bool) -> bool {
+        self.decide(path, is_dir).is_some_and(|rule| !rule.negated)
+    }
+
+    /// The rule that decides about `path`: the last one that changed the answer. `None` when
+    /// no rule matches.
+    ///
+    /// Rules do not tell files from folders, so `is_dir` changes nothing today; callers say it
+    /// all the same, as they know it and rules may come that ask.
+    pub fn decide(&self, path: &str, is_dir: bool) -> Option<&Rule> {
+        let _ = is_dir;
+        let path = path.trim_matches('/');
+        let path = path.strip_prefix("./").unwrap_or(path);
+        if path.is_empty() || path == "." {
+            return None; // nobody wants to exclude everything by the root
+        }
+        let mut decided: Option<&Rule> = None;
+        let mut excluded = false;
+        for rule in &self.rules {
+            if rule.negated == excluded && rule.matcher.matches(path) {
+                excluded = !rule.negated;
+                decided = Some(rule);
+            }
+        }
+        decided
+    }
+
+    /// Whether some rule begins with `!`: then a folder that is excluded may still hold files
+    /// that are not, and a walk must go into it.
+    pub fn has_negation(&self) -> bool {
+        self.rules.iter().any(|rule| rule.negated)
+    }
+
+    /// The rules in order.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// Whether there is no rule at all.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+}
+
+fn rule(pattern: &str, line: u32, span: Span) -> Result<Rule, Diagnostic> {
+    let (negated, inner) = match pattern.strip_prefix('!') {
+        Some(inner) => (true, inner.trim()),
+        None => (false, pattern),
+    };
+    if inner.is_empty() {
+        return Err(
+            Diagnostic::error("bad-ignore-pattern", span, "`!` without a pattern")
+                .with_help("name what is not to be ignored: `!keep.txt`"),
+        );
+    }
+    let clean = clean(inner);
+    let clean = clean
+        .strip_prefix('/')
+        .filter(|rest| !rest.is_empty())
+        .unwrap_or(&clean);
+    let matcher = Matcher::new(clean).map_err(|_| {
+        Diagnostic::error("bad-ignore-pattern", span, format!("bad pattern `{inner}`")).with_help(
+            "`[` needs its `]` and something between; a backslash needs a character behind it",
+        )
+    })?;
+    Ok(Rule {
+        pattern: pattern.to_owned(),
+        line,
+        span,
+        negated,
+        matcher,
+    })
+}
+
+/// The shortest path with the same meaning, by its text alone: no `.`, no `//`, no `x/..`.
+fn clean(path: &str) -> String {
+    let rooted = path.starts_with('/');
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            ".." if rooted => {}
+            part => parts.push(part),
+        }
+    }
+    let joined = parts.join("/");
+    match (rooted, joined.is_empty()) {
+        (true, _) => format!("/{joined}"),
+        (false, true) => ".".to_owned(),
+        (false, false) => joined,
+    }
+}
+
+#[cfg(test)]
+mod tests;

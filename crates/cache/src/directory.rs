@@ -1,5 +1,11 @@
 //! Records in a folder, a file each. Refuses to grow an index: the key is the name.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "this is the place that keeps records in files"
+)]
+
 use std::{
     fs, io,
     path::{Path, PathBuf},

@@ -1,1 +1,8 @@
 //! The tests of this crate as a stranger sees it: through its public face.
+#![allow(clippy::unwrap_used)]
+
+mod cache;
+mod counters;
+mod keys;
+mod running;
+mod shape;

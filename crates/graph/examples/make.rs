@@ -63,7 +63,7 @@ impl Executor for Make {
         })
     }
 
-    fn load(&self, record: &Record) -> Result<Option<Digest>, String> {
+    fn load(&self, record: &Record, _: Option<&[Digest]>) -> Result<Option<Digest>, String> {
         let text = String::from_utf8_lossy(&record.value);
         let digest: Option<Digest> = text.parse().ok();
         Ok(digest.filter(|d| Path::new(".make").join(d.hex()).exists()))

@@ -62,10 +62,16 @@ pub trait Executor: Sync {
     fn save(&self, output: &Self::Output) -> Result<Record, Self::Error>;
 
     /// The output that a record stands for. `None`: its content is gone, which is a miss.
+    /// `inputs` are given where the record was found by content: it then says what this operation
+    /// adds, and perhaps to other inputs than those that it was first made with.
     ///
     /// # Errors
     /// When it cannot be told.
-    fn load(&self, record: &Record) -> Result<Option<Self::Output>, Self::Error>;
+    fn load(
+        &self,
+        record: &Record,
+        inputs: Option<&[Self::Output]>,
+    ) -> Result<Option<Self::Output>, Self::Error>;
 
     /// Told of each output as soon as it is known, whether found or made, before the event that
     /// says so, on the thread that has it.

@@ -171,7 +171,7 @@ impl<X: Executor> Planner<'_, X> {
                 continue;
             }
             if let Some(Identity::Step(keyed)) = &self.plan.identities[index]
-                && let Some(output) = self.look_up(&graph, id, &keyed.key)?
+                && let Some(output) = self.look_up(&graph, id, &keyed.key, None)?
             {
                 self.hit(id, By::Definition, output);
                 continue;
@@ -208,7 +208,7 @@ impl<X: Executor> Planner<'_, X> {
             let failed = |e| SolveError::at(&graph, id, SolveErrorKind::Failed(e));
             let keyed = key::content(&graph, id, &inputs, self.x, self.settings).map_err(failed)?;
             if let Some(keyed) = keyed
-                && let Some(output) = self.look_up(&graph, id, &keyed.key)?
+                && let Some(output) = self.look_up(&graph, id, &keyed.key, Some(&inputs))?
             {
                 self.hit(id, By::Content, output);
             }
@@ -221,11 +221,12 @@ impl<X: Executor> Planner<'_, X> {
         graph: &Graph,
         id: NodeId,
         key: &kiln_cache::Key,
+        inputs: Option<&[X::Output]>,
     ) -> Result<Option<X::Output>, SolveError<X::Error>> {
         if self.settings.no_cache {
             return Ok(None);
         }
-        look_up(self.x, self.records, key).map_err(|kind| SolveError::at(graph, id, kind))
+        look_up(self.x, self.records, key, inputs).map_err(|kind| SolveError::at(graph, id, kind))
     }
 
     fn hit(&mut self, id: NodeId, by: By, output: X::Output) {
@@ -239,9 +240,10 @@ pub(crate) fn look_up<X: Executor>(
     x: &X,
     records: &dyn Records,
     key: &kiln_cache::Key,
+    inputs: Option<&[X::Output]>,
 ) -> Result<Option<X::Output>, SolveErrorKind<X::Error>> {
     match records.get(key) {
-        Ok(Some(record)) => x.load(&record).map_err(SolveErrorKind::Failed),
+        Ok(Some(record)) => x.load(&record, inputs).map_err(SolveErrorKind::Failed),
         Ok(None) => Ok(None),
         Err(e) if e.kind() == kiln_cache::ErrorKind::Damaged => Ok(None),
         Err(e) => Err(SolveErrorKind::Records(e)),

@@ -160,7 +160,7 @@ impl<X: Executor> Solver<'_, X> {
         if node.op.is_recorded() {
             content = key::content(graph, id, &inputs, self.x, self.context.settings)
                 .map_err(SolveErrorKind::Failed)?;
-            if let Some(output) = self.found(content.as_ref())? {
+            if let Some(output) = self.found(content.as_ref(), &inputs)? {
                 self.record(id, &output, None)?;
                 self.x.ready(id, &output);
                 (self.context.on)(Event::Hit(id, By::Content));
@@ -193,10 +193,11 @@ impl<X: Executor> Solver<'_, X> {
     fn found(
         &self,
         content: Option<&Keyed>,
+        inputs: &[X::Output],
     ) -> Result<Option<X::Output>, SolveErrorKind<X::Error>> {
         match content {
             Some(keyed) if !self.context.settings.no_cache => {
-                look_up(self.x, self.context.records, &keyed.key)
+                look_up(self.x, self.context.records, &keyed.key, Some(inputs))
             }
             _ => Ok(None),
         }

@@ -145,7 +145,7 @@ impl Executor for Counters {
         })
     }
 
-    fn load(&self, record: &Record) -> Result<Option<String>, String> {
+    fn load(&self, record: &Record, _: Option<&[String]>) -> Result<Option<String>, String> {
         self.loads.fetch_add(1, Ordering::SeqCst);
         let output = String::from_utf8(record.value.clone()).map_err(|e| e.to_string())?;
         Ok(Some(output).filter(|o| !hold(&self.gone).contains(o)))

@@ -72,7 +72,8 @@ mod tests {
 
     #[test]
     fn what_is_a_marker() {
-        let rows: [(&str, &[(&str, bool, bool)]); 10] = [
+        type Row<'r> = (&'r str, &'r [(&'r str, bool, bool)]);
+        let rows: [Row<'_>; 10] = [
             ("cat <<EOF", &[("EOF", false, true)]),
             ("cat <<-'E O' > /x", &[("E O", true, false)]),
             ("3<<\"A\" 4<<B", &[("A", false, false), ("B", false, true)]),

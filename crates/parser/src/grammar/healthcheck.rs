@@ -123,6 +123,9 @@ fn period<'a>(cx: &mut Cx<'a>, st: &Statement<'a>, name: &str) -> Option<Spanned
     None
 }
 
+/// A sign, and numbers with the seconds of their units.
+type Signed<'a> = (Option<char>, Vec<(&'a str, f64)>);
+
 /// Numbers with units, such as `1h2m3.5s`, perhaps with a sign: whether it is negative, and how
 /// long. `0` needs no unit.
 fn duration(input: &str) -> Option<(bool, Duration)> {
@@ -142,7 +145,7 @@ fn duration(input: &str) -> Option<(bool, Duration)> {
         opt(one_of("+-")),
         alt((all_consuming(zero), many1((number, unit)))),
     ));
-    let read: IResult<&str, (Option<char>, Vec<(&str, f64)>)> = whole.parse(input);
+    let read: IResult<&str, Signed<'_>> = whole.parse(input);
     let (_, (sign, parts)) = read.ok()?;
     let mut total = Duration::ZERO;
     for (number, unit) in parts {

@@ -231,22 +231,14 @@ impl Reading<'_, '_> {
         option: &MountOption<'_>,
     ) -> Result<(), Diagnostic> {
         let digits = value.bytes().all(|b| b.is_ascii_digit());
-        let number = |radix| u32::from_str_radix(value, radix).ok().filter(|_| digits);
+        let number = |radix, wanted| match u32::from_str_radix(value, radix) {
+            Ok(number) if digits => Ok(Some(number)),
+            _ => Err(invalid(value, option, wanted)),
+        };
         match option.key.node.as_str() {
-            "mode" => {
-                spec.access.mode = Some(
-                    number(8)
-                        .ok_or_else(|| invalid(value, option, "an octal mode such as `0755`"))?,
-                )
-            }
-            "uid" => {
-                spec.access.uid =
-                    Some(number(10).ok_or_else(|| invalid(value, option, "a number"))?)
-            }
-            _ => {
-                spec.access.gid =
-                    Some(number(10).ok_or_else(|| invalid(value, option, "a number"))?)
-            }
+            "mode" => spec.access.mode = number(8, "an octal mode such as `0755`")?,
+            "uid" => spec.access.uid = number(10, "a number")?,
+            _ => spec.access.gid = number(10, "a number")?,
         }
         Ok(())
     }

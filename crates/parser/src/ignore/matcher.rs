@@ -46,7 +46,7 @@ impl Matcher {
                     // `**/` is the same as `**`.
                     at += usize::from(pattern[at..].starts_with('/'));
                     let at_end = at == pattern.len();
-                    if at_end && !(from == 0) {
+                    if at_end && from != 0 {
                         trailing = plain && !leading;
                         plain &= trailing;
                         steps.push(Step::Rest);

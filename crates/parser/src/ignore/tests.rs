@@ -52,7 +52,7 @@ fn as_moby_decides() {
         ("..", "a", false),
         ("a.b", "axb", false),
         ("a$b", "a$b", true),
-        ("é*", "été", false),
+        ("é*", "tété", false),
         ("é*", "éa", true),
         ("\u{feff}a", "a", true),
         ("a\r\nb\r\n", "a", true),
@@ -115,6 +115,6 @@ fn short_and_long_patterns_decide_alike() {
 fn hostile_patterns_stay_linear() {
     let (ignore, _) = Ignore::parse(&"*a".repeat(1000));
     assert!(!ignore.excludes(&"a".repeat(4000).replace("aaaa", "aab"), false));
-    let (ignore, _) = Ignore::parse(&"**/a/".repeat(500));
+    let (ignore, _) = Ignore::parse(&"**/a/".repeat(501));
     assert!(!ignore.excludes(&"a/b/".repeat(500), false));
 }

@@ -142,7 +142,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let records = Directory::open(Path::new(".make"))?;
     let mut builder = GraphBuilder::new();
-    let target = add(
+    let wanted = add(
         &mut builder,
         file,
         &rules(&fs::read_to_string(file)?),

@@ -74,6 +74,7 @@ fn a_step_that_gave_the_same_saves_what_stands_on_it() {
     assert_eq!(x.steps(), ["copy b /"]);
     let content = Event::Hit(steps[3], By::Content);
     assert!(hold(&bench.events).contains(&content));
+    assert_eq!(*hold(&x.loaded_upon), [["same"]]);
     // What was found by content is from then on found by definition.
     assert!(bench.plan(&graph, steps[3], &same("2")).is_full_hit());
 }
@@ -98,6 +99,7 @@ fn the_plan_asks_by_content_where_all_is_there() {
     hold(&x.executed).clear();
     bench.build(&graph, tops[1], &x).unwrap();
     assert!(x.steps().is_empty());
+    assert_eq!(hold(&x.loaded_upon)[0], ["same"]);
     let plan = bench.plan(&graph, tops[1], &x);
     assert_eq!(plan.answer(tops[1]), Answer::Hit(By::Definition));
 }

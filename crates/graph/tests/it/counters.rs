@@ -38,6 +38,8 @@ pub(crate) struct Counters {
     pub(crate) gone: Mutex<BTreeSet<String>>,
     pub(crate) executed: Mutex<Vec<String>>,
     pub(crate) loads: AtomicUsize,
+    /// The inputs upon which records found by content were loaded.
+    pub(crate) loaded_upon: Mutex<Vec<Vec<String>>>,
     pub(crate) waiting: Mutex<BTreeSet<String>>,
     pub(crate) running: [AtomicUsize; 3],
     pub(crate) most: [AtomicUsize; 3],
@@ -145,8 +147,9 @@ impl Executor for Counters {
         })
     }
 
-    fn load(&self, record: &Record, _: Option<&[String]>) -> Result<Option<String>, String> {
+    fn load(&self, record: &Record, inputs: Option<&[String]>) -> Result<Option<String>, String> {
         self.loads.fetch_add(1, Ordering::SeqCst);
+        hold(&self.loaded_upon).extend(inputs.map(<[String]>::to_vec));
         let output = String::from_utf8(record.value.clone()).map_err(|e| e.to_string())?;
         Ok(Some(output).filter(|o| !hold(&self.gone).contains(o)))
     }

@@ -1,5 +1,10 @@
 //! Runs a command once for the same arguments and the same content of its input files, and says
-//! why it runs it again: `memo FOLDER 'COMMAND' [FILE]...`.#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a program, not a library")]
+//! why it runs it again: `memo FOLDER 'COMMAND' [FILE]...`.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a program, not a library"
+)]
 
 use std::{
     env,

@@ -36,9 +36,9 @@ pub enum Op {
     Folder(Folder),
     /// A process, and what it left behind. Input: the root it runs in.
     Run(Run),
-    /// The input's uppermost layer, packed. Has no keys: its memory is the layer's facts.
+    /// A layer, packed. Has no keys: its memory is the layer's facts.
     Pack(Pack),
-    /// The input's uppermost layer, brought to a registry. Has no keys: the registry is asked.
+    /// A packed layer, brought to a registry. Input: the layer. Has no keys: the registry is asked.
     Upload(Upload),
 }
 
@@ -112,6 +112,8 @@ pub enum Network {
 /// How a layer is to be packed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pack {
+    /// The diff id of the layer; `None`: the uppermost one of the input.
+    pub layer: Option<Digest>,
     /// The compression.
     pub compression: Compression,
 }
@@ -204,7 +206,12 @@ impl Op {
                 parts.text("user", &folder.user);
             }
             Op::Run(run) => parts.run(run),
-            Op::Pack(pack) => parts.text("compression", &format!("{:?}", pack.compression)),
+            Op::Pack(pack) => {
+                if let Some(layer) = &pack.layer {
+                    parts.text("layer", &layer.to_string());
+                }
+                parts.text("compression", &format!("{:?}", pack.compression));
+            }
             Op::Upload(upload) => parts.text("to", &upload.to.to_string()),
         }
         parts.0

@@ -193,7 +193,14 @@ fn packing_and_uploading_are_always_carried_out() {
     let scratch = g.add(Op::Scratch, &[], None);
     let run = g.add(Op::Run(some_run()), &[scratch], None);
     let compression = Compression::Zstd;
-    let pack = g.add(Op::Pack(Pack { compression }), &[run], None);
+    let pack = g.add(
+        Op::Pack(Pack {
+            layer: None,
+            compression,
+        }),
+        &[run],
+        None,
+    );
     let to = "localhost:5000/a".parse().unwrap();
     let upload = g.add(Op::Upload(Upload { to }), &[pack], None);
     let graph = g.finish();

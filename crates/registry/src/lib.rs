@@ -1,1 +1,23 @@
 #![doc = include_str!("../README.md")]
+
+mod auth;
+mod client;
+mod config;
+mod failure;
+mod feed;
+mod helper;
+mod host;
+mod pull;
+mod push;
+mod retry;
+mod secret;
+mod tls;
+mod token;
+mod transport;
+mod upload;
+mod worker;
+
+pub use client::{Client, Hosts, Options, Remote};
+pub use config::DockerConfig;
+pub use host::{Endpoint, Host};
+pub use secret::{Anonymous, Credential, Credentials, Secret};

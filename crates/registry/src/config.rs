@@ -1,0 +1,336 @@
+//! Credentials from where users already have them: docker's `config.json` and podman's `auth.json`.
+//! Reads, never writes; looks at the files only when a registry asks.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use kiln_image::{Error, ErrorKind};
+use serde::Deserialize;
+
+use crate::{Credential, Credentials, Secret, helper};
+
+/// The key under which docker keeps the credentials for Docker Hub.
+const HUB_KEY: &str = "https://index.docker.io/v1/";
+
+/// Docker's and podman's files of credentials, the first of them first.
+#[derive(Debug)]
+pub struct DockerConfig {
+    paths: Vec<PathBuf>,
+    files: OnceLock<Result<Vec<File>, Error>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct File {
+    #[serde(default)]
+    auths: BTreeMap<String, Auth>,
+    #[serde(default)]
+    cred_helpers: BTreeMap<String, String>,
+    #[serde(default)]
+    creds_store: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Auth {
+    auth: String,
+    username: String,
+    password: String,
+    identitytoken: String,
+    registrytoken: String,
+}
+
+impl std::fmt::Debug for Auth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("****")
+    }
+}
+
+impl DockerConfig {
+    /// Where the files lie, given the environment: `$REGISTRY_AUTH_FILE`,
+    /// `$XDG_RUNTIME_DIR/containers/auth.json`, `$XDG_CONFIG_HOME/containers/auth.json` (or below
+    /// `~/.config`), `$DOCKER_CONFIG/config.json` or `~/.docker/config.json`.
+    pub fn usual_paths(env: &dyn Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
+        let path = |name: &str| env(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let home = || path("HOME").or_else(|| path("USERPROFILE"));
+        let config = path("XDG_CONFIG_HOME").or_else(|| home().map(|h| h.join(".config")));
+        let docker = path("DOCKER_CONFIG").or_else(|| home().map(|h| h.join(".docker")));
+        [
+            path("REGISTRY_AUTH_FILE"),
+            path("XDG_RUNTIME_DIR").map(|d| d.join("containers/auth.json")),
+            config.map(|d| d.join("containers/auth.json")),
+            docker.map(|d| d.join("config.json")),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    /// Credentials from the files at `paths`; one that is not there is empty. They are read when
+    /// the first registry asks.
+    pub fn read(paths: Vec<PathBuf>) -> Self {
+        Self {
+            paths,
+            files: OnceLock::new(),
+        }
+    }
+
+    fn files(&self) -> Result<&[File], Error> {
+        let files = self.files.get_or_init(|| {
+            let read = self.paths.iter().map(|path| File::read(path));
+            read.filter_map(Result::transpose).collect()
+        });
+        match files {
+            Ok(files) => Ok(files),
+            Err(e) => Err(Error::new(e.kind(), e.to_string())),
+        }
+    }
+}
+
+impl Credentials for DockerConfig {
+    fn get(&self, registry: &str, repository: &str) -> Result<Option<Credential>, Error> {
+        for file in self.files()? {
+            if let Some(found) = file.get(registry, repository)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl File {
+    /// `None` where there is no such file.
+    fn read(path: &Path) -> Result<Option<Self>, Error> {
+        let bad = |why: &str| {
+            Error::new(
+                ErrorKind::Invalid,
+                format!("credentials in `{}`: {why}", path.display()),
+            )
+        };
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                return Ok(None);
+            }
+            Err(e) => return Err(bad(&e.to_string())),
+        };
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Ok(None);
+        }
+        let parsed = serde_json::from_slice(&bytes);
+        // The message of serde may quote a value; its place in the file is enough.
+        parsed.map(Some).map_err(|e| {
+            bad(&format!(
+                "not readable at line {}, column {}",
+                e.line(),
+                e.column()
+            ))
+        })
+    }
+
+    /// A helper for this very registry, then the store for all, then what is written down.
+    fn get(&self, registry: &str, repository: &str) -> Result<Option<Credential>, Error> {
+        let server = match registry {
+            "docker.io" => HUB_KEY,
+            other => other,
+        };
+        if let Some(suffix) = longest(&self.cred_helpers, registry, repository) {
+            return helper::get(suffix, server);
+        }
+        if !self.creds_store.is_empty()
+            && let Some(found) = helper::get(&self.creds_store, server)?
+        {
+            return Ok(Some(found));
+        }
+        match longest(&self.auths, registry, repository) {
+            Some(auth) => auth.credential(registry),
+            None => Ok(None),
+        }
+    }
+}
+
+/// The value of the key that is the longest prefix of `registry/repository`, part by part.
+fn longest<'a, T>(map: &'a BTreeMap<String, T>, registry: &str, repository: &str) -> Option<&'a T> {
+    let whole = format!("{registry}/{repository}");
+    let serves = |key: &str| match whole.strip_prefix(key) {
+        Some(rest) => rest.is_empty() || rest.starts_with('/'),
+        None => false,
+    };
+    map.iter()
+        .map(|(key, value)| (normal(key), value))
+        .filter(|(key, _)| serves(key))
+        .max_by_key(|(key, _)| key.len())
+        .map(|(_, value)| value)
+}
+
+/// A key as `host[/path]`. Docker wrote URLs once, with the version of the API as their path.
+fn normal(key: &str) -> String {
+    let url = key
+        .strip_prefix("https://")
+        .or_else(|| key.strip_prefix("http://"));
+    let (host, path) = match url {
+        Some(url) => (url.split('/').next().unwrap_or(url), None),
+        None => match key.trim_end_matches('/').split_once('/') {
+            Some((host, "v1" | "v2")) => (host, None),
+            Some((host, path)) => (host, Some(path)),
+            None => (key, None),
+        },
+    };
+    let host = match host.trim_end_matches('/') {
+        "index.docker.io" | "registry-1.docker.io" | "docker.io" => "docker.io",
+        other => other,
+    };
+    match path {
+        Some(path) => format!("{host}/{path}"),
+        None => host.to_owned(),
+    }
+}
+
+impl Auth {
+    fn credential(&self, registry: &str) -> Result<Option<Credential>, Error> {
+        if !self.registrytoken.is_empty() {
+            return Ok(Some(Credential::Bearer(Secret::new(&self.registrytoken))));
+        }
+        if !self.identitytoken.is_empty() {
+            return Ok(Some(Credential::Identity(Secret::new(&self.identitytoken))));
+        }
+        let pair = match self.auth.is_empty() {
+            true => {
+                (!self.username.is_empty()).then(|| (self.username.clone(), self.password.clone()))
+            }
+            false => Some(decode(&self.auth).ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Invalid,
+                    format!("the `auth` of `{registry}` is not `user:password` in base64"),
+                )
+            })?),
+        };
+        Ok(pair.map(|(user, password)| Credential::Basic {
+            user,
+            password: Secret::new(password),
+        }))
+    }
+}
+
+fn decode(auth: &str) -> Option<(String, String)> {
+    let text = String::from_utf8(STANDARD.decode(auth.trim()).ok()?).ok()?;
+    let (user, password) = text.split_once(':')?;
+    // Docker once padded what it wrote.
+    Some((user.to_owned(), password.trim_end_matches('\0').to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> File {
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn user(file: &File, registry: &str, repository: &str) -> Option<String> {
+        match file.get(registry, repository).unwrap() {
+            Some(Credential::Basic { user, .. }) => Some(user),
+            Some(Credential::Identity(_)) => Some("identity".to_owned()),
+            Some(Credential::Bearer(_)) => Some("bearer".to_owned()),
+            None => None,
+        }
+    }
+
+    fn basic(user: &str) -> String {
+        format!(r#"{{"auth":"{}"}}"#, STANDARD.encode(format!("{user}:p:w")))
+    }
+
+    #[test]
+    fn the_longest_prefix_wins() {
+        let file = file(&format!(
+            r#"{{"auths":{{"https://index.docker.io/v1/":{},"x.y":{},"x.y/ns":{},"x.y/ns/app":{},
+              "https://old.z/v2/":{},"t.z":{{"identitytoken":"i"}},"r.z":{{"registrytoken":"r"}},
+              "empty.z":{{}}}}}}"#,
+            basic("hub"),
+            basic("host"),
+            basic("ns"),
+            basic("app"),
+            basic("old"),
+        ));
+        for (registry, repository, expected) in [
+            ("docker.io", "library/a", Some("hub")),
+            ("x.y", "other", Some("host")),
+            ("x.y", "ns/b", Some("ns")),
+            ("x.y", "nsx/b", Some("host")),
+            ("x.y", "ns/app", Some("app")),
+            ("old.z", "a", Some("old")),
+            ("t.z", "a", Some("identity")),
+            ("r.z", "a", Some("bearer")),
+            ("empty.z", "a", None),
+            ("x.y:5000", "a", None),
+        ] {
+            assert_eq!(
+                user(&file, registry, repository).as_deref(),
+                expected,
+                "{registry}/{repository}"
+            );
+        }
+    }
+
+    #[test]
+    fn passwords_keep_their_colons_and_stay_hidden() {
+        let file = file(&format!(r#"{{"auths":{{"x.y":{}}}}}"#, basic("me")));
+        let found = file.get("x.y", "a").unwrap().unwrap();
+        let Credential::Basic { password, .. } = &found else {
+            panic!("{found:?}");
+        };
+        assert_eq!(password.reveal(), "p:w");
+        assert!(!format!("{file:?}{found:?}").contains("p:w"));
+    }
+
+    #[test]
+    fn the_usual_places_in_order() {
+        let env = |name: &str| match name {
+            "REGISTRY_AUTH_FILE" => Some("/r".into()),
+            "XDG_RUNTIME_DIR" => Some("/run/u".into()),
+            "HOME" => Some("/h".into()),
+            _ => None,
+        };
+        let paths: Vec<String> = DockerConfig::usual_paths(&env)
+            .iter()
+            .map(|p| p.to_string_lossy().replace('\\', "/"))
+            .collect();
+        assert_eq!(
+            paths,
+            [
+                "/r",
+                "/run/u/containers/auth.json",
+                "/h/.config/containers/auth.json",
+                "/h/.docker/config.json"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_broken_file_is_named_and_not_quoted() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.json");
+        fs::write(&path, r#"{"auths":{"x.y":"hunter2"}}"#).unwrap();
+        let config = DockerConfig::read(vec![dir.path().join("absent"), path]);
+        let e = config.get("x.y", "a").unwrap_err().to_string();
+        assert!(e.contains("config.json") && !e.contains("hunter2"), "{e}");
+    }
+
+    #[test]
+    fn a_helper_that_is_missing_is_named() {
+        let file = file(r#"{"credsStore":"surely-not-installed"}"#);
+        let e = file.get("x.y", "a").unwrap_err().to_string();
+        assert!(e.contains("docker-credential-surely-not-installed"), "{e}");
+    }
+}

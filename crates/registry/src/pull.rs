@@ -1,0 +1,483 @@
+//! Reading: names to descriptors, documents, and blobs as streams that go on from where they broke.
+//! Refuses documents whose bytes are not those that were asked for; blobs are verified by whoever
+//! takes them.
+
+use std::{
+    io::{self, Read},
+    sync::Arc,
+};
+
+use bytes::{Buf, Bytes};
+use kiln_image::{Descriptor, Digest, Error, ErrorKind, Reference, media};
+use reqwest::{
+    Method, Response, StatusCode, Url,
+    header::{
+        ACCEPT, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, LINK, RANGE,
+    },
+};
+use serde::Deserialize;
+use tokio::{sync::mpsc, time::timeout};
+
+use crate::{
+    Endpoint,
+    auth::Scope,
+    client::is_manifest,
+    failure::{Failure, Retry},
+    retry::Patience,
+    transport::{Ask, SILENCE, Shared, spoken_chunk},
+    worker::{Worker, outside_runtimes},
+};
+
+/// The longest document that is read into memory: twice what registries are asked to take at least
+/// (distribution-spec, "Pushing Manifests": 4 MiB), for configs may be longer.
+const LONGEST_DOCUMENT: u64 = 8 << 20;
+/// How many chunks of a blob may wait to be read. A chunk is what came in one read: at most some
+/// 400 KiB.
+const AHEAD: usize = 8;
+/// After so many bytes a broken connection is bad luck, not a sign.
+const PROGRESS: u64 = 1 << 20;
+
+/// The media types of all documents that can be named.
+const ACCEPTED: &str = "application/vnd.oci.image.index.v1+json, \
+    application/vnd.oci.image.manifest.v1+json, \
+    application/vnd.docker.distribution.manifest.list.v2+json, \
+    application/vnd.docker.distribution.manifest.v2+json";
+
+/// What a name stands for (distribution-spec, "Pulling manifests"): by HEAD, which counts against
+/// no limits; by GET where HEAD does not say all.
+pub(crate) async fn resolve(
+    shared: Arc<Shared>,
+    endpoint: Endpoint,
+    what: Reference,
+) -> Result<Descriptor, Error> {
+    let scope = Scope::pull(what.repository());
+    let rest = format!("manifests/{}", what.tag_or_digest());
+    let url = endpoint.at(what.repository(), &rest);
+    let ask = |method: Method| {
+        Ask::new(method, url.clone()).header(ACCEPT, HeaderValue::from_static(ACCEPTED))
+    };
+    // A HEAD has no body to say why it failed: what cannot be told from it, GET is asked.
+    match shared.send(&endpoint, &scope, &ask(Method::HEAD)).await {
+        Ok(head) => {
+            if let Some(found) = described(head.headers(), &what)? {
+                return Ok(found);
+            }
+        }
+        Err(failure) if failure.kind() == ErrorKind::Unreachable => {
+            return Err(failure.into_error());
+        }
+        Err(_) => {}
+    }
+    let got = shared
+        .fetch(&endpoint, &scope, &ask(Method::GET), LONGEST_DOCUMENT)
+        .await;
+    let (headers, body) = match got {
+        Ok(got) => got,
+        Err(failure) if failure.kind() == ErrorKind::NotFound => {
+            return Err(absent(&endpoint, &what, &failure));
+        }
+        Err(failure) => return Err(failure.into_error()),
+    };
+    let digest = Digest::sha256(&body);
+    let told = header_digest(&headers)?;
+    for expected in [what.digest(), told].into_iter().flatten() {
+        if expected != digest {
+            return Err(Error::new(
+                ErrorKind::Mismatch,
+                format!(
+                    "registry `{}`: `{}` should have the digest {expected}, and has {digest}",
+                    endpoint.name,
+                    what.familiar()
+                ),
+            ));
+        }
+    }
+    Ok(Descriptor::of(media_type(&headers, &body), &body))
+}
+
+fn absent(endpoint: &Endpoint, what: &Reference, failure: &Failure) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        format!(
+            "`{}` is not in registry `{}`: {}",
+            what.familiar(),
+            endpoint.name,
+            failure.why()
+        ),
+    )
+}
+
+/// The descriptor that the headers of a HEAD give, where they give all of it.
+fn described(headers: &HeaderMap, what: &Reference) -> Result<Option<Descriptor>, Error> {
+    let media_type = bare_type(headers).filter(|t| media::is_manifest(t) || media::is_index(t));
+    let digest = match what.digest() {
+        Some(digest) => Some(digest),
+        None => header_digest(headers)?,
+    };
+    let size = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|v| v.to_str().ok())
+        .and_then(|v| v.parse().ok())
+        .filter(|size| *size > 0);
+    match (media_type, digest, size) {
+        (Some(media_type), Some(digest), Some(size)) => {
+            Ok(Some(Descriptor::new(media_type, digest, size)))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn header_digest(headers: &HeaderMap) -> Result<Option<Digest>, Error> {
+    match headers.get("docker-content-digest").map(|v| v.to_str()) {
+        Some(Ok(text)) => text.parse().map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// The content type without parameters.
+fn bare_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    let bare = value.split(';').next().unwrap_or(value).trim();
+    Some(bare.to_owned())
+}
+
+/// What a manifest is: what its header says, else what it says itself, else what it looks like.
+fn media_type(headers: &HeaderMap, body: &[u8]) -> String {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Shape {
+        media_type: Option<String>,
+        manifests: Option<serde::de::IgnoredAny>,
+        layers: Option<serde::de::IgnoredAny>,
+    }
+    let told = bare_type(headers);
+    if let Some(told) = &told
+        && (media::is_manifest(told) || media::is_index(told))
+    {
+        return told.clone();
+    }
+    let other = told.unwrap_or_else(|| "application/octet-stream".to_owned());
+    match serde_json::from_slice::<Shape>(body) {
+        Ok(Shape {
+            media_type: Some(own),
+            ..
+        }) => own,
+        Ok(Shape {
+            manifests: Some(_), ..
+        }) => media::INDEX.to_owned(),
+        Ok(Shape {
+            layers: Some(_), ..
+        }) => media::MANIFEST.to_owned(),
+        _ => other,
+    }
+}
+
+/// A manifest, an index or a config, verified.
+pub(crate) async fn document(
+    shared: Arc<Shared>,
+    endpoint: Endpoint,
+    repository: String,
+    document: Descriptor,
+) -> Result<Vec<u8>, Error> {
+    if document.size > LONGEST_DOCUMENT {
+        return Err(Error::new(
+            ErrorKind::Invalid,
+            format!(
+                "document `{}` would be {} bytes long; {LONGEST_DOCUMENT} is the most",
+                document.digest, document.size
+            ),
+        ));
+    }
+    let (place, accept) = match is_manifest(&document) {
+        true => ("manifests", ACCEPTED),
+        false => ("blobs", "*/*"),
+    };
+    let url = endpoint.at(&repository, &format!("{place}/{}", document.digest));
+    let ask = Ask::new(Method::GET, url).header(ACCEPT, HeaderValue::from_static(accept));
+    let scope = Scope::pull(&repository);
+    let got = shared.fetch(&endpoint, &scope, &ask, document.size).await;
+    let (_, body) = got.map_err(Failure::into_error)?;
+    let mut checked = Vec::with_capacity(body.len());
+    kiln_image::Verifier::new(&body[..], document.digest, document.size)
+        .read_to_end(&mut checked)?;
+    Ok(checked)
+}
+
+/// The tags of a repository, page by page.
+pub(crate) async fn tags(
+    shared: Arc<Shared>,
+    endpoint: Endpoint,
+    repository: String,
+) -> Result<Vec<String>, Error> {
+    #[derive(Deserialize)]
+    struct List {
+        tags: Option<Vec<String>>,
+    }
+    const PAGES: usize = 10_000;
+    let scope = Scope::pull(&repository);
+    let mut url = endpoint.at(&repository, "tags/list");
+    let mut tags = Vec::new();
+    for _ in 0..PAGES {
+        let ask = Ask::new(Method::GET, url.clone());
+        let got = shared
+            .fetch(&endpoint, &scope, &ask, LONGEST_DOCUMENT)
+            .await;
+        let (headers, body) = got.map_err(Failure::into_error)?;
+        let list: List = serde_json::from_slice(&body).map_err(|e| {
+            Error::new(ErrorKind::Invalid, "the list of tags is not readable").because(e)
+        })?;
+        tags.extend(list.tags.unwrap_or_default());
+        match next_page(&headers, &url) {
+            Some(next) if next != url => url = next,
+            _ => break,
+        }
+    }
+    Ok(tags)
+}
+
+/// `Link: <url>; rel="next"` (RFC 5988).
+fn next_page(headers: &HeaderMap, base: &Url) -> Option<Url> {
+    let link = headers.get(LINK)?.to_str().ok()?;
+    let (target, rest) = link.strip_prefix('<')?.split_once('>')?;
+    rest.contains("next").then(|| base.join(target).ok())?
+}
+
+/// A blob that has begun to come.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    shared: Arc<Shared>,
+    endpoint: Endpoint,
+    repository: String,
+    blob: Descriptor,
+    /// Where the next byte to hand out lies in the blob.
+    at: u64,
+    /// The answer, and how many of its bytes come before that.
+    answer: Option<(Response, u64)>,
+}
+
+/// Opens a blob at an offset, and waits until the registry has said yes.
+pub(crate) async fn open(
+    shared: Arc<Shared>,
+    endpoint: Endpoint,
+    repository: String,
+    blob: Descriptor,
+    from: u64,
+) -> Result<Opened, Error> {
+    let mut opened = Opened {
+        shared,
+        endpoint,
+        repository,
+        blob,
+        at: from,
+        answer: None,
+    };
+    if opened.at < opened.blob.size {
+        opened.answer = Some(opened.ask().await.map_err(Failure::into_error)?);
+    }
+    Ok(opened)
+}
+
+impl Opened {
+    /// Asks for what is missing.
+    async fn ask(&self) -> Result<(Response, u64), Failure> {
+        let rest = format!("blobs/{}", self.blob.digest);
+        let mut ask = Ask::new(Method::GET, self.endpoint.at(&self.repository, &rest));
+        if self.at > 0 {
+            let range = format!("bytes={}-{}", self.at, self.blob.size.saturating_sub(1));
+            let range = HeaderValue::try_from(range).expect("digits, a dash and an equals sign");
+            ask = ask.header(RANGE, range);
+        }
+        let scope = Scope::pull(&self.repository);
+        let response = self.shared.send(&self.endpoint, &scope, &ask).await?;
+        let begins = match response.status() {
+            StatusCode::PARTIAL_CONTENT => range_start(response.headers()).unwrap_or(self.at),
+            // The range was not understood: the blob comes from its beginning.
+            _ => 0,
+        };
+        match self.at.checked_sub(begins) {
+            Some(skip) => Ok((response, skip)),
+            None => {
+                let why = format!("asked for bytes from {} on, got {begins}", self.at);
+                Err(Failure::new(ErrorKind::Mismatch, why).at(response.url()))
+            }
+        }
+    }
+
+    /// Sends the blob on, going on after each break; ends when nobody reads any more.
+    async fn pump(mut self, tx: mpsc::Sender<Result<Bytes, Error>>) {
+        let mut patience = Patience::new(self.shared.options.tries);
+        let mut mark = self.at;
+        while self.at < self.blob.size {
+            let answer = match self.answer.take() {
+                Some(answer) => Ok(answer),
+                None => self.ask().await,
+            };
+            let failure = match answer {
+                Ok((response, skip)) => match self.drain(response, skip, &tx).await {
+                    Ok(Reader::Gone) => return,
+                    Ok(Reader::There) => continue,
+                    Err(failure) => failure,
+                },
+                // It was tried again as often as it should be.
+                Err(failure) => {
+                    let _ = tx.send(Err(failure.into_error())).await;
+                    return;
+                }
+            };
+            if self.at - mark >= PROGRESS {
+                mark = self.at;
+                patience.refresh();
+            }
+            let Some(wait) = patience.after(&failure) else {
+                let e = failure.after(patience.failed()).into_error();
+                // Nobody may be there to hear it.
+                let _ = tx.send(Err(e)).await;
+                return;
+            };
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Sends one answer on, to its end.
+    async fn drain(
+        &mut self,
+        mut response: Response,
+        mut skip: u64,
+        tx: &mpsc::Sender<Result<Bytes, Error>>,
+    ) -> Result<Reader, Failure> {
+        let url = response.url().clone();
+        loop {
+            let Some(mut chunk) = spoken_chunk(timeout(SILENCE, response.chunk()).await, &url)?
+            else {
+                break;
+            };
+            let skipped = skip.min(chunk.len() as u64);
+            skip -= skipped;
+            chunk.advance(usize::try_from(skipped).unwrap_or(usize::MAX));
+            if chunk.is_empty() {
+                continue;
+            }
+            self.at += chunk.len() as u64;
+            if self.at > self.blob.size {
+                let why = format!(
+                    "blob `{}` should be {} bytes long, and is longer",
+                    self.blob.digest, self.blob.size
+                );
+                return Err(Failure::new(ErrorKind::Mismatch, why).at(&url));
+            }
+            if tx.send(Ok(chunk)).await.is_err() {
+                return Ok(Reader::Gone);
+            }
+        }
+        if self.at < self.blob.size {
+            let why = format!(
+                "blob `{}` ended after {} bytes of {}",
+                self.blob.digest, self.at, self.blob.size
+            );
+            return Err(Failure::new(ErrorKind::Mismatch, why)
+                .retry(Retry::Soon)
+                .at(&url));
+        }
+        Ok(Reader::There)
+    }
+}
+
+enum Reader {
+    There,
+    Gone,
+}
+
+/// `Content-Range: bytes START-…`.
+fn range_start(headers: &HeaderMap) -> Option<u64> {
+    let value = headers.get(CONTENT_RANGE)?.to_str().ok()?;
+    let range = value.trim().strip_prefix("bytes")?.trim_start();
+    range.split('-').next()?.trim().parse().ok()
+}
+
+/// The end of a pump that is read. Dropping it ends the download.
+pub(crate) struct Stream {
+    /// The runtime lives as long as somebody reads.
+    _worker: Arc<Worker>,
+    chunks: mpsc::Receiver<Result<Bytes, Error>>,
+    current: Bytes,
+}
+
+impl Stream {
+    pub(crate) fn start(worker: Arc<Worker>, opened: Opened) -> Self {
+        let (tx, chunks) = mpsc::channel(AHEAD);
+        worker.spawn(opened.pump(tx));
+        Self {
+            _worker: worker,
+            chunks,
+            current: Bytes::new(),
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        if self.current.is_empty() {
+            outside_runtimes()?;
+            match self.chunks.blocking_recv() {
+                None => return Ok(0),
+                Some(Err(e)) => return Err(e.into()),
+                Some(Ok(chunk)) => self.current = chunk,
+            }
+        }
+        let n = buf.len().min(self.current.len());
+        self.current.copy_to_slice(&mut buf[..n]);
+        Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in pairs {
+            map.append(*name, HeaderValue::from_str(value).unwrap());
+        }
+        map
+    }
+
+    #[test]
+    fn media_types_come_from_header_document_or_shape() {
+        for (header, body, expected) in [
+            (
+                "application/vnd.oci.image.manifest.v1+json; charset=utf-8",
+                "",
+                media::MANIFEST,
+            ),
+            (
+                "text/plain",
+                r#"{"mediaType":"application/vnd.oci.image.index.v1+json"}"#,
+                media::INDEX,
+            ),
+            ("application/json", r#"{"manifests":[]}"#, media::INDEX),
+            ("application/json", r#"{"layers":[]}"#, media::MANIFEST),
+            ("text/html", "<html>", "text/html"),
+        ] {
+            let map = headers(&[("content-type", header)]);
+            assert_eq!(
+                media_type(&map, body.as_bytes()),
+                expected,
+                "{header} {body}"
+            );
+        }
+    }
+
+    #[test]
+    fn links_and_ranges() {
+        let base = Url::parse("https://x.y/v2/a/tags/list").unwrap();
+        let map = headers(&[("link", r#"</v2/a/tags/list?last=b>; rel="next""#)]);
+        let next = next_page(&map, &base).unwrap();
+        assert_eq!(next.as_str(), "https://x.y/v2/a/tags/list?last=b");
+        let map = headers(&[("content-range", "bytes 12-99/100")]);
+        assert_eq!(range_start(&map), Some(12));
+    }
+}

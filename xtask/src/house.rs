@@ -155,7 +155,7 @@ pub(crate) const PURE: &[(&str, &[&str])] = &[
 
 /// How many packages Cargo.lock may hold, ours included. Whoever raises it says in the commit what
 /// the new ones are worth.
-pub(crate) const LOCK_BUDGET: usize = 340;
+pub(crate) const LOCK_BUDGET: usize = 280;
 
 /// Targets that every shipped crate compiles for, beside the machine at hand.
 pub(crate) const TARGETS: &[&str] = &["x86_64-pc-windows-gnu", "aarch64-apple-darwin"];

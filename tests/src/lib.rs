@@ -1,1 +1,3 @@
 //! Support for the end-to-end tests: registries and base images made on the spot.
+
+pub mod registry;

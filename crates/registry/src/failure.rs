@@ -29,13 +29,13 @@ pub(crate) struct Failure {
     why: String,
     hint: Option<String>,
     cause: Option<Box<dyn StdError + Send + Sync>>,
-    url: Option<Url>,
+    url: Option<Box<Url>>,
     pub(crate) status: Option<StatusCode>,
     pub(crate) retry: Retry,
     /// How many tries have failed in the end.
     pub(crate) tries: u32,
     /// An error that is complete as it is.
-    whole: Option<Error>,
+    whole: Option<Box<Error>>,
 }
 
 impl Failure {
@@ -64,7 +64,7 @@ impl Failure {
     }
 
     pub(crate) fn at(mut self, url: &Url) -> Self {
-        self.url.get_or_insert_with(|| url.clone());
+        self.url.get_or_insert_with(|| Box::new(url.clone()));
         self
     }
 
@@ -84,7 +84,7 @@ impl Failure {
     }
 
     pub(crate) fn kind(&self) -> ErrorKind {
-        self.whole.as_ref().map_or(self.kind, Error::kind)
+        self.whole.as_ref().map_or(self.kind, |e| e.kind())
     }
 
     /// A connection that never came about, or broke.
@@ -140,7 +140,7 @@ impl Failure {
     /// The error that a caller sees.
     pub(crate) fn into_error(self) -> Error {
         if let Some(whole) = self.whole {
-            return whole;
+            return *whole;
         }
         let mut what = String::new();
         match &self.url {
@@ -174,11 +174,13 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(e: Error) -> Self {
         Self {
-            whole: Some(e),
+            whole: Some(Box::new(e)),
             ..Self::new(ErrorKind::Io, "")
         }
     }
 }
+
+const PLAIN: &str = "it may speak plain HTTP, not HTTPS";
 
 /// What the chain of causes of a failed connection comes to.
 struct Told {
@@ -205,6 +207,11 @@ impl Told {
                 Some(io) => io.get_ref().map(|inner| inner as _),
                 None => cause.source(),
             };
+        }
+        if told.why.contains("tls handshake eof") {
+            told.why = "the connection was closed during the TLS handshake".to_owned();
+            told.hint = Some(PLAIN.to_owned());
+            told.retry = Retry::Once;
         }
         if e.is_connect() && told.why.contains("lookup") {
             told.why = "the name of the host is not known".to_owned();
@@ -236,7 +243,7 @@ impl Told {
                 rustls::Error::InvalidCertificate(_) => self.retry = Retry::No,
                 rustls::Error::InvalidMessage(_) => {
                     self.retry = Retry::No;
-                    self.hint = Some("it may speak plain HTTP, not HTTPS".to_owned());
+                    self.hint = Some(PLAIN.to_owned());
                 }
                 _ => {}
             }

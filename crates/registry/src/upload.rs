@@ -32,6 +32,8 @@ const CHUNK: usize = 128 << 10;
 /// How long a piece is after a break. Some registries want at least 5 MiB, some proxies let no
 /// more than 100 MB pass.
 const PIECE: u64 = 32 << 20;
+/// After so many bytes a broken connection is bad luck, not a sign.
+const PROGRESS: u64 = 256 << 10;
 /// How many neighbours are asked for a blob.
 const NEIGHBOURS: usize = 3;
 
@@ -111,9 +113,6 @@ impl Upload {
                 Ok(()) => return Ok(Taken::Copied),
                 Err(failure) => failure,
             };
-            if state.there > before {
-                patience.refresh();
-            }
             let failure = match state.worth_another(failure) {
                 Ok(failure) => failure,
                 Err(end) => return Err(end.into_error()),
@@ -127,6 +126,9 @@ impl Upload {
                 return Ok(Taken::Copied);
             }
             self.look_again(&mut state)?;
+            if state.there >= before + PROGRESS {
+                patience.refresh();
+            }
         }
     }
 

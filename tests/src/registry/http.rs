@@ -168,7 +168,12 @@ impl Connection {
 
     fn line(&mut self) -> io::Result<String> {
         let mut line = String::new();
-        (&mut self.reader).take(64 << 10).read_line(&mut line)?;
+        let read = (&mut self.reader).take(64 << 10).read_line(&mut line);
+        if read.is_err() {
+            // TLS, most likely: servers say so in plain text.
+            self.writer.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")?;
+        }
+        read?;
         Ok(line.trim_end().to_owned())
     }
 

@@ -1,1 +1,9 @@
-//! The tests of this crate as a stranger sees it: through its public face.
+//! Pulls, pushes, credentials and faults, against a registry in the process and Debian's.
+#![allow(clippy::unwrap_used)]
+
+mod auth;
+mod debian;
+mod errors;
+mod pull;
+mod push;
+mod support;

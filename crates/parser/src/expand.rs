@@ -24,7 +24,7 @@ pub type Lookup<'l> = dyn Fn(&str) -> Option<Cow<'l, str>> + 'l;
 pub const MAX_EXPANDED: usize = 1 << 20;
 
 /// How deep `${a:-${b:-…}}` may go.
-pub const MAX_NESTING: usize = 100;
+pub const MAX_NESTING: usize = 32;
 
 /// Whether `'` and `"` hold text together or are characters like others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -79,6 +79,8 @@ struct Raw<'a> {
 pub(crate) struct Flags<'a> {
     list: Vec<Raw<'a>>,
     escape: char,
+    /// Whether some were refused.
+    pub(crate) refused: bool,
 }
 
 impl<'a> Flags<'a> {
@@ -107,7 +109,11 @@ impl<'a> Flags<'a> {
         }
         let rest = whole[at..].trim_start();
         (
-            Self { list, escape },
+            Self {
+                list,
+                escape,
+                refused: false,
+            },
             if rest.is_empty() {
                 whole.len()
             } else {
@@ -132,6 +138,7 @@ impl<'a> Flags<'a> {
                 ),
             };
             let keep = problem.is_none();
+            self.refused |= !keep;
             diagnostics.extend(problem);
             keep
         });

@@ -151,6 +151,9 @@ impl<'a> Statement<'a> {
         if !self.args.as_str().is_empty() {
             return Some(());
         }
+        if self.flags.refused {
+            return None; // perhaps what is missing was taken for a flag
+        }
         let message = format!("{} needs {what}", self.name);
         cx.error(
             "missing-argument",

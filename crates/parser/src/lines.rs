@@ -11,6 +11,10 @@ use crate::text::Text;
 /// The longest line that builders read, in bytes, line end not counted.
 pub(crate) const MAX_LINE: usize = 65535;
 
+/// How often reading goes back from the end of the file to the line that nearly closed a
+/// heredoc: each time is a pass over the rest.
+const MAX_NEAR_MISSES: u32 = 20;
+
 /// One line of the file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Physical<'a> {
@@ -46,6 +50,7 @@ pub(crate) struct Reader<'a> {
     at: usize,
     number: u32,
     escape: char,
+    near_misses: u32,
     /// Every comment that was passed.
     pub(crate) comments: Vec<Comment<'a>>,
     pub(crate) diagnostics: Vec<Diagnostic>,
@@ -63,6 +68,7 @@ impl<'a> Reader<'a> {
             at,
             number: 0,
             escape,
+            near_misses: 0,
             comments: Vec::new(),
             diagnostics: Vec::new(),
         }
@@ -209,7 +215,8 @@ impl<'a> Reader<'a> {
             }
             end = line.next;
         }
-        if let Some(line) = near {
+        self.near_misses += 1;
+        if let Some(line) = near.filter(|_| self.near_misses <= MAX_NEAR_MISSES) {
             (self.at, self.number) = (line.next as usize, line.number);
         }
         Err(near)

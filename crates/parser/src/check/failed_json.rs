@@ -5,13 +5,18 @@ use crate::grammar::Cx;
 use crate::json;
 use crate::text::Text;
 
-/// Warns of arguments that look like a JSON array and are not.
-pub(crate) fn failed_json<'a>(cx: &mut Cx<'a>, name: &str, args: &Text<'a>) {
+/// Warns of arguments that look like a JSON array and are not. Says whether it did.
+pub(crate) fn failed_json<'a>(cx: &mut Cx<'a>, name: &str, args: &Text<'a>) -> bool {
     let raw = args.as_str();
     let is_list = matches!(name, "COPY" | "ADD" | "VOLUME");
     if !looks_like_json(raw, is_list) {
-        return;
+        return false;
     }
+    let name = if name == "HEALTHCHECK" {
+        "HEALTHCHECK CMD"
+    } else {
+        name
+    };
     let read_as = if is_list {
         format!("{name} takes the words between blanks for paths, brackets and all")
     } else {
@@ -19,6 +24,10 @@ pub(crate) fn failed_json<'a>(cx: &mut Cx<'a>, name: &str, args: &Text<'a>) {
     };
     let message = format!("this is no JSON array, so {read_as}");
     let help = match json::repaired(raw) {
+        _ if behind_array(raw).is_some_and(|rest| rest.starts_with('#')) => {
+            "a comment needs a line of its own: `#` behind an instruction is a part of it"
+                .to_owned()
+        }
         Some(meant) => format!("did you mean `{name} {meant}`?"),
         None => {
             "a JSON array has its strings in double quotes, with commas between them".to_owned()
@@ -26,6 +35,14 @@ pub(crate) fn failed_json<'a>(cx: &mut Cx<'a>, name: &str, args: &Text<'a>) {
     };
     let warning = Diagnostic::warning("not-json", args.span(), message);
     cx.diagnostics.push(warning.with_help(help));
+    true
+}
+
+/// What follows the array, where there is a good one at the start.
+fn behind_array(raw: &str) -> Option<&str> {
+    let mut values = serde_json::Deserializer::from_str(raw).into_iter::<Vec<String>>();
+    values.next()?.ok()?;
+    Some(raw[values.byte_offset()..].trim_start())
 }
 
 fn looks_like_json(raw: &str, is_list: bool) -> bool {

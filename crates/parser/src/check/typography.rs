@@ -41,7 +41,7 @@ pub(crate) fn typography<'a>(cx: &mut Cx<'a>, text: &Text<'a>) {
     if raw.is_ascii() {
         return;
     }
-    let mut seen: Vec<char> = Vec::new();
+    let mut seen: Vec<&str> = Vec::new();
     let mut quote: Option<char> = None;
     let mut escaped = false;
     let mut before = ' ';
@@ -67,8 +67,8 @@ pub(crate) fn typography<'a>(cx: &mut Cx<'a>, text: &Text<'a>) {
             "'" if last.is_alphanumeric() && next.is_alphanumeric() => false,
             _ => quote.is_none(),
         };
-        if suspicious && !seen.contains(&c) {
-            seen.push(c);
+        if suspicious && !seen.contains(&ascii) {
+            seen.push(ascii);
             warn(cx, text, at, c, ascii);
         }
     }

@@ -353,6 +353,8 @@ fn operator<'a>(mode: Mode<'a>, whole: &'a str, input: &'a str) -> Read<'a, Oper
                 },
             ))
         }
+        // A line end is no operator that somebody would have meant.
+        '\n' => fail(whole, input, ExpandErrorKind::MissingBrace),
         other => fail(
             whole,
             after,

@@ -22,8 +22,9 @@ pub(crate) fn command<'a>(cx: &mut Cx<'a>, name: &str, args: &Text<'a>) -> Optio
             None
         }
         Json::No => {
-            check::failed_json(cx, name, args);
-            check::typography(cx, args);
+            if !check::failed_json(cx, name, args) {
+                check::typography(cx, args);
+            }
             check::assignment(cx, name, args);
             Some(Command::Shell(Word::new(args.clone(), cx.escape)))
         }

@@ -56,17 +56,25 @@ fn wrong_arguments(words: &[Text<'_>], all: Span) -> Diagnostic {
             format!("FROM takes an image and, behind AS, a name, not `{keyword}`"),
             Some(format!("did you mean `FROM {image} AS {name}`?")),
         ),
-        [image, other, ..] => (
-            words[1].span().to(all),
+        [image, keyword, name, rest @ ..] if keyword.eq_ignore_ascii_case("as") => (
+            Span::new(words[3].span().start, all.end),
+            format!("more than one word behind AS: `{}`", rest.join(" ")),
+            Some(format!(
+                "did you mean `FROM {image} AS {name}-{}`?",
+                rest.join("-")
+            )),
+        ),
+        [image, name] => (
+            words[1].span(),
+            format!("FROM takes an image and, behind AS, a name, not `{name}`"),
+            Some(format!("did you mean `FROM {image} AS {name}`?")),
+        ),
+        [_, other, ..] => (
+            Span::new(words[1].span().start, all.end),
             format!("FROM takes an image and, behind AS, a name, not `{other}`"),
-            Some(format!("did you mean `FROM {image} AS {other}`?")),
+            Some("write it as `FROM image AS name`".to_owned()),
         ),
         _ => (all, "FROM needs an image".to_owned(), None),
-    };
-    let span = if words.len() > 3 {
-        Span::new(words[1].span().start, all.end)
-    } else {
-        span
     };
     Diagnostic::error("bad-from", span, message).with_help_if(help)
 }

@@ -294,6 +294,10 @@ impl Reading<'_, '_> {
 
 fn unknown_key(option: &MountOption<'_>) -> Diagnostic {
     let key = &option.key.node;
+    if key.is_empty() {
+        return bad(option.key.span, "empty mount option")
+            .with_help("options are `key=value`, with commas between them");
+    }
     let help = nearest(key, KEYS).map(|near| format!("did you mean `{near}`?"));
     bad(option.key.span, format!("unknown mount option `{key}`")).with_help_if(help)
 }

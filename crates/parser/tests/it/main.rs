@@ -1,1 +1,6 @@
 //! The tests of this crate as a stranger sees it: through its public face.
+
+mod corpus;
+mod hostile;
+mod places;
+mod properties;

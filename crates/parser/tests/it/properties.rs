@@ -1,0 +1,159 @@
+//! Parsing is total, places are of the text, and expansion ends, whatever the input.
+
+use std::borrow::Cow;
+
+use kiln_parser::{Instruction, Node, Parse, glob, ignore, parse, parse_instruction};
+use proptest::prelude::*;
+
+const SEEDS: [&str; 4] = [
+    "# syntax=docker/dockerfile:1\n# escape=\\\nARG V=1\nFROM --platform=$P debian:$V AS base\n\
+     RUN --mount=type=cache,target=/x,sharing=locked --network=none apt-get update \\\n  # c\n\n && true\n",
+    "FROM a\nENV a=b c=\"d e\" f='g'\nENV old style value\nLABEL x=${y:-${z#*/}} q=${r//a/b}\nEXPOSE 80 90-92/udp\n",
+    "FROM a\r\nCOPY --from=b --chown=1:2 [\"a b\", \"/c\\u0020d\"]\r\nCOPY <<A <<-'B' /x/\r\none\r\nA\r\n\ttwo\r\n\tB\r\nCMD ['x']\r\n",
+    "FROM a\nHEALTHCHECK --interval=1m30s --retries=3 CMD [\"x\"]\nONBUILD RUN <<E\nbody\nE\nSHELL [\"/bin/sh\", \"-c\"]\n\
+     STOPSIGNAL 9\nVOLUME /a /b\nUSER a\nWORKDIR /x\nENTRYPOINT A-/b –c “d”\n",
+];
+
+/// A Dockerfile with some stretches replaced by others.
+fn mutated() -> impl Strategy<Value = String> {
+    let pieces = prop::sample::select(vec![
+        "\\\n",
+        "\n",
+        "\\",
+        "`",
+        "$",
+        "${",
+        "}",
+        "\"",
+        "'",
+        "<<",
+        "<<EOF",
+        "--",
+        "--mount=",
+        "=",
+        "[",
+        "]",
+        ",",
+        " ",
+        "\t",
+        "\r\n",
+        "#",
+        "–",
+        "“",
+        "\u{a0}",
+        "\u{feff}",
+        "\0",
+        "FROM ",
+        "RUN ",
+        "ONBUILD ",
+        "# escape=`\n",
+        "${a:-",
+        "/",
+        "-",
+        ":",
+    ]);
+    let edits = prop::collection::vec((any::<prop::sample::Index>(), 0usize..6, pieces), 0..12);
+    (prop::sample::select(SEEDS.to_vec()), edits).prop_map(|(seed, edits)| {
+        let mut text: Vec<char> = seed.chars().collect();
+        for (at, remove, insert) in edits {
+            let at = at.index(text.len() + 1);
+            let end = (at + remove).min(text.len());
+            text.splice(at..end, insert.chars());
+        }
+        text.into_iter().collect()
+    })
+}
+
+fn check(src: &str) {
+    let Parse { file, diagnostics } = parse(src);
+    let value = |name: &str| (name.len() < 3).then_some(Cow::Borrowed("a $b \"c\" *?\\ é"));
+    for d in &diagnostics {
+        assert!(d.span.end as usize <= src.len(), "{d:?}");
+        assert!(
+            src.is_char_boundary(d.span.start as usize)
+                && src.is_char_boundary(d.span.end as usize),
+            "{d:?} in {src:?}"
+        );
+        assert!(!d.message.is_empty());
+    }
+    for stage in &file.stages {
+        let _ = stage.image().expand(&value);
+        let mut last = 0;
+        for node in &stage.instructions {
+            assert!(
+                node.span.start >= last && node.lines.0 <= node.lines.1,
+                "{node:?}"
+            );
+            last = node.span.end;
+            assert_eq!(
+                node.keyword.node.to_ascii_uppercase(),
+                node.instruction.keyword()
+            );
+            words(node, &value);
+        }
+    }
+    if let Err(all) = parse(src).into_result() {
+        assert!(all.iter().any(kiln_parser::Diagnostic::is_error));
+    }
+}
+
+fn words(node: &Node<'_>, value: &kiln_parser::Lookup<'_>) {
+    match &node.instruction {
+        Instruction::Env(env) => {
+            for pair in &env.pairs {
+                let _ = (
+                    pair.key.expand(value),
+                    pair.value.expand_words(value),
+                    pair.value.variables(),
+                );
+                for span in pair.value.spans() {
+                    assert!(span.start <= span.end);
+                }
+            }
+        }
+        Instruction::Run(run) => {
+            let _ = run.script();
+            for mount in &run.mounts {
+                let _ = mount.resolve(value);
+            }
+        }
+        Instruction::OnBuild(onbuild) => {
+            let _ = parse_instruction(&onbuild.trigger, '\\');
+        }
+        _ => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_text_is_parsed(src in "\\PC*|(?s).{0,200}") {
+        check(&src);
+    }
+
+    #[test]
+    fn mutated_dockerfiles_are_parsed(src in mutated()) {
+        check(&src);
+    }
+
+    #[test]
+    fn expansion_ends(word in "[a$\\{\\}:#%/?*+\"'\\\\` -]{0,60}") {
+        check(&format!("FROM x\nENV v={word}\nARG w={word}\n"));
+    }
+
+    #[test]
+    fn ignore_files_are_parsed(src in "(?s).{0,100}|([a*?/!\\[\\]\\\\^-]{0,20}\n){0,5}", path in "[ab/]{0,20}") {
+        let (ignore, _) = ignore::Ignore::parse(&src);
+        prop_assert_eq!(ignore.excludes(&path, false), ignore.decide(&path, false).is_some_and(|rule| !rule.negated));
+    }
+
+    /// Where there are no folders and no `**`, both matchers are one.
+    #[test]
+    fn ignore_and_glob_agree(pattern in "[ab?\\[\\]^-]{1,8}|([ab?]|[*][ab?]){1,6}", name in "[ab-]{1,8}") {
+        if let Ok(glob) = glob::Pattern::new(&pattern) {
+            let (ignore, _) = ignore::Ignore::parse(&pattern);
+            prop_assert_eq!(glob.matches(&name), ignore.excludes(&name, false), "{} {}", pattern, name);
+        }
+    }
+}

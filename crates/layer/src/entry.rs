@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use kiln_image::Digest;
+use kiln_image::{Algorithm, Digest};
 
 use crate::LayerPath;
 
@@ -64,6 +64,23 @@ pub struct File {
     pub offset: u64,
     /// The content itself, kept for the few small files that planning needs.
     pub inline: Option<Arc<[u8]>>,
+}
+
+impl File {
+    /// A file whose content has not been read yet: its digest is found when it is packed.
+    pub const fn unread(size: u64) -> Self {
+        Self {
+            size,
+            digest: Digest::new(Algorithm::Blake3, [0; 32]),
+            offset: 0,
+            inline: None,
+        }
+    }
+
+    /// Whether the digest is still to be found.
+    pub fn is_unread(&self) -> bool {
+        self.digest.bytes() == &[0; 32]
+    }
 }
 
 /// What an entry is.

@@ -57,8 +57,8 @@ pub(crate) fn not_a_file(path: &LayerPath, found: Option<&Kind>) -> io::Error {
 /// A tree and its files' content in memory: for tests, generated files and small sources.
 #[derive(Clone, Debug, Default)]
 pub struct InMemory {
-    tree: Tree,
-    contents: std::collections::BTreeMap<LayerPath, std::sync::Arc<[u8]>>,
+    pub(crate) tree: Tree,
+    pub(crate) contents: std::collections::BTreeMap<LayerPath, std::sync::Arc<[u8]>>,
 }
 
 impl InMemory {

@@ -1,18 +1,30 @@
 #![doc = include_str!("../README.md")]
 
+mod apply;
+mod archive;
+mod disk;
 mod entry;
 mod error;
 mod files;
+mod links;
 mod merge;
 mod pack;
 mod path;
 mod root;
+mod target;
 mod tree;
+mod xattrs;
 
+pub use apply::{Applied, apply, apply_within};
+pub use archive::Limits;
+pub use disk::{Directory, Folder, Keep, PlainTar, Refusal, Unpacked, Whiteouts};
 pub use entry::{Entry, File, Kind, Meta, Time};
 pub use error::{Error, ErrorKind};
 pub use files::{Files, InMemory};
 pub use merge::flatten;
+pub use pack::{DIALECT, Packed, Packer, Times, pack};
 pub use path::LayerPath;
 pub use root::{Resolved, Root, RootLayer};
+pub use target::{Nothing, Target, write};
 pub use tree::{Children, Tree};
+pub use xattrs::keeps_attribute;

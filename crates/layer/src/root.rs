@@ -184,7 +184,7 @@ pub(crate) fn resolve(tree: &Tree, path: &LayerPath) -> Result<Resolved, Error> 
             continue;
         }
         let next = at.join(&name)?;
-        let Some(entry) = tree.get(&next) else {
+        let Some(entry) = tree.get(&next).filter(|e| !e.is_whiteout()) else {
             at = next;
             continue;
         };

@@ -1,0 +1,363 @@
+//! Reading the tar of a layer that nobody vouches for: into a [`Tree`] and to a [`Target`] in one
+//! pass, which also finds the diff id.
+//!
+//! Refuses entries that leave the root (`..` in a name or in a hard link's target), entries beneath
+//! what is not a folder, devices that are whiteouts in disguise, and what is beyond the
+//! [`Limits`]. A symbolic link of the same archive on the way to an entry is followed inside the
+//! archive's own tree, as container runtimes do; it never leads anywhere else. Of two entries with
+//! the same name the later wins.
+
+use std::{
+    collections::BTreeSet,
+    io::{self, Read},
+};
+
+use kiln_image::{Algorithm, Digest};
+
+use crate::{
+    Entry, Error, ErrorKind, File, Kind, LayerPath, Meta, Target, Tree,
+    archive::{Limits, Member, Members, Type},
+    links::LinkedTree,
+    pack::kept_inline,
+    path::escaped,
+    root::resolve,
+};
+
+/// What was found in the pass of [`apply`].
+#[derive(Clone, Debug)]
+pub struct Applied {
+    /// The SHA-256 of the whole uncompressed stream, what follows the archive's end included.
+    pub diff_id: Digest,
+    /// Its length in bytes.
+    pub size: u64,
+    /// What the layer changes.
+    pub tree: Tree,
+}
+
+/// Applies an uncompressed tar stream to a target, within the usual [`Limits`].
+///
+/// The diff id is to be compared before what the target holds is relied on.
+///
+/// # Errors
+///
+/// [`Invalid`](ErrorKind::Invalid) for what is not a tar, [`Refused`](ErrorKind::Refused) and
+/// [`Unsupported`](ErrorKind::Unsupported) with the entry and the reason, and what reading or the
+/// target gives.
+pub fn apply(tar: impl Read, to: &mut dyn Target) -> Result<Applied, Error> {
+    apply_within(&Limits::default(), tar, to)
+}
+
+/// [`apply`] within other limits.
+///
+/// # Errors
+///
+/// As [`apply`].
+pub fn apply_within(
+    limits: &Limits,
+    tar: impl Read,
+    to: &mut dyn Target,
+) -> Result<Applied, Error> {
+    let mut members = Members::new(tar, limits.clone());
+    let mut layer = Layer {
+        tree: LinkedTree::default(),
+        to,
+        awaited: BTreeSet::new(),
+    };
+    while let Some(member) = members.next()? {
+        let Some(path) = layer.place(&member)? else {
+            continue;
+        };
+        layer
+            .member(&path, member, &mut members)
+            .map_err(|e| e.at(&path))?;
+    }
+    let (diff_id, size) = members.finish()?;
+    let Layer { tree, to, .. } = layer;
+    let tree = tree.finish();
+    to.finish(&tree)?;
+    Ok(Applied {
+        diff_id,
+        size,
+        tree,
+    })
+}
+
+struct Layer<'a> {
+    tree: LinkedTree,
+    to: &'a mut dyn Target,
+    /// What hard links of this layer name that was not in it when they came.
+    awaited: BTreeSet<LayerPath>,
+}
+
+const WHITEOUT: &[u8] = b".wh.";
+const META: &[u8] = b".wh..wh.";
+const OPAQUE: &[u8] = b".wh..wh..opq";
+
+impl Layer<'_> {
+    /// Where a member goes; `None` for the notes that aufs kept for itself.
+    fn place(&self, member: &Member) -> Result<Option<LayerPath>, Error> {
+        let path = LayerPath::parse(&member.name)?;
+        let name = path.name().unwrap_or_default();
+        let mut folders = path.components().rev().skip(1);
+        if (name.starts_with(META) && name != OPAQUE) || folders.any(|n| n.starts_with(META)) {
+            return Ok(None);
+        }
+        let mut folders = path.components().rev().skip(1);
+        if folders.any(|n| n.starts_with(WHITEOUT)) {
+            return Err(Error::refused("lies in a whiteout").at(&path));
+        }
+        self.inside(&path).map(Some)
+    }
+
+    /// `path` with the symbolic links of this archive followed in its folders.
+    fn inside(&self, path: &LayerPath) -> Result<LayerPath, Error> {
+        let (Some(parent), Some(name)) = (path.parent(), path.name()) else {
+            return Ok(path.clone());
+        };
+        // Most often it is a folder that came before.
+        if self.tree.tree().get(&parent).is_some_and(Entry::is_dir) {
+            return Ok(path.clone());
+        }
+        let parent = resolve(self.tree.tree(), &parent).map_err(|e| e.at(path))?;
+        match parent.entry.map(|e| e.kind) {
+            None | Some(Kind::Dir { .. } | Kind::Whiteout) => parent.path.join(name),
+            Some(kind) => {
+                let what = format!("lies in `{}`, which is a {}", parent.path, kind.name());
+                Err(Error::new(ErrorKind::Conflict, what).at(path))
+            }
+        }
+    }
+
+    fn member(
+        &mut self,
+        path: &LayerPath,
+        member: Member,
+        content: &mut impl Read,
+    ) -> Result<(), Error> {
+        let name = path.name().unwrap_or_default();
+        let parent = path.parent().unwrap_or_default();
+        if name == OPAQUE {
+            return self.opaque(&parent, None);
+        }
+        if let Some(hidden) = name.strip_prefix(WHITEOUT) {
+            return self.whiteout(parent.join(hidden)?);
+        }
+        self.reveal(path)?;
+        let meta = member.meta;
+        let kind = match member.kind {
+            Type::File => {
+                let file = File {
+                    offset: member.offset,
+                    ..File::unread(member.size)
+                };
+                return self.file(path, meta, file, content);
+            }
+            Type::Folder => return self.folder(path, meta),
+            Type::Link => return self.link(path, &member.link, meta),
+            Type::Symlink => Kind::Symlink {
+                target: symlink(member.link)?,
+            },
+            Type::Char if member.device == (0, 0) => {
+                return Err(Error::refused("the device 0:0 is a whiteout in disguise"));
+            }
+            Type::Char => Kind::Char {
+                major: member.device.0,
+                minor: member.device.1,
+            },
+            Type::Block => Kind::Block {
+                major: member.device.0,
+                minor: member.device.1,
+            },
+            Type::Fifo => Kind::Fifo,
+        };
+        self.put(path, meta, kind)
+    }
+
+    /// Makes way for an entry that is not a folder.
+    fn vacate(&mut self, path: &LayerPath) -> Result<(), Error> {
+        if path.is_root() {
+            return Err(Error::refused("the root is not a folder"));
+        }
+        let inside = self.tree.tree().within(path).next().is_some();
+        if inside {
+            self.to.remove(path)?;
+            self.tree.remove_within(path);
+        }
+        Ok(())
+    }
+
+    /// An entry beneath a whiteout makes a folder of it that hides the lower layers'.
+    fn reveal(&mut self, path: &LayerPath) -> Result<(), Error> {
+        if self.awaited.contains(path) {
+            return Err(Error::refused("comes after a hard link to it"));
+        }
+        for folder in path.ancestors() {
+            if self.is_whiteout(&folder) {
+                self.opaque(&folder, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_whiteout(&self, path: &LayerPath) -> bool {
+        self.tree.tree().get(path).is_some_and(Entry::is_whiteout)
+    }
+
+    fn put(&mut self, path: &LayerPath, meta: Meta, kind: Kind) -> Result<(), Error> {
+        self.vacate(path)?;
+        let entry = Entry {
+            path: path.clone(),
+            meta,
+            kind,
+        };
+        self.to.put(&entry)?;
+        self.tree.put(entry);
+        Ok(())
+    }
+
+    fn file(
+        &mut self,
+        path: &LayerPath,
+        meta: Meta,
+        file: File,
+        content: &mut impl Read,
+    ) -> Result<(), Error> {
+        self.vacate(path)?;
+        let mut content = Content {
+            inner: content,
+            hash: blake3::Hasher::new(),
+            kept: kept_inline(path, file.size).then(Vec::new),
+        };
+        let entry = Entry {
+            path: path.clone(),
+            meta,
+            kind: Kind::File(file.clone()),
+        };
+        self.to.file(&entry, &mut content)?;
+        io::copy(&mut content, &mut io::sink()).map_err(|e| Error::io("read the tar", e))?;
+        self.tree.put(Entry {
+            kind: Kind::File(File {
+                digest: Digest::new(Algorithm::Blake3, *content.hash.finalize().as_bytes()),
+                inline: content.kept.map(Into::into),
+                ..file
+            }),
+            ..entry
+        });
+        Ok(())
+    }
+
+    fn folder(&mut self, path: &LayerPath, meta: Meta) -> Result<(), Error> {
+        let mut opaque = false;
+        match self.tree.tree().get(path).map(|e| &e.kind) {
+            Some(Kind::Dir { opaque: before }) => opaque = *before,
+            Some(Kind::Whiteout) => return self.opaque(path, Some(meta)),
+            Some(_) => self.vacate(path)?,
+            None => {}
+        }
+        let entry = Entry {
+            path: path.clone(),
+            meta,
+            kind: Kind::Dir { opaque },
+        };
+        self.to.put(&entry)?;
+        self.tree.put(entry);
+        Ok(())
+    }
+
+    /// Hides what the lower layers have in a folder.
+    fn opaque(&mut self, path: &LayerPath, meta: Option<Meta>) -> Result<(), Error> {
+        let before = self.tree.tree().get(path);
+        let known = before.filter(|e| e.is_dir()).map(|e| e.meta.clone());
+        if before.is_some_and(Entry::is_whiteout) {
+            self.to.remove(path)?;
+            self.tree.remove_within(path);
+        }
+        let entry = Entry {
+            path: path.clone(),
+            meta: meta.or(known).unwrap_or_else(|| Meta::with_mode(0o755)),
+            kind: Kind::Dir { opaque: true },
+        };
+        self.to.put(&entry)?;
+        self.to.clear(path, self.tree.tree())?;
+        self.tree.put(entry);
+        Ok(())
+    }
+
+    /// Removes what the lower layers have at `path`. What this layer has there stays.
+    fn whiteout(&mut self, path: LayerPath) -> Result<(), Error> {
+        match self.tree.tree().get(&path).map(|e| &e.kind) {
+            Some(Kind::Dir { .. }) => self.opaque(&path, None),
+            Some(_) => Ok(()),
+            // Entries beneath a folder that has none of its own.
+            None if path.ancestors().any(|f| self.is_whiteout(&f)) => Ok(()),
+            None if self.tree.tree().within(&path).next().is_some() => self.opaque(&path, None),
+            None => {
+                let entry = Entry::whiteout(path);
+                self.to.put(&entry)?;
+                self.tree.put(entry);
+                Ok(())
+            }
+        }
+    }
+
+    fn link(&mut self, path: &LayerPath, target: &[u8], meta: Meta) -> Result<(), Error> {
+        let shown = escaped(target);
+        let of = |e: Error| Error::refused(format!("a hard link to `{shown}`")).because(e);
+        let target = LayerPath::parse(target).map_err(of)?;
+        let target = self.inside(&target).map_err(of)?;
+        let found = self.tree.tree().get(&target).cloned();
+        let (meta, kind) = match found.map(|e| (e.meta, e.kind)) {
+            Some((meta, Kind::File(_))) => (meta, Kind::Hardlink { target }),
+            Some((meta, kind @ Kind::Hardlink { .. })) => (meta, kind),
+            Some((_, kind @ (Kind::Dir { .. } | Kind::Whiteout))) => {
+                let what = format!("a hard link to `{target}`, which is a {}", kind.name());
+                return Err(Error::refused(what));
+            }
+            // Another name of a symbolic link, a device, a pipe: one more of its kind.
+            Some(other) => other,
+            None if target.is_root() => {
+                return Err(Error::refused("a hard link to the root"));
+            }
+            None => {
+                self.awaited.insert(target.clone());
+                (meta, Kind::Hardlink { target })
+            }
+        };
+        if let Kind::Hardlink { target } = &kind
+            && (target == path || target.starts_with(path))
+        {
+            // It is the same file already; or it would be lost with the folder that it replaces.
+            return match target == path {
+                true if self.tree.tree().get(path).is_some() => Ok(()),
+                _ => Err(Error::refused("a hard link to itself")),
+            };
+        }
+        self.put(path, meta, kind)
+    }
+}
+
+fn symlink(target: Vec<u8>) -> Result<Vec<u8>, Error> {
+    match target.len() {
+        0 => Err(Error::invalid("a symbolic link without a target")),
+        1..=LayerPath::MAX_LEN if !target.contains(&0) => Ok(target),
+        _ => Err(Error::refused("a symbolic link with a target too long")),
+    }
+}
+
+/// A file's content on its way to the target: hashed, and kept where planning needs it.
+struct Content<'a, R> {
+    inner: &'a mut R,
+    hash: blake3::Hasher,
+    kept: Option<Vec<u8>>,
+}
+
+impl<R: Read> Read for Content<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        self.hash.update(&buffer[..n]);
+        if let Some(kept) = &mut self.kept {
+            kept.extend_from_slice(&buffer[..n]);
+        }
+        Ok(n)
+    }
+}

@@ -1,0 +1,429 @@
+//! Unpacking into a directory, every path by directory handle. Follows no link, writes over
+//! nothing that it has not put there (but where it is told to apply to what is there).
+
+use std::{
+    collections::BTreeSet,
+    fmt, fs,
+    io::{Read, Write},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::Path,
+    sync::Arc,
+};
+
+use rustix::{
+    fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid},
+    fs::{chownat, linkat, mkdirat, openat, statat, symlinkat, utimensat},
+    io::Errno,
+};
+
+use super::{at, delete, meta, open::open_root};
+use crate::{Entry, Error, ErrorKind, Files, Kind, LayerPath, Meta, Target, Tree};
+
+/// How a [`Directory`] takes whiteouts and opaque folders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whiteouts {
+    /// As overlayfs has them (with `userxattr`): a character device 0:0, and the attribute
+    /// `user.overlay.opaque`. The directory holds one layer.
+    Overlay,
+    /// By removing what is there: the directory holds the layers below.
+    Apply,
+}
+
+/// What the kernel did not let this process put on disk; the tree has it all the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The entry.
+    pub path: LayerPath,
+    /// The owner, the mode, an attribute or the whole entry, in words.
+    pub what: String,
+}
+
+/// A directory into which layers are unpacked.
+///
+/// While entries come, folders belong to this process alone (0700); they get their own metadata at
+/// the end, the deepest first.
+pub struct Directory {
+    root: OwnedFd,
+    whiteouts: Whiteouts,
+    lower: Option<Arc<dyn Files>>,
+    /// The folder of the last entry: most often that of the next.
+    last: Option<(LayerPath, OwnedFd)>,
+    /// Folders that were made without an entry of their own.
+    made: BTreeSet<LayerPath>,
+    refused: Vec<Refusal>,
+    buffer: Vec<u8>,
+}
+
+impl fmt::Debug for Directory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Directory")
+            .field("root", &self.root)
+            .field("whiteouts", &self.whiteouts)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Directory {
+    /// The directory at `path`, which is there; with [`Whiteouts::Overlay`] it is empty.
+    ///
+    /// # Errors
+    ///
+    /// [`Io`](ErrorKind::Io) when it cannot be opened.
+    pub fn new(path: &Path, whiteouts: Whiteouts) -> Result<Self, Error> {
+        Ok(Self {
+            root: open_root(path)?,
+            whiteouts,
+            lower: None,
+            last: None,
+            made: BTreeSet::new(),
+            refused: Vec::new(),
+            buffer: vec![0; 128 << 10],
+        })
+    }
+
+    /// The layers below, for archives that lean on them: a folder that the archive does not name
+    /// gets their metadata, a hard link to a file of theirs becomes a copy.
+    #[must_use]
+    pub fn over(mut self, lower: Arc<dyn Files>) -> Self {
+        self.lower = Some(lower);
+        self
+    }
+
+    /// What could not be put on disk.
+    pub fn refused(&self) -> &[Refusal] {
+        &self.refused
+    }
+
+    fn refuse(&mut self, path: &LayerPath, what: impl Into<String>) {
+        self.refused.push(Refusal {
+            path: path.clone(),
+            what: what.into(),
+        });
+    }
+
+    /// Calls `act` with the folder that `path` is in, which is made when it is missing, and the
+    /// name in it.
+    fn at<T>(
+        &mut self,
+        path: &LayerPath,
+        act: impl FnOnce(&mut Self, BorrowedFd<'_>, &[u8]) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let (Some(parent), Some(name)) = (path.parent(), path.name()) else {
+            return Err(Error::refused("the root cannot be replaced"));
+        };
+        let fd = match self.last.take() {
+            Some((known, fd)) if known == parent => fd,
+            _ => self.folder(&parent)?,
+        };
+        let done = act(self, fd.as_fd(), name);
+        self.last = Some((parent, fd));
+        done
+    }
+
+    /// Opens a folder; one that is missing is made.
+    fn folder(&mut self, path: &LayerPath) -> Result<OwnedFd, Error> {
+        match at::open(self.root.as_fd(), path, at::FOLDER) {
+            Ok(fd) => return Ok(fd),
+            Err(e) if at::is_missing(e) => {}
+            Err(e) if at::is_not_a_folder(e) && self.whiteouts == Whiteouts::Apply => {}
+            Err(e) => return Err(io("open the folder", e).at(path)),
+        }
+        let mut open = at::open(self.root.as_fd(), &LayerPath::root(), at::FOLDER)
+            .map_err(|e| io("open the folder", e))?;
+        let mut at_path = LayerPath::root();
+        for name in path.components() {
+            at_path = at_path.join(name)?;
+            if self.make(open.as_fd(), name)? {
+                self.made.insert(at_path.clone());
+            }
+            open = openat(&open, name, at::FOLDER, Mode::empty())
+                .map_err(|e| io("open the folder", e).at(&at_path))?;
+        }
+        Ok(open)
+    }
+
+    /// Makes a folder unless there is one; whether it was made.
+    fn make(&self, folder: BorrowedFd<'_>, name: &[u8]) -> Result<bool, Error> {
+        match mkdirat(folder, name, Mode::RWXU) {
+            Err(Errno::EXIST) => {}
+            done => return done.map(|()| true).map_err(|e| io("make the folder", e)),
+        }
+        let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|e| io("look at the folder", e))?;
+        if FileType::from_raw_mode(stat.st_mode).is_dir() {
+            return Ok(false);
+        }
+        self.replace(folder, name)?;
+        mkdirat(folder, name, Mode::RWXU).map_err(|e| io("make the folder", e))?;
+        Ok(true)
+    }
+
+    /// Deletes what is in the way of an entry, where the lower layers are in the same directory.
+    fn replace(&self, folder: BorrowedFd<'_>, name: &[u8]) -> Result<(), Error> {
+        if self.whiteouts == Whiteouts::Overlay {
+            let what = "another entry is in its place: does the disk tell upper case from lower?";
+            return Err(Error::new(ErrorKind::Conflict, what));
+        }
+        delete::delete(folder, name).map_err(|e| io("replace what is there", e))
+    }
+
+    /// Does `make`, again after what is in its way was deleted.
+    fn fresh<T>(
+        &self,
+        folder: BorrowedFd<'_>,
+        name: &[u8],
+        make: impl Fn() -> rustix::io::Result<T>,
+    ) -> Result<T, Error> {
+        let made = match make() {
+            Err(Errno::EXIST) => {
+                self.replace(folder, name)?;
+                make()
+            }
+            made => made,
+        };
+        made.map_err(|e| io("make the entry", e))
+    }
+
+    fn write(
+        &mut self,
+        folder: BorrowedFd<'_>,
+        name: &[u8],
+        entry: &Entry,
+        content: &mut dyn Read,
+    ) -> Result<(), Error> {
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = Mode::RUSR | Mode::WUSR;
+        let fd = self.fresh(folder, name, || openat(folder, name, flags, mode))?;
+        let mut file = fs::File::from(fd);
+        loop {
+            let n = match content.read(&mut self.buffer) {
+                Ok(0) => break,
+                Ok(n) => n,
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(e) => return Err(Error::io("read the content", e)),
+            };
+            file.write_all(&self.buffer[..n])
+                .map_err(|e| Error::io("write the file", e))?;
+        }
+        self.set(file.as_fd(), &entry.path, &entry.meta)
+    }
+
+    fn set(&mut self, fd: BorrowedFd<'_>, path: &LayerPath, meta: &Meta) -> Result<(), Error> {
+        meta::set(fd, meta, &mut |what| self.refuse(path, what))
+            .map_err(|e| io("set the metadata", e).at(path))
+    }
+
+    fn link(
+        &mut self,
+        folder: BorrowedFd<'_>,
+        name: &[u8],
+        entry: &Entry,
+        target: &LayerPath,
+    ) -> Result<(), Error> {
+        let parent = target.parent().unwrap_or_default();
+        let from = at::open(self.root.as_fd(), &parent, at::FOLDER);
+        let to = target.name().unwrap_or_default();
+        let linked = from.and_then(|from| {
+            let link = || linkat(&from, to, folder, name, AtFlags::empty());
+            match link() {
+                Err(Errno::EXIST) if self.replace(folder, name).is_ok() => link(),
+                done => done,
+            }
+        });
+        match linked {
+            Err(e) if at::is_missing(e) || at::is_not_a_folder(e) => {}
+            done => return done.map_err(|e| io("make the hard link", e)),
+        }
+        let lower = self.lower.clone();
+        let Some(lower) = lower.filter(|l| l.tree().file(target).is_some()) else {
+            let what = format!("a hard link to `{target}`, which is not in this layer");
+            return Err(Error::new(ErrorKind::Unsupported, what));
+        };
+        let mut content = lower.open(target)?;
+        self.write(folder, name, entry, &mut *content)
+    }
+
+    /// A device, pipe or whiteout.
+    fn node(&mut self, folder: BorrowedFd<'_>, name: &[u8], entry: &Entry) -> Result<(), Error> {
+        let made = self.fresh(folder, name, || node(folder, name, &entry.kind));
+        match made {
+            Err(e) if !entry.is_whiteout() && is_refusal(&e) => {
+                self.refuse(&entry.path, entry.kind.name());
+                return Ok(());
+            }
+            made => made?,
+        }
+        if entry.is_whiteout() {
+            return Ok(());
+        }
+        self.set_by_name(folder, name, entry)?;
+        // It was made just now, and is not a link.
+        let mode = Mode::from_raw_mode(entry.meta.mode as _);
+        rustix::fs::chmodat(folder, name, mode, AtFlags::empty())
+            .map_err(|e| io("set the mode", e))?;
+        self.set_time(folder, name, entry)
+    }
+
+    /// The owner of what cannot be opened.
+    fn set_by_name(
+        &mut self,
+        folder: BorrowedFd<'_>,
+        name: &[u8],
+        entry: &Entry,
+    ) -> Result<(), Error> {
+        let meta = &entry.meta;
+        let (uid, gid) = (Uid::from_raw(meta.uid), Gid::from_raw(meta.gid));
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        match chownat(folder, name, Some(uid), Some(gid), flags) {
+            Err(Errno::PERM | Errno::INVAL) => {
+                let now = statat(folder, name, flags).map_err(|e| io("look at it", e))?;
+                if (now.st_uid, now.st_gid) != (meta.uid, meta.gid) {
+                    let what = format!("owner {}:{}", meta.uid, meta.gid);
+                    self.refuse(&entry.path, what);
+                }
+            }
+            done => done.map_err(|e| io("set the owner", e))?,
+        }
+        if !meta.xattrs.is_empty() {
+            self.refuse(&entry.path, "attributes of what is neither file nor folder");
+        }
+        Ok(())
+    }
+
+    fn set_time(&self, folder: BorrowedFd<'_>, name: &[u8], entry: &Entry) -> Result<(), Error> {
+        let times = meta::times(entry.meta.mtime);
+        utimensat(folder, name, &times, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|e| io("set the time", e))
+    }
+
+    fn whiteout(&mut self, entry: &Entry) -> Result<(), Error> {
+        if self.whiteouts == Whiteouts::Overlay {
+            return self.at(&entry.path, |me, folder, name| me.node(folder, name, entry));
+        }
+        // What is not there need not be removed, nor the folders above it made.
+        let parent = entry.path.parent().unwrap_or_default();
+        match at::open(self.root.as_fd(), &parent, at::FOLDER) {
+            Ok(folder) => {
+                let name = entry.path.name().unwrap_or_default();
+                self.last = None;
+                delete::delete(folder.as_fd(), name).map_err(|e| io("delete it", e))
+            }
+            Err(e) if at::is_missing(e) || at::is_not_a_folder(e) => Ok(()),
+            Err(e) => Err(io("open the folder", e).at(&parent)),
+        }
+    }
+}
+
+impl Target for Directory {
+    fn put(&mut self, entry: &Entry) -> Result<(), Error> {
+        let put = match &entry.kind {
+            Kind::Dir { .. } if entry.path.is_root() => Ok(()),
+            Kind::Dir { .. } => self.at(&entry.path, |me, folder, name| {
+                me.make(folder, name).map(|_| ())
+            }),
+            Kind::Symlink { target } => self.at(&entry.path, |me, folder, name| {
+                me.fresh(folder, name, || symlinkat(&target[..], folder, name))?;
+                me.set_by_name(folder, name, entry)?;
+                me.set_time(folder, name, entry)
+            }),
+            Kind::Hardlink { target } => self.at(&entry.path, |me, folder, name| {
+                me.link(folder, name, entry, target)
+            }),
+            Kind::Whiteout => self.whiteout(entry),
+            Kind::File(_) => Err(Error::invalid("a file comes with its content")),
+            Kind::Char { .. } | Kind::Block { .. } | Kind::Fifo => {
+                self.at(&entry.path, |me, folder, name| me.node(folder, name, entry))
+            }
+        };
+        put.map_err(|e| e.at(&entry.path))
+    }
+
+    fn file(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<(), Error> {
+        self.at(&entry.path, |me, folder, name| {
+            me.write(folder, name, entry, content)
+        })
+        .map_err(|e| e.at(&entry.path))
+    }
+
+    fn remove(&mut self, path: &LayerPath) -> Result<(), Error> {
+        self.made.retain(|p| !p.starts_with(path));
+        let removed = self.at(path, |_, folder, name| {
+            delete::delete(folder, name).map_err(|e| io("delete it", e))
+        });
+        // The folder that is kept open may be one of those that are gone.
+        self.last = None;
+        removed.map_err(|e| e.at(path))
+    }
+
+    fn clear(&mut self, path: &LayerPath, own: &Tree) -> Result<(), Error> {
+        let folder = self.folder(path)?;
+        if self.whiteouts == Whiteouts::Overlay {
+            return meta::set_xattr(folder.as_fd(), b"user.overlay.opaque", b"y")
+                .map_err(|e| io("make the folder opaque", e).at(path));
+        }
+        self.last = None;
+        let mut todo = vec![(path.clone(), folder)];
+        while let Some((path, folder)) = todo.pop() {
+            for name in delete::names(folder.as_fd()).map_err(|e| io("read the folder", e))? {
+                let inner = path.join(&name)?;
+                if own.within(&inner).next().is_none() {
+                    delete::delete(folder.as_fd(), &name)
+                        .map_err(|e| io("delete it", e).at(&inner))?;
+                } else if let Ok(fd) = openat(&folder, &name[..], at::FOLDER, Mode::empty()) {
+                    todo.push((inner, fd));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, tree: &Tree) -> Result<(), Error> {
+        self.last = None;
+        let implied = std::mem::take(&mut self.made);
+        let implied = implied.into_iter().filter(|p| tree.get(p).is_none());
+        let lower = self.lower.clone();
+        let mut folders: Vec<(LayerPath, Meta)> = implied
+            .map(|path| {
+                let known = lower.as_ref().and_then(|l| l.tree().get(&path));
+                let known = known.filter(|e| e.is_dir()).map(|e| e.meta.clone());
+                (path, known.unwrap_or_else(|| Meta::with_mode(0o755)))
+            })
+            .collect();
+        let named = tree.iter().filter(|e| e.is_dir());
+        folders.extend(named.map(|e| (e.path.clone(), e.meta.clone())));
+        folders.sort_by(|a, b| b.0.cmp(&a.0));
+        for (path, meta) in folders {
+            let fd = at::open(self.root.as_fd(), &path, at::FOLDER)
+                .map_err(|e| io("open the folder", e).at(&path))?;
+            self.set(fd.as_fd(), &path, &meta)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(not(target_vendor = "apple"))]
+fn node(folder: BorrowedFd<'_>, name: &[u8], kind: &Kind) -> rustix::io::Result<()> {
+    use rustix::fs::{makedev, mknodat};
+    let (kind, device) = match kind {
+        Kind::Char { major, minor } => (FileType::CharacterDevice, makedev(*major, *minor)),
+        Kind::Block { major, minor } => (FileType::BlockDevice, makedev(*major, *minor)),
+        Kind::Whiteout => (FileType::CharacterDevice, makedev(0, 0)),
+        _ => (FileType::Fifo, 0),
+    };
+    mknodat(folder, name, kind, Mode::empty(), device)
+}
+
+#[cfg(target_vendor = "apple")]
+fn node(_: BorrowedFd<'_>, _: &[u8], _: &Kind) -> rustix::io::Result<()> {
+    Err(Errno::PERM)
+}
+
+fn is_refusal(e: &Error) -> bool {
+    let source = std::error::Error::source(e).and_then(|s| s.downcast_ref::<std::io::Error>());
+    source.is_some_and(|e| e.kind() == std::io::ErrorKind::PermissionDenied)
+}
+
+fn io(what: &str, e: Errno) -> Error {
+    Error::io(what, e.into())
+}

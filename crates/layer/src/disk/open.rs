@@ -1,0 +1,157 @@
+//! The files of a directory on disk, opened without following links and without blocking.
+
+use std::{
+    fs,
+    io::{self, Read},
+    os::fd::{AsFd, OwnedFd},
+    path::Path,
+    sync::Arc,
+};
+
+use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
+
+use super::{Keep, at, scan};
+use crate::{Error, ErrorKind, Files, LayerPath, Tree, files::not_a_file};
+
+/// A directory on disk, seen as it is: a build context, for one.
+#[derive(Debug)]
+pub struct Folder(OnDisk);
+
+impl Folder {
+    /// Looks through the directory `root`, with `threads` threads that read (0: as many as there
+    /// are processors), and finds the digest of every file. `keep` is asked for each entry but the
+    /// root, with whether it is a folder; sockets are left out. Files that are the same inode
+    /// become hard links.
+    ///
+    /// # Errors
+    ///
+    /// [`Io`](ErrorKind::Io) when something cannot be read, [`Changed`](ErrorKind::Changed) when a
+    /// file changes under it.
+    pub fn scan(
+        root: &Path,
+        keep: &dyn Fn(&LayerPath, bool) -> Keep,
+        threads: usize,
+    ) -> Result<Self, Error> {
+        let root = open_root(root)?;
+        let tree = scan::scan(root.as_fd(), keep, scan::Style::Plain, threads)?;
+        Ok(Self(OnDisk::new(root, Arc::new(tree))))
+    }
+}
+
+/// A layer that was unpacked into a directory of its own, with whiteouts as overlayfs has them.
+#[derive(Debug)]
+pub struct Unpacked(OnDisk);
+
+impl Unpacked {
+    /// The files of the directory `root`, which is known to hold `tree`.
+    ///
+    /// # Errors
+    ///
+    /// [`Io`](ErrorKind::Io) when it cannot be opened.
+    pub fn new(root: &Path, tree: Arc<Tree>) -> Result<Self, Error> {
+        Ok(Self(OnDisk::new(open_root(root)?, tree)))
+    }
+
+    /// Looks through an upper directory of overlayfs: character devices 0:0 are whiteouts,
+    /// folders with the attribute `user.overlay.opaque` (or `trusted.`) are opaque, and overlay's
+    /// own attributes are left out. The files are not read ([`File::unread`](crate::File::unread)).
+    ///
+    /// # Errors
+    ///
+    /// As [`Folder::scan`].
+    pub fn scan(root: &Path, threads: usize) -> Result<Self, Error> {
+        let root = open_root(root)?;
+        let keep = |_: &LayerPath, _: bool| Keep::Yes;
+        let tree = scan::scan(root.as_fd(), &keep, scan::Style::Overlay, threads)?;
+        Ok(Self(OnDisk::new(root, Arc::new(tree))))
+    }
+}
+
+impl Files for Folder {
+    fn tree(&self) -> &Tree {
+        &self.0.tree
+    }
+
+    fn open(&self, path: &LayerPath) -> io::Result<Box<dyn Read + Send>> {
+        self.0.open(path)
+    }
+}
+
+impl Files for Unpacked {
+    fn tree(&self) -> &Tree {
+        &self.0.tree
+    }
+
+    fn open(&self, path: &LayerPath) -> io::Result<Box<dyn Read + Send>> {
+        self.0.open(path)
+    }
+}
+
+pub(super) fn open_root(path: &Path) -> Result<OwnedFd, Error> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat(rustix::fs::CWD, path, flags, Mode::empty())
+        .map_err(|e| Error::io(format!("open the folder `{}`", path.display()), e.into()))
+}
+
+#[derive(Debug)]
+struct OnDisk {
+    root: OwnedFd,
+    tree: Arc<Tree>,
+}
+
+impl OnDisk {
+    fn new(root: OwnedFd, tree: Arc<Tree>) -> Self {
+        Self { root, tree }
+    }
+
+    fn open(&self, path: &LayerPath) -> io::Result<Box<dyn Read + Send>> {
+        let Some((entry, file)) = self.tree.file(path) else {
+            return Err(not_a_file(path, self.tree.get(path).map(|e| &e.kind)));
+        };
+        let opened = at::open(self.root.as_fd(), &entry.path, at::FILE).map_err(|e| {
+            if at::is_missing(e) || at::is_not_a_folder(e) {
+                return io::Error::from(changed(path));
+            }
+            Error::io("open the file", e.into()).at(path).into()
+        })?;
+        let stat = fstat(&opened)?;
+        if !FileType::from_raw_mode(stat.st_mode).is_file() || stat.st_size as u64 != file.size {
+            return Err(changed(path).into());
+        }
+        Ok(Box::new(Exactly {
+            file: fs::File::from(opened),
+            left: file.size,
+            path: path.clone(),
+        }))
+    }
+}
+
+pub(super) fn changed(path: &LayerPath) -> Error {
+    Error::new(
+        ErrorKind::Changed,
+        "the file changed since it was looked at",
+    )
+    .at(path)
+    .hint("build again when nothing writes to it")
+}
+
+/// A file that is as long as it was said to be.
+struct Exactly {
+    file: fs::File,
+    left: u64,
+    path: LayerPath,
+}
+
+impl Read for Exactly {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let n = self.file.read(buffer)? as u64;
+        if n > self.left || (n == 0 && self.left > 0) {
+            return Err(changed(&self.path).into());
+        }
+        self.left -= n;
+        Ok(n as usize)
+    }
+}

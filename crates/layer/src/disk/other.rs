@@ -1,0 +1,143 @@
+//! Directories on systems that are not unix: their metadata cannot be kept there, so every way to
+//! one is an error that says so. Trees, tars and roots work everywhere.
+
+use std::{
+    io::{self, Read},
+    path::Path,
+    sync::Arc,
+};
+
+use super::Keep;
+use crate::{Entry, Error, ErrorKind, Files, LayerPath, Target, Tree};
+
+fn unsupported(what: &str) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!("{what} is not supported on this system"),
+    )
+}
+
+/// A directory on disk, seen as it is.
+#[derive(Debug)]
+pub struct Folder(std::convert::Infallible);
+
+impl Folder {
+    /// Looks through a directory.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](ErrorKind::Unsupported) on this system.
+    pub fn scan(_: &Path, _: &dyn Fn(&LayerPath, bool) -> Keep, _: usize) -> Result<Self, Error> {
+        Err(unsupported("looking through a folder"))
+    }
+}
+
+impl Files for Folder {
+    fn tree(&self) -> &Tree {
+        match self.0 {}
+    }
+
+    fn open(&self, _: &LayerPath) -> io::Result<Box<dyn Read + Send>> {
+        match self.0 {}
+    }
+}
+
+/// A layer that was unpacked into a directory of its own.
+#[derive(Debug)]
+pub struct Unpacked(std::convert::Infallible);
+
+impl Unpacked {
+    /// The files of a directory.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](ErrorKind::Unsupported) on this system.
+    pub fn new(_: &Path, _: Arc<Tree>) -> Result<Self, Error> {
+        Err(unsupported("an unpacked layer"))
+    }
+
+    /// Looks through an upper directory of overlayfs.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](ErrorKind::Unsupported) on this system.
+    pub fn scan(_: &Path, _: usize) -> Result<Self, Error> {
+        Err(unsupported("an unpacked layer"))
+    }
+}
+
+impl Files for Unpacked {
+    fn tree(&self) -> &Tree {
+        match self.0 {}
+    }
+
+    fn open(&self, _: &LayerPath) -> io::Result<Box<dyn Read + Send>> {
+        match self.0 {}
+    }
+}
+
+/// How a [`Directory`] takes whiteouts and opaque folders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whiteouts {
+    /// As overlayfs has them.
+    Overlay,
+    /// By removing what is there.
+    Apply,
+}
+
+/// What the kernel did not let this process put on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The entry.
+    pub path: LayerPath,
+    /// What of it, in words.
+    pub what: String,
+}
+
+/// A directory into which layers are unpacked.
+#[derive(Debug)]
+pub struct Directory(std::convert::Infallible);
+
+impl Directory {
+    /// The directory at a path.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](ErrorKind::Unsupported) on this system.
+    pub fn new(_: &Path, _: Whiteouts) -> Result<Self, Error> {
+        Err(unsupported("unpacking into a folder"))
+    }
+
+    /// The layers below.
+    #[must_use]
+    pub fn over(self, _: Arc<dyn Files>) -> Self {
+        self
+    }
+
+    /// What could not be put on disk.
+    pub fn refused(&self) -> &[Refusal] {
+        match self.0 {}
+    }
+}
+
+impl Target for Directory {
+    fn put(&mut self, _: &Entry) -> Result<(), Error> {
+        match self.0 {}
+    }
+
+    fn file(&mut self, _: &Entry, _: &mut dyn Read) -> Result<(), Error> {
+        match self.0 {}
+    }
+
+    fn remove(&mut self, _: &LayerPath) -> Result<(), Error> {
+        match self.0 {}
+    }
+
+    fn clear(&mut self, _: &LayerPath, _: &Tree) -> Result<(), Error> {
+        match self.0 {}
+    }
+
+    fn finish(&mut self, _: &Tree) -> Result<(), Error> {
+        match self.0 {}
+    }
+}

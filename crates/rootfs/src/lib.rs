@@ -1,1 +1,19 @@
 #![doc = include_str!("../README.md")]
+
+mod bodies;
+#[cfg(target_os = "linux")]
+mod commit;
+mod error;
+#[cfg(target_os = "linux")]
+mod folder;
+#[cfg(target_os = "linux")]
+mod make;
+pub mod network_files;
+pub mod owner;
+#[cfg(target_os = "linux")]
+mod plan;
+#[cfg(target_os = "linux")]
+mod upper;
+
+pub use bodies::{Bodies, Direct};
+pub use error::{Error, ErrorKind};

@@ -1,0 +1,65 @@
+//! Which process listens on a port, as far as `/proc` tells.
+
+/// Who listens on `port`: `` `name` (pid 1) ``. `None` where the system does not say.
+#[cfg(target_os = "linux")]
+pub(crate) fn holder(port: u16) -> Option<String> {
+    let inodes: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
+        .iter()
+        .filter_map(|table| std::fs::read_to_string(table).ok())
+        .flat_map(|table| listening(&table, port))
+        .collect();
+    for entry in std::fs::read_dir("/proc").ok()?.flatten() {
+        let name = entry.file_name();
+        let Some(pid) = name.to_str().filter(|n| n.bytes().all(|b| b.is_ascii_digit())) else {
+            continue;
+        };
+        let Ok(descriptors) = std::fs::read_dir(entry.path().join("fd")) else {
+            continue;
+        };
+        for descriptor in descriptors.flatten() {
+            let Ok(link) = std::fs::read_link(descriptor.path()) else {
+                continue;
+            };
+            if inodes.iter().any(|inode| link.as_os_str() == format!("socket:[{inode}]").as_str()) {
+                let program = std::fs::read_to_string(entry.path().join("comm"));
+                let program = program.unwrap_or_default();
+                return Some(format!("`{}` (pid {pid})", program.trim()));
+            }
+        }
+    }
+    None
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn holder(_: u16) -> Option<String> {
+    None
+}
+
+/// The inodes of the sockets that listen on `port`, from a table like `/proc/net/tcp` (proc(5)).
+#[cfg(target_os = "linux")]
+fn listening(table: &str, port: u16) -> Vec<String> {
+    const LISTEN: &str = "0A";
+    let wanted = format!(":{port:04X}");
+    let lines = table.lines().skip(1);
+    let sockets = lines.filter_map(|line| {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        let (local, state, inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
+        (local.ends_with(&wanted) && *state == LISTEN).then(|| (*inode).to_owned())
+    });
+    sockets.collect()
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_this_process() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let found = holder(port).unwrap();
+        assert!(found.ends_with(&format!("(pid {})", std::process::id())), "{found}");
+        drop(listener);
+        assert_eq!(holder(port), None);
+    }
+}

@@ -1,0 +1,180 @@
+//! The one way to all work on unpacked bodies: [`Bodies`]. Done in the process as root ([`Direct`]).
+//!
+//! Every argument can cross a process boundary (paths, streams, trees), so that a helper inside a
+//! user namespace can do the same work for others.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use kiln_layer::{Applied, LayerPath, Packed, Root, Times, Tree};
+
+use crate::{Error, ErrorKind};
+
+/// Work on unpacked bodies: folders whose files have the owners, modes and devices of an image.
+pub trait Bodies: Send + Sync {
+    /// Unpacks an uncompressed, untrusted tar to the folder `to`, which must not exist.
+    ///
+    /// # Errors
+    ///
+    /// As [`kiln_layer::apply`]; what was written then stays, for the caller to [`remove`](Self::remove).
+    fn unpack(&self, tar: &mut (dyn Read + Send), to: &Path) -> Result<Applied, Error>;
+
+    /// Packs what the upper directory `upper` of an overlay changes in `lower`, by reading it once.
+    ///
+    /// Whiteouts are explicit: what an opaque folder hides is spelled out from `lower`. Entries that
+    /// were copied up and equal those below are left out, unless another entry lies in them or is
+    /// a hard link to them; so are sockets, and attributes that are the file system's or kiln's own.
+    /// Afterwards `upper`, as an unpacked body, shows exactly what the tar says, times included.
+    /// Where nothing changed, the tree is empty.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Layer`] for what a tar cannot say, [`ErrorKind::Io`] with the path.
+    fn commit(
+        &self,
+        upper: &Path,
+        lower: &Root,
+        times: Times,
+        tar: &mut (dyn Write + Send),
+    ) -> Result<Packed, Error>;
+
+    /// The tar of an unpacked body again, from its tree: the same bytes where kiln made the layer.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Layer`] where the body is not what the tree says.
+    fn pack(
+        &self,
+        body: &Path,
+        tree: &Tree,
+        tar: &mut (dyn Write + Send),
+    ) -> Result<Packed, Error>;
+
+    /// Makes the folder `at` and what `tree` has; for folders, empty files and other things without
+    /// content. The root's entry, where there is one, says what `at` itself looks like. Folders that
+    /// are there get the tree's mode, owner, time and attributes.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] for a file that is not empty; [`ErrorKind::Io`] with the path.
+    fn make(&self, tree: &Tree, at: &Path) -> Result<(), Error>;
+
+    /// Removes `dir` and all that is in it, whatever the modes. Never follows a link. What is not
+    /// there is removed.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`] with the path.
+    fn remove(&self, dir: &Path) -> Result<(), Error>;
+
+    /// Opens a regular file of a body; never through a symbolic link.
+    ///
+    /// # Errors
+    ///
+    /// What opening gives.
+    fn open(&self, body: &Path, path: &LayerPath) -> io::Result<File>;
+}
+
+/// Work done in this process, which must be root on Linux; on other systems and for other users
+/// every call but [`Bodies::remove`] is an error of kind [`ErrorKind::Unsupported`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Direct;
+
+#[cfg(not(target_os = "linux"))]
+fn elsewhere() -> Error {
+    Error::new(ErrorKind::Unsupported, "unpacked layers need Linux")
+}
+
+#[cfg(target_os = "linux")]
+fn able() -> Result<(), Error> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let what = "unpacking layers with their owners needs root: running without it is not carried out yet";
+    Err(Error::new(ErrorKind::Unsupported, what).hint("run the same command as root"))
+}
+
+#[cfg(target_os = "linux")]
+impl Bodies for Direct {
+    fn unpack(&self, tar: &mut (dyn Read + Send), to: &Path) -> Result<Applied, Error> {
+        able()?;
+        std::fs::create_dir(to).map_err(|e| Error::io("make the folder", to, e))?;
+        let mut target = kiln_layer::Directory::new(to)?;
+        Ok(kiln_layer::apply(tar, &mut target)?)
+    }
+
+    fn commit(
+        &self,
+        upper: &Path,
+        lower: &Root,
+        times: Times,
+        tar: &mut (dyn Write + Send),
+    ) -> Result<Packed, Error> {
+        able()?;
+        crate::commit::commit(upper, lower, times, tar)
+    }
+
+    fn pack(
+        &self,
+        body: &Path,
+        tree: &Tree,
+        tar: &mut (dyn Write + Send),
+    ) -> Result<Packed, Error> {
+        able()?;
+        let folder = crate::folder::Folder::open(body)?;
+        crate::commit::pack(&folder, tree.iter(), Times::Keep, tar)
+    }
+
+    fn make(&self, tree: &Tree, at: &Path) -> Result<(), Error> {
+        able()?;
+        crate::make::make(tree, at)
+    }
+
+    fn remove(&self, dir: &Path) -> Result<(), Error> {
+        crate::folder::remove(dir)
+    }
+
+    fn open(&self, body: &Path, path: &LayerPath) -> io::Result<File> {
+        able()?;
+        crate::folder::Folder::open(body)
+            .and_then(|folder| folder.file(path))
+            .map_err(Into::into)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Bodies for Direct {
+    fn unpack(&self, _: &mut (dyn Read + Send), _: &Path) -> Result<Applied, Error> {
+        Err(elsewhere())
+    }
+
+    fn commit(
+        &self,
+        _: &Path,
+        _: &Root,
+        _: Times,
+        _: &mut (dyn Write + Send),
+    ) -> Result<Packed, Error> {
+        Err(elsewhere())
+    }
+
+    fn pack(&self, _: &Path, _: &Tree, _: &mut (dyn Write + Send)) -> Result<Packed, Error> {
+        Err(elsewhere())
+    }
+
+    fn make(&self, _: &Tree, _: &Path) -> Result<(), Error> {
+        Err(elsewhere())
+    }
+
+    fn remove(&self, dir: &Path) -> Result<(), Error> {
+        match std::fs::remove_dir_all(dir) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", dir, e)),
+            _ => Ok(()),
+        }
+    }
+
+    fn open(&self, _: &Path, _: &LayerPath) -> io::Result<File> {
+        Err(io::Error::other(elsewhere()))
+    }
+}

@@ -1,0 +1,100 @@
+//! From an upper directory to a layer: read once into the tar, then put right on the disk.
+
+use std::collections::BTreeSet;
+use std::io::{Read as _, Write};
+use std::path::Path;
+
+use kiln_image::{Algorithm, Digest};
+use kiln_layer::{Entry, Kind, LayerPath, Packed, Packer, Root, Times, Tree};
+
+use crate::Error;
+use crate::folder::Folder;
+use crate::plan::{Step, plan};
+use crate::upper::{Found, on_disk, scan};
+
+/// Packs what `upper` changes in `lower`. Afterwards `upper`, as an unpacked layer, shows exactly
+/// what the tar says: no more entries, no marks of overlayfs but whiteouts, the same times.
+pub(crate) fn commit(
+    upper: &Path,
+    lower: &Root,
+    times: Times,
+    tar: &mut (dyn Write + Send),
+) -> Result<Packed, Error> {
+    let found = scan(upper)?;
+    let folder = Folder::open(upper)?;
+    let plan = plan(&found, lower, times, &mut |path| digest(upper, &folder, path))?;
+    let packed = pack(&folder, plan.entries.values(), times, tar)?;
+    for step in &plan.steps {
+        match step {
+            Step::Unlink(path) => folder.unlink(path)?,
+            Step::RemoveFolder(path) => folder.remove_folder(path)?,
+            Step::Whiteout(path) => folder.whiteout(path)?,
+            Step::ClearOpaque(path) => folder.clear_opaque(path)?,
+        }
+    }
+    put_times_right(&folder, &found, &packed.tree, &plan.steps)?;
+    Ok(packed)
+}
+
+/// Packs `entries`, with the content that their files have in `folder`.
+pub(crate) fn pack<'e>(
+    folder: &Folder<'_>,
+    entries: impl Iterator<Item = &'e Entry>,
+    times: Times,
+    tar: &mut (dyn Write + Send),
+) -> Result<Packed, Error> {
+    let mut packer = Packer::new(tar, times);
+    for entry in entries {
+        match entry.kind {
+            Kind::File(_) => {
+                let mut content = folder.file(&entry.path)?;
+                packer.add(entry, Some(&mut content))?;
+            }
+            _ => packer.add(entry, None)?,
+        }
+    }
+    Ok(packer.finish()?.1)
+}
+
+fn digest(upper: &Path, folder: &Folder<'_>, path: &LayerPath) -> Result<Digest, Error> {
+    let mut file = folder.file(path)?;
+    let mut hash = blake3::Hasher::new();
+    let mut buffer = vec![0; 128 << 10];
+    loop {
+        let n = file
+            .read(&mut buffer)
+            .map_err(|e| Error::io("read", &on_disk(upper, path), e))?;
+        if n == 0 {
+            return Ok(Digest::new(Algorithm::Blake3, *hash.finalize().as_bytes()));
+        }
+        hash.update(&buffer[..n]);
+    }
+}
+
+/// Gives each entry the time that the tar says, the folders after what is in them.
+fn put_times_right(
+    folder: &Folder<'_>,
+    found: &[Found],
+    tree: &Tree,
+    steps: &[Step],
+) -> Result<(), Error> {
+    let mut touched = BTreeSet::new();
+    for step in steps {
+        if let Step::Unlink(path) | Step::RemoveFolder(path) | Step::Whiteout(path) = step {
+            touched.extend(path.parent());
+        }
+    }
+    for one in found.iter().rev() {
+        let wanted = match tree.get(&one.path) {
+            Some(entry) if entry.is_whiteout() => continue,
+            Some(entry) => entry.meta.mtime,
+            // The root has its time from below; what else is not in the tree is gone.
+            None if one.path.is_root() => one.meta.mtime,
+            None => continue,
+        };
+        if wanted != one.meta.mtime || touched.contains(&one.path) {
+            folder.set_time(&one.path, wanted)?;
+        }
+    }
+    Ok(())
+}

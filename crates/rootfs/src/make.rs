@@ -1,0 +1,34 @@
+//! A tree of folders and empty files onto the disk: mount points, and folders in a root.
+
+use std::path::Path;
+
+use kiln_layer::{Kind, Tree};
+
+use crate::folder::Folder;
+use crate::{Error, ErrorKind};
+
+pub(crate) fn make(tree: &Tree, at: &Path) -> Result<(), Error> {
+    match std::fs::create_dir(at) {
+        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
+            return Err(Error::io("make the folder", at, e));
+        }
+        _ => {}
+    }
+    let folder = Folder::open(at)?;
+    for entry in tree.iter() {
+        match &entry.kind {
+            Kind::Dir { .. } => folder.make_folder(&entry.path)?,
+            Kind::File(file) if file.size == 0 => folder.make_file(&entry.path)?,
+            kind => {
+                let what = format!("making a {} with content", kind.name());
+                return Err(Error::new(ErrorKind::Unsupported, what).at(at));
+            }
+        }
+        folder.set_meta(&entry.path, &entry.meta)?;
+    }
+    // The folders after what is in them.
+    for entry in tree.iter().rev() {
+        folder.set_time(&entry.path, entry.meta.mtime)?;
+    }
+    Ok(())
+}

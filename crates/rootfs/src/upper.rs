@@ -1,0 +1,263 @@
+//! What an overlay's upper directory holds, as overlayfs means it (kernel documentation,
+//! overlayfs.rst): whiteouts, opaque folders, and the attributes that are its own.
+//!
+//! Reads the directory and changes nothing. Nobody may write to it meanwhile; symbolic links are
+//! never followed all the same.
+
+use std::collections::BTreeMap;
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+
+use kiln_layer::{LayerPath, Meta, Time, keeps_attribute};
+use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags, StatxFlags};
+use rustix::io::Errno;
+
+use crate::Error;
+
+/// What overlayfs keeps on the disk for itself when mounted with `userxattr`.
+pub(crate) const OVERLAY: &[u8] = b"user.overlay.";
+/// What kiln keeps on the disk for itself.
+const OWN: &[u8] = b"user.kiln.";
+/// A folder that hides what is below it (`y`), or holds whiteouts that are files (`x`).
+pub(crate) const OPAQUE: &CStr = c"user.overlay.opaque";
+/// An empty file that is a whiteout, in folders marked `x`.
+const WHITEOUT: &[u8] = b"user.overlay.whiteout";
+
+/// One entry of the directory.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) path: LayerPath,
+    pub(crate) meta: Meta,
+    pub(crate) what: What,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// `links`: how many names it has, and by which number (device, inode) they are told.
+    File {
+        size: u64,
+        links: u32,
+        inode: (u32, u32, u64),
+    },
+    Dir {
+        opaque: bool,
+    },
+    Symlink {
+        target: Vec<u8>,
+    },
+    Char {
+        major: u32,
+        minor: u32,
+    },
+    Block {
+        major: u32,
+        minor: u32,
+    },
+    Fifo,
+    Socket,
+    Whiteout,
+}
+
+/// All entries, a folder directly before what is in it; the first one is the directory itself.
+pub(crate) fn scan(upper: &Path) -> Result<Vec<Found>, Error> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let top = fs::open(upper, flags, Mode::empty())
+        .map_err(|e| Error::io("open the directory of changes", upper, e))?;
+    let mut scan = Scan {
+        upper,
+        found: Vec::new(),
+    };
+    let stat = fs::statx(&top, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)
+        .map_err(|e| Error::io("look at", upper, e))?;
+    let attributes = scan.attributes(&own_path(&top), &LayerPath::root())?;
+    let opaque = attributes.own.contains_key(OPAQUE.to_bytes());
+    scan.found.push(Found {
+        path: LayerPath::root(),
+        meta: meta(&stat, attributes.image),
+        what: What::Dir { opaque: false },
+    });
+    scan.folder(top, &LayerPath::root(), opaque)?;
+    Ok(scan.found)
+}
+
+/// Extended attributes, told apart by whom they are for.
+#[derive(Default)]
+struct Attributes {
+    image: BTreeMap<Vec<u8>, Vec<u8>>,
+    own: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+struct Scan<'a> {
+    upper: &'a Path,
+    found: Vec<Found>,
+}
+
+impl Scan<'_> {
+    /// `marked`: the folder has an opaque mark of any kind, so that files in it may be whiteouts.
+    fn folder(&mut self, folder: OwnedFd, at: &LayerPath, marked: bool) -> Result<(), Error> {
+        for name in self.names(&folder, at)? {
+            let path = at.join(&name)?;
+            let failed = |what| {
+                let on_disk = on_disk(self.upper, &path);
+                move |e: Errno| Error::io(what, &on_disk, e)
+            };
+            let stat = fs::statx(
+                &folder,
+                name.as_slice(),
+                AtFlags::SYMLINK_NOFOLLOW,
+                StatxFlags::BASIC_STATS,
+            )
+            .map_err(failed("look at"))?;
+            let mut own = own_path(&folder);
+            own.push(std::ffi::OsStr::from_bytes(&name));
+            let whiteout = is_zero_device(&stat);
+            // A whiteout has no attributes that matter, and there may be many of them.
+            let attributes = match whiteout {
+                true => Attributes::default(),
+                false => self.attributes(&own, &path)?,
+            };
+            let what = match FileType::from_raw_mode(u32::from(stat.stx_mode)) {
+                _ if whiteout => What::Whiteout,
+                FileType::RegularFile if marked && attributes.own.contains_key(WHITEOUT) => {
+                    What::Whiteout
+                }
+                FileType::RegularFile => What::File {
+                    size: stat.stx_size,
+                    links: stat.stx_nlink,
+                    inode: (stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino),
+                },
+                FileType::Directory => What::Dir {
+                    opaque: attributes.own.get(OPAQUE.to_bytes()).is_some_and(|v| v == b"y"),
+                },
+                FileType::Symlink => {
+                    let target = fs::readlinkat(&folder, name.as_slice(), Vec::new())
+                        .map_err(failed("read the link"))?;
+                    What::Symlink {
+                        target: target.into_bytes(),
+                    }
+                }
+                FileType::CharacterDevice => What::Char {
+                    major: stat.stx_rdev_major,
+                    minor: stat.stx_rdev_minor,
+                },
+                FileType::BlockDevice => What::Block {
+                    major: stat.stx_rdev_major,
+                    minor: stat.stx_rdev_minor,
+                },
+                FileType::Fifo => What::Fifo,
+                _ => What::Socket,
+            };
+            let inner = match what {
+                What::Dir { .. } => {
+                    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+                    let flags = flags | OFlags::CLOEXEC;
+                    let opened = fs::openat(&folder, name.as_slice(), flags, Mode::empty());
+                    Some(opened.map_err(failed("open"))?)
+                }
+                _ => None,
+            };
+            let marked = attributes.own.contains_key(OPAQUE.to_bytes());
+            self.found.push(Found {
+                path: path.clone(),
+                meta: meta(&stat, attributes.image),
+                what,
+            });
+            if let Some(inner) = inner {
+                self.folder(inner, &path, marked)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn names(&self, folder: &OwnedFd, at: &LayerPath) -> Result<Vec<Vec<u8>>, Error> {
+        let failed = |e: Errno| Error::io("list", &on_disk(self.upper, at), e);
+        let mut names = Vec::new();
+        for entry in Dir::read_from(folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_bytes();
+            if name != b"." && name != b".." {
+                names.push(name.to_vec());
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn attributes(&self, own: &Path, path: &LayerPath) -> Result<Attributes, Error> {
+        let failed = |e: Errno| {
+            let on_disk = on_disk(self.upper, path);
+            Error::io("read the extended attributes of", &on_disk, e)
+        };
+        let mut found = Attributes::default();
+        for name in attribute_names(own).map_err(failed)? {
+            let value = attribute(own, &name).map_err(failed)?;
+            if name.starts_with(OVERLAY) || name.starts_with(OWN) {
+                found.own.insert(name, value);
+            } else if keeps_attribute(&name) {
+                found.image.insert(name, value);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The names of the attributes of what `path` itself is, link or not.
+pub(crate) fn attribute_names(path: &Path) -> Result<Vec<Vec<u8>>, Errno> {
+    let mut buffer = Vec::with_capacity(1024);
+    loop {
+        match fs::llistxattr(path, rustix::buffer::spare_capacity(&mut buffer)) {
+            Ok(_) => break,
+            Err(Errno::RANGE) => buffer = Vec::with_capacity(buffer.capacity() * 8),
+            Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),
+            Err(e) => return Err(e),
+        }
+    }
+    let names = buffer.split(|b| *b == 0).filter(|name| !name.is_empty());
+    Ok(names.map(<[u8]>::to_vec).collect())
+}
+
+fn attribute(path: &Path, name: &[u8]) -> Result<Vec<u8>, Errno> {
+    let mut buffer = Vec::with_capacity(256);
+    loop {
+        match fs::lgetxattr(path, name, rustix::buffer::spare_capacity(&mut buffer)) {
+            Ok(_) => return Ok(buffer),
+            Err(Errno::RANGE) => buffer = Vec::with_capacity(buffer.capacity() * 8),
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// A way to an open folder that has no length: a deep path may be longer than the kernel takes.
+pub(crate) fn own_path(folder: &OwnedFd) -> PathBuf {
+    descriptor_path(std::os::fd::AsFd::as_fd(folder))
+}
+
+fn descriptor_path(fd: BorrowedFd<'_>) -> PathBuf {
+    format!("/proc/self/fd/{}", fd.as_raw_fd()).into()
+}
+
+/// Where an entry is on the disk, for a message.
+pub(crate) fn on_disk(upper: &Path, path: &LayerPath) -> PathBuf {
+    let inner = std::ffi::OsString::from_vec(path.as_bytes().to_vec());
+    upper.join(inner)
+}
+
+fn is_zero_device(stat: &fs::Statx) -> bool {
+    let kind = FileType::from_raw_mode(u32::from(stat.stx_mode));
+    kind == FileType::CharacterDevice && (stat.stx_rdev_major, stat.stx_rdev_minor) == (0, 0)
+}
+
+fn meta(stat: &fs::Statx, xattrs: BTreeMap<Vec<u8>, Vec<u8>>) -> Meta {
+    Meta {
+        mode: u32::from(stat.stx_mode) & 0o7777,
+        uid: stat.stx_uid,
+        gid: stat.stx_gid,
+        mtime: Time {
+            seconds: stat.stx_mtime.tv_sec,
+            nanos: stat.stx_mtime.tv_nsec,
+        },
+        xattrs,
+    }
+}

@@ -1,0 +1,112 @@
+//! FROM: the state that a stage begins with; and what the file says of the build as a whole.
+
+use kiln_graph::Op;
+use kiln_image::Config;
+use kiln_parser::{Diagnostic, Dockerfile, Span};
+
+use super::{Lowerer, Place, State};
+use crate::{
+    Options, StageBase, error,
+    scope::{Args, Globals},
+    stage::Ground,
+};
+
+/// Where programs are looked for when the image does not say.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What of a base's config is not about how it was made.
+const KEPT: [&str; 2] = ["os.version", "os.features"];
+
+impl Lowerer<'_, '_> {
+    /// The state behind FROM. None where the stage it stands on has errors of its own.
+    pub(super) fn from(&mut self, place: &Place) -> Option<(StageBase, State)> {
+        let (base, mut state) = match self.survey.grounds.get(&place.stage)? {
+            Ground::Stage(earlier) => {
+                let (at, end) = self.ends.get(earlier)?;
+                (StageBase::Stage(*at), end.clone())
+            }
+            Ground::Scratch => {
+                let image = Config::scratch(&self.options.platform);
+                (StageBase::Scratch, self.begin(Op::Scratch, image, place))
+            }
+            Ground::Image(reference, resolved) => {
+                let base = StageBase::Image {
+                    reference: reference.clone(),
+                    manifest: resolved.manifest,
+                };
+                let op = Op::Image {
+                    reference: reference.clone(),
+                    manifest: resolved.manifest,
+                    platform: self.options.platform.clone(),
+                };
+                self.platform_of(&resolved.config, place);
+                (base, self.begin(op, inherited(&resolved.config), place))
+            }
+        };
+        state.has_cmd = false;
+        state.image.config.on_build.clear();
+        if state.image.os != "windows" && state.image.config.env("PATH").is_none() {
+            state.image.config.set_env("PATH", PATH);
+        }
+        Some((base, state))
+    }
+
+    fn begin(&mut self, op: Op, image: Config, place: &Place) -> State {
+        State {
+            node: self.node(op, &[], place),
+            image,
+            args: Args::default(),
+            has_cmd: false,
+        }
+    }
+
+    /// Warns of a base that is for another platform than it was asked for.
+    fn platform_of(&mut self, config: &Config, place: &Place) {
+        let (found, wanted) = (config.platform(), &self.options.platform);
+        if config.architecture.is_empty() || found.serves(wanted) {
+            return;
+        }
+        let (start, end) = place.origin.span;
+        let message = format!("the base image is for {found}, the build for {wanted}");
+        let span = Span::new(start, end);
+        self.warnings
+            .push(Diagnostic::warning("base-platform", span, message));
+    }
+}
+
+/// What an image takes over from its base: all but the layers, the time, and how the base was made.
+fn inherited(base: &Config) -> Config {
+    let mut image = base.clone();
+    image.created = None;
+    image.rootfs = Default::default();
+    image.other.retain(|name, _| KEPT.contains(&name.as_str()));
+    image
+}
+
+/// `SOURCE_DATE_EPOCH`: a build argument, or a global ARG.
+pub(super) fn epoch(
+    file: &Dockerfile<'_>,
+    options: &Options,
+    globals: &Globals,
+) -> Result<Option<i64>, Diagnostic> {
+    const NAME: &str = "SOURCE_DATE_EPOCH";
+    let given = options.build_args.get(NAME).map(String::as_str);
+    let text = match given.or_else(|| globals.get(NAME)) {
+        None | Some("") => return Ok(None),
+        Some(text) => text,
+    };
+    let declared = file.args.iter().find(|arg| {
+        let pairs = &arg.instruction.pairs;
+        pairs.iter().any(|pair| pair.name.raw() == NAME)
+    });
+    let span = declared.filter(|_| given.is_none());
+    let span = span.map_or(Span::default(), |arg| arg.span);
+    if text == "context" {
+        let what = format!("{NAME}=context");
+        return Err(error::not_yet(span, &what, "give the seconds since 1970"));
+    }
+    text.parse().map(Some).map_err(|_| {
+        let message = format!("`{NAME}` is `{text}`, not a number");
+        error::error("bad-epoch", span, message, "it is in seconds since 1970")
+    })
+}

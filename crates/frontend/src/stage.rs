@@ -1,0 +1,331 @@
+//! Which stages a target needs, what each stands on, and which images that takes. Refuses to look at
+//! what the others stand on: they may name images that nobody has.
+
+use std::collections::BTreeMap;
+
+use kiln_image::{Digest, Platform, Reference};
+use kiln_parser::{Diagnostic, Dockerfile, Instruction, Span, Stage, Word, ast::Flag};
+
+use crate::{Base, Bases, Options, Resolved, error, onbuild, scope::Globals, suggest::nearest};
+
+/// What a stage stands on.
+#[derive(Clone, Debug)]
+pub(crate) enum Ground<'a> {
+    Scratch,
+    Image(Reference, &'a Resolved),
+    Stage(usize),
+}
+
+/// Where `COPY --from` takes its files.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    Stage(usize),
+    Image(Reference),
+}
+
+/// What was found out about the stages of a file.
+pub(crate) struct Survey<'a> {
+    file: &'a Dockerfile<'a>,
+    options: &'a Options,
+    bases: &'a Bases,
+    pub(crate) globals: Globals,
+    pub(crate) target: usize,
+    /// What the needed stages stand on. A stage whose image is not known yet is missing.
+    pub(crate) grounds: BTreeMap<usize, Ground<'a>>,
+    pub(crate) needs: Vec<Base>,
+    pub(crate) errors: Vec<Diagnostic>,
+    seen: Vec<bool>,
+}
+
+impl<'a> Survey<'a> {
+    /// Looks at the target and everything that it needs.
+    pub(crate) fn new(
+        file: &'a Dockerfile<'a>,
+        options: &'a Options,
+        bases: &'a Bases,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let globals = Globals::new(file, options)?;
+        let target = target(file, options).map_err(|e| vec![e])?;
+        let mut survey = Self {
+            file,
+            options,
+            bases,
+            globals,
+            target,
+            grounds: BTreeMap::new(),
+            needs: Vec::new(),
+            errors: Vec::new(),
+            seen: vec![false; file.stages.len()],
+        };
+        survey.visit(target);
+        Ok(survey)
+    }
+
+    fn visit(&mut self, index: usize) {
+        if std::mem::replace(&mut self.seen[index], true) {
+            return;
+        }
+        let stage = &self.file.stages[index];
+        match self.ground(index) {
+            Ok(Some(ground)) => {
+                if let Ground::Stage(earlier) = ground {
+                    self.visit(earlier);
+                }
+                self.grounds.insert(index, ground);
+            }
+            Ok(None) => {}
+            Err(e) => self.errors.push(e),
+        }
+        for node in &stage.instructions {
+            self.sources(index, &node.instruction, None);
+        }
+        for trigger in self.triggers(index) {
+            // What is wrong with it is said where it is carried out.
+            if let Ok(node) = onbuild::read(trigger) {
+                self.sources(index, &node.instruction, Some(stage.from.span));
+            }
+        }
+    }
+
+    /// Visits or asks for what the instruction takes its files from.
+    fn sources(&mut self, index: usize, instruction: &Instruction<'_>, within: Option<Span>) {
+        let Instruction::Copy(copy) = instruction else {
+            return;
+        };
+        let Some(flag) = &copy.flags.from else { return };
+        match self.copied_from(index, flag) {
+            Ok(Origin::Stage(earlier)) => self.visit(earlier),
+            Ok(Origin::Image(reference)) => {
+                let span = within.unwrap_or(flag.value.span());
+                self.image(index, reference, flag.value.raw(), span);
+            }
+            // Said where it is carried out.
+            Err(_) => {}
+        }
+    }
+
+    /// The instructions that the base of a stage wants carried out first.
+    pub(crate) fn triggers(&self, index: usize) -> Vec<&'a str> {
+        let own = |node: &'a kiln_parser::Node<'a>| match &node.instruction {
+            Instruction::OnBuild(on) => Some(on.trigger.as_str()),
+            _ => None,
+        };
+        match self.grounds.get(&index) {
+            Some(Ground::Image(_, resolved)) => {
+                let triggers = &resolved.config.config.on_build;
+                triggers.iter().map(String::as_str).collect()
+            }
+            Some(Ground::Stage(earlier)) => {
+                let instructions = &self.file.stages[*earlier].instructions;
+                instructions.iter().filter_map(own).collect()
+            }
+            Some(Ground::Scratch) | None => Vec::new(),
+        }
+    }
+
+    /// What a stage stands on; none where that is to be looked up first.
+    fn ground(&mut self, index: usize) -> Result<Option<Ground<'a>>, Diagnostic> {
+        let stage = &self.file.stages[index];
+        let word = stage.image();
+        self.platform(stage)?;
+        let name = self.globals.expand(word)?;
+        if name.trim().is_empty() {
+            let message = format!("base name (`{}`) should not be blank", word.raw());
+            let blank = Diagnostic::error("blank-base", word.span(), message);
+            return Err(blank.with_help_if(self.unset(word)));
+        }
+        if name == "scratch" {
+            return Ok(Some(Ground::Scratch));
+        }
+        if let Some(earlier) = self.named_before(&name, index) {
+            return Ok(Some(Ground::Stage(earlier)));
+        }
+        let reference = self.reference(&name, word)?;
+        let found = self.image(index, reference.clone(), &name, word.span());
+        Ok(found.map(|resolved| Ground::Image(reference, resolved)))
+    }
+
+    /// The image that `reference` stands for; asked for where it is not known.
+    fn image(
+        &mut self,
+        index: usize,
+        reference: Reference,
+        name: &str,
+        span: Span,
+    ) -> Option<&'a Resolved> {
+        let platform = &self.options.platform;
+        let found = self.bases.get(&reference, platform);
+        let asked = self.needs.iter().any(|need| need.reference == reference);
+        if found.is_none() && !asked {
+            self.needs.push(Base {
+                hint: self.stage_meant(name, index),
+                platform: platform.clone(),
+                reference,
+                span,
+            });
+        }
+        found
+    }
+
+    /// A hint for a name that is no image's: perhaps it was to be a stage's.
+    fn stage_meant(&self, name: &str, index: usize) -> Option<String> {
+        let is = |stage: &Stage<'_>| stage.name() == Some(&name.to_lowercase());
+        if self.file.stages[index..].iter().skip(1).any(is) {
+            return Some(format!("the stage `{name}` comes later: move it up"));
+        }
+        if name.contains(['/', ':', '@']) {
+            return None;
+        }
+        let meant = nearest(
+            name,
+            self.file.stages[..index].iter().filter_map(Stage::name),
+        )?;
+        Some(format!(
+            "no stage is named `{name}`; did you mean `{meant}`?"
+        ))
+    }
+
+    /// What an image that was asked for is.
+    pub(crate) fn manifest(&self, reference: &Reference) -> Option<Digest> {
+        let found = self.bases.get(reference, &self.options.platform);
+        found.map(|resolved| resolved.manifest)
+    }
+
+    fn named_before(&self, name: &str, index: usize) -> Option<usize> {
+        let lower = name.to_lowercase();
+        self.file.stages[..index]
+            .iter()
+            .rposition(|stage| stage.name() == Some(&lower))
+    }
+
+    fn reference(&self, name: &str, word: &Word<'_>) -> Result<Reference, Diagnostic> {
+        name.parse::<Reference>().map_err(|e| {
+            let help = e.hint_text().map(str::to_owned);
+            Diagnostic::error("bad-reference", word.span(), e.to_string())
+                .with_help_if(self.unset(word).or(help))
+        })
+    }
+
+    /// What to do about a variable of `word` that has no value.
+    fn unset(&self, word: &Word<'_>) -> Option<String> {
+        let unset = word
+            .variables()
+            .into_iter()
+            .find(|v| self.globals.get(&v.name).is_none_or(str::is_empty))?;
+        let name = unset.name;
+        let declared = self.globals.declared();
+        if declared.contains(&name) {
+            return Some(format!(
+                "`{name}` has no value: give it one with `--build-arg {name}=…` or `ARG {name}=…`"
+            ));
+        }
+        let known = declared.iter().map(String::as_str);
+        Some(match nearest(&name, known) {
+            Some(meant) => format!("`{name}` is not declared; did you mean `{meant}`?"),
+            None => format!("declare `{name}` before the first FROM: `ARG {name}=…`"),
+        })
+    }
+
+    /// The platform of a stage is that of the target, or refused.
+    fn platform(&self, stage: &Stage<'_>) -> Result<(), Diagnostic> {
+        let Some(flag) = &stage.from.instruction.platform else {
+            return Ok(());
+        };
+        let span = flag.value.span();
+        let text = self.globals.expand(&flag.value)?;
+        let platform = text.parse::<Platform>().map_err(|e| {
+            let help = e.hint_text().map(str::to_owned).or(self.unset(&flag.value));
+            Diagnostic::error("bad-platform", span, e.to_string()).with_help_if(help)
+        })?;
+        let target = &self.options.platform;
+        if platform.serves(target) {
+            return Ok(());
+        }
+        let what = format!("FROM --platform={platform}");
+        let help = format!("the build is for {target}: leave the flag out");
+        Err(error::not_yet(flag.span, &what, &help))
+    }
+
+    /// What `COPY --from` in the stage `index` means.
+    pub(crate) fn copied_from(&self, index: usize, flag: &Flag<'_>) -> Result<Origin, Diagnostic> {
+        let name = flag.value.raw();
+        let span = flag.value.span();
+        let wrong =
+            |message: String, help: String| error::error("bad-from-flag", span, message, help);
+        let earlier = || match index {
+            0 => "this is the first stage".to_owned(),
+            1 => "the stage before has the number `0`".to_owned(),
+            n => format!("the stages before have the numbers `0` to `{}`", n - 1),
+        };
+        if name.is_empty() {
+            let help = "it takes a stage or an image: `--from=build`";
+            return Err(wrong("`--from` is empty".to_owned(), help.to_owned()));
+        }
+        if let Ok(number) = name.parse::<usize>() {
+            return match number {
+                n if n < index => Ok(Origin::Stage(n)),
+                n if n == index => Err(wrong(format!("stage `{n}` is this one"), earlier())),
+                n => Err(wrong(
+                    format!("no earlier stage has the number `{n}`"),
+                    earlier(),
+                )),
+            };
+        }
+        if let Some(found) = self.named_before(name, index) {
+            return Ok(Origin::Stage(found));
+        }
+        let is = |stage: &Stage<'_>| stage.name() == Some(&name.to_lowercase());
+        if is(&self.file.stages[index]) {
+            let help = "files of this stage are there already: leave the COPY out";
+            return Err(wrong(
+                format!("stage `{name}` is this one"),
+                help.to_owned(),
+            ));
+        }
+        if self.file.stages[index..].iter().any(is) {
+            let help = "move it up, before this one".to_owned();
+            return Err(wrong(format!("stage `{name}` comes later"), help));
+        }
+        if name == "scratch" {
+            let help = "leave `--from` out to copy from the build context".to_owned();
+            return Err(wrong("`scratch` has no files".to_owned(), help));
+        }
+        self.reference(name, &flag.value).map(Origin::Image)
+    }
+}
+
+/// The stage that is asked for: by name, else by number; without a wish, the last.
+fn target(file: &Dockerfile<'_>, options: &Options) -> Result<usize, Diagnostic> {
+    let no_stages = || Diagnostic::error("no-stages", Span::default(), "the file has no stages");
+    let Some(wanted) = &options.target else {
+        return file.stages.len().checked_sub(1).ok_or_else(no_stages);
+    };
+    let lower = wanted.to_lowercase();
+    let named = |stage: &Stage<'_>| stage.name() == Some(&lower);
+    if let Some(found) = file.stages.iter().rposition(named) {
+        return Ok(found);
+    }
+    match wanted.parse::<usize>() {
+        Ok(number) if number < file.stages.len() => return Ok(number),
+        _ => {}
+    }
+    let stages = file.stages.iter().enumerate();
+    let known: Vec<String> = stages
+        .map(|(i, s)| {
+            s.name()
+                .map_or(format!("`{i}`"), |name| format!("`{name}`"))
+        })
+        .collect();
+    let list = format!("the stages are {}", known.join(", "));
+    let help = match nearest(wanted, file.stages.iter().filter_map(Stage::name)) {
+        Some(meant) => format!("did you mean `{meant}`? {list}"),
+        None => list,
+    };
+    let message = format!("target stage `{wanted}` could not be found");
+    Err(error::error(
+        "unknown-target",
+        Span::default(),
+        message,
+        help,
+    ))
+}

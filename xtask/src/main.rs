@@ -9,6 +9,7 @@
 )]
 
 mod ci;
+mod demo;
 mod house;
 mod process;
 mod release;
@@ -34,6 +35,11 @@ const COMMANDS: &[Command] = &[
         name: "ci",
         about: "[RULE...]: run the rules of this house, all of them without arguments",
         run: ci::command,
+    },
+    Command {
+        name: "demo",
+        about: "[--offline]: play the tutorial, from a base image to a page that is served",
+        run: demo::command,
     },
     Command {
         name: "tidy",

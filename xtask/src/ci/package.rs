@@ -125,10 +125,8 @@ fn confused(name: &str, lock: &str, ours: &[(&str, &str)]) -> Result<Vec<String>
     let lock: Lock = toml::from_str(lock)?;
     let is_strange = |p: &&Locked| ours.iter().any(|(n, v)| *n == p.name && *v != p.version);
     let told = lock.package.iter().filter(is_strange).map(|p| {
-        format!(
-            "a stranger's `{}` {} would be taken for ours: ask for it exactly",
-            p.name, p.version
-        )
+        let (theirs, version) = (&p.name, &p.version);
+        format!("`{name}` would take a stranger's `{theirs}` {version}: ask for ours exactly")
     });
     Ok(told.collect())
 }
@@ -151,7 +149,7 @@ mod tests {
         assert_eq!(found("0.1.0"), [""; 0]);
         assert_eq!(
             found("0.1.1"),
-            ["`kiln-b` would take a stranger's `kiln-a` 0.1.1 for ours: ask for ours exactly"]
+            ["`kiln-b` would take a stranger's `kiln-a` 0.1.1: ask for ours exactly"]
         );
     }
 

@@ -2,6 +2,9 @@
 
 mod apply;
 mod archive;
+mod compress;
+pub mod copy;
+mod diff;
 mod disk;
 mod entry;
 mod error;
@@ -17,6 +20,8 @@ mod xattrs;
 
 pub use apply::{Applied, apply, apply_within};
 pub use archive::Limits;
+pub use compress::{Compressed, compress, compress_with, decompress};
+pub use diff::{diff, upper_changes};
 pub use disk::{Directory, Folder, Keep, PlainTar, Refusal, Unpacked, Whiteouts};
 pub use entry::{Entry, File, Kind, Meta, Time};
 pub use error::{Error, ErrorKind};

@@ -174,6 +174,14 @@ fn has_file(layer: &RootLayer, path: &LayerPath) -> bool {
 
 /// [`Root::resolve`] in any whole tree.
 pub(crate) fn resolve(tree: &Tree, path: &LayerPath) -> Result<Resolved, Error> {
+    resolve_by(&|p| tree.get(p), path)
+}
+
+/// [`Root::resolve`] by any way of looking up.
+pub(crate) fn resolve_by<'a>(
+    get: &dyn Fn(&LayerPath) -> Option<&'a Entry>,
+    path: &LayerPath,
+) -> Result<Resolved, Error> {
     let mut todo: Vec<Vec<u8>> = path.components().rev().map(<[u8]>::to_vec).collect();
     let mut at = LayerPath::root();
     let mut way = Vec::new();
@@ -184,7 +192,7 @@ pub(crate) fn resolve(tree: &Tree, path: &LayerPath) -> Result<Resolved, Error> 
             continue;
         }
         let next = at.join(&name)?;
-        let Some(entry) = tree.get(&next).filter(|e| !e.is_whiteout()) else {
+        let Some(entry) = get(&next).filter(|e| !e.is_whiteout()) else {
             at = next;
             continue;
         };
@@ -211,7 +219,7 @@ pub(crate) fn resolve(tree: &Tree, path: &LayerPath) -> Result<Resolved, Error> 
         }
     }
     Ok(Resolved {
-        entry: tree.get(&at).cloned(),
+        entry: get(&at).cloned(),
         path: at,
         way,
     })

@@ -1,0 +1,346 @@
+//! COPY and WORKDIR as plans.
+
+use kiln_layer::{
+    ErrorKind, Kind, Meta, Root, Time,
+    copy::{self, Change, Mode, Request},
+};
+
+use crate::{
+    diff::root,
+    support::{entry, files, path, symlink},
+};
+
+fn base() -> Root {
+    root(vec![files(&[
+        "run/",
+        "run/lock/",
+        "var/",
+        "var/run -> /run",
+        "app/",
+        "app/file = there",
+        "app/sub/",
+        "app/link -> /app/file",
+        "etc/",
+        "etc/conf = 1",
+        "broken -> /made/here",
+        "loop -> loop",
+    ])])
+}
+
+fn source() -> kiln_layer::InMemory {
+    let mut f = files(&[
+        "f = one",
+        "g = two",
+        "dir/",
+        "dir/x = x",
+        "dir/sub/",
+        "dir/sub/y = yy",
+        "dir/h == dir/x",
+        "dir/link -> x",
+        "tofile -> f",
+        "todir -> dir",
+        "up -> ../../f",
+        "none -> nothing",
+        "file/",
+        "file/file = file in a folder named file",
+        "sub = a file named sub",
+        "folder-link/",
+        "folder-link/link/",
+    ]);
+    f.file(
+        path("owned"),
+        Meta {
+            uid: 7,
+            gid: 8,
+            mode: 0o4711,
+            mtime: Time {
+                seconds: 5,
+                nanos: 6,
+            },
+            ..Meta::default()
+        },
+        "o",
+    );
+    f
+}
+
+fn request(sources: &[&str], destination: &str) -> Request {
+    Request {
+        sources: sources.iter().map(|s| path(s)).collect(),
+        destination: destination.into(),
+        many: sources.len() > 1,
+        made: Time::at(77),
+        ..Request::default()
+    }
+}
+
+fn show(changes: &[Change]) -> Vec<String> {
+    let line = |c: &Change| {
+        let p = &c.entry.path;
+        match (&c.entry.kind, &c.source) {
+            (Kind::File(_), Some(from)) => format!("{p} < {from}"),
+            (Kind::Dir { .. }, None) => format!("{p}/"),
+            (Kind::Symlink { target }, None) => {
+                format!("{p} -> {}", String::from_utf8_lossy(target))
+            }
+            (Kind::Hardlink { target }, None) => format!("{p} == {target}"),
+            (kind, source) => panic!("{p}: {kind:?} from {source:?}"),
+        }
+    };
+    changes.iter().map(line).collect()
+}
+
+#[test]
+fn where_things_go() {
+    let (source, base) = (source(), base());
+    let rows: &[(&[&str], &str, &[&str])] = &[
+        // Files: as the destination, into a folder, over a file.
+        (&["f"], "/new", &["new < f"]),
+        (&["f"], "/new/", &["new/", "new/f < f"]),
+        (&["f"], "/app", &["app/", "app/f < f"]),
+        (&["f"], "/app/.", &["app/", "app/f < f"]),
+        (&["f"], "/a/b/c", &["a/", "a/b/", "a/b/c < f"]),
+        (&["f"], "/app/file", &["app/", "app/file < f"]),
+        (&["f"], "/app//x/../file", &["app/", "app/file < f"]),
+        (&["f"], "/../../etc/conf", &["etc/", "etc/conf < f"]),
+        (&["f"], "/", &["f < f"]),
+        // Links on the way and at the end of the destination.
+        (&["f"], "/var/run/pid", &["run/", "run/pid < f"]),
+        (&["f"], "/var/run", &["run/", "run/f < f"]),
+        (
+            &["f"],
+            "/var/run/new/",
+            &["run/", "run/new/", "run/new/f < f"],
+        ),
+        (&["f"], "/app/link", &["app/", "app/file < f"]),
+        (&["f"], "/broken", &["made/", "made/here < f"]),
+        // A link that has the name of the file in the destination folder is replaced, not followed.
+        (&["dir/link"], "/app/", &["app/", "app/link < dir/x"]),
+        // Folders: their contents.
+        (
+            &["dir"],
+            "/new",
+            &[
+                "new/",
+                "new/h == new/x",
+                "new/link -> x",
+                "new/sub/",
+                "new/sub/y < dir/sub/y",
+                "new/x < dir/x",
+            ],
+        ),
+        (&["dir/sub"], "/app", &["app/", "app/y < dir/sub/y"]),
+        (&["dir/sub"], "/var/run", &["run/", "run/y < dir/sub/y"]),
+        (&["dir/sub"], "/", &["y < dir/sub/y"]),
+        // Links in the sources themselves.
+        (&["tofile"], "/new/", &["new/", "new/tofile < f"]),
+        (&["up"], "/new", &["new < f"]),
+        (&["todir/sub"], "/app/", &["app/", "app/y < dir/sub/y"]),
+        (
+            &["todir"],
+            "/app/",
+            &[
+                "app/",
+                "app/h == app/x",
+                "app/link -> x",
+                "app/sub/",
+                "app/sub/y < dir/sub/y",
+                "app/x < dir/x",
+            ],
+        ),
+        // Several.
+        (&["f", "g"], "/app/", &["app/", "app/f < f", "app/g < g"]),
+        (&["f", "g"], "/many", &["many/", "many/f < f", "many/g < g"]),
+        (
+            &["f", "dir/sub"],
+            "/n/",
+            &["n/", "n/f < f", "n/y < dir/sub/y"],
+        ),
+        (&["f", "f"], "/n/", &["n/", "n/f < f"]),
+    ];
+    for (sources, destination, expected) in rows {
+        let request = request(sources, destination);
+        let found = copy::plan(&source, &request, &base).unwrap();
+        let mut expected = expected.to_vec();
+        // The first name in order is the file.
+        if let Some(h) = expected.iter_mut().find(|l| l.contains("h == ")) {
+            *h = if h.starts_with("new") {
+                "new/h < dir/x"
+            } else {
+                "app/h < dir/x"
+            };
+        }
+        let expected: Vec<String> = expected
+            .iter()
+            .map(|l| match *l {
+                "new/x < dir/x" => "new/x == new/h".to_owned(),
+                "app/x < dir/x" => "app/x == app/h".to_owned(),
+                l => l.to_owned(),
+            })
+            .collect();
+        assert_eq!(show(&found), expected, "{sources:?} to {destination}");
+    }
+}
+
+#[test]
+fn what_is_refused() {
+    let (source, base) = (source(), base());
+    for (sources, destination, kind, at) in [
+        (&["missing"][..], "/x", ErrorKind::NotFound, "missing"),
+        (&["none"], "/x", ErrorKind::NotFound, "none"),
+        (&["file"], "/app/", ErrorKind::Conflict, ""), // fine: see below
+        (&["sub"], "/app/", ErrorKind::Conflict, "app/sub"),
+        (&["dir"], "/etc/conf", ErrorKind::Conflict, "etc/conf"),
+        (&["folder-link"], "/app", ErrorKind::Conflict, "app/link"),
+        (&["f"], "/etc/conf/", ErrorKind::Conflict, "etc/conf"),
+        (&["f"], "/etc/conf/x", ErrorKind::Conflict, "etc/conf"),
+        (&["f", "g"], "/etc/conf", ErrorKind::Conflict, "etc/conf"),
+        (&["f"], "/loop/x", ErrorKind::Loop, "loop/x"),
+    ] {
+        let found = copy::plan(&source, &request(sources, destination), &base);
+        if at.is_empty() {
+            assert_eq!(show(&found.unwrap()), ["app/", "app/file < file/file"]);
+            continue;
+        }
+        let e = found.unwrap_err();
+        assert_eq!(
+            (e.kind(), e.path()),
+            (kind, Some(&path(at))),
+            "{sources:?} to {destination}: {e}"
+        );
+    }
+}
+
+#[test]
+fn owners_modes_and_times() {
+    let (source, base) = (source(), base());
+    let of = |request: &Request, p: &str| {
+        let changes = copy::plan(&source, request, &base).unwrap();
+        let found = changes.iter().find(|c| c.entry.path == path(p)).unwrap();
+        let m = &found.entry.meta;
+        (m.mode, m.uid, m.gid, m.mtime.seconds)
+    };
+    let plain = request(&["owned"], "/made/here");
+    assert_eq!(of(&plain, "made/here"), (0o4711, 0, 0, 5));
+    assert_eq!(of(&plain, "made"), (0o755, 0, 0, 77));
+    let keep = Request {
+        keep_owner: true,
+        ..plain.clone()
+    };
+    assert_eq!(of(&keep, "made/here"), (0o4711, 7, 8, 5));
+    let owner = Request {
+        owner: Some((3, 4)),
+        ..keep
+    };
+    assert_eq!(of(&owner, "made/here"), (0o4711, 3, 4, 5));
+    assert_eq!(of(&owner, "made"), (0o755, 3, 4, 77));
+    let mode = Request {
+        mode: Some(Mode::parse("0640").unwrap()),
+        ..request(&["dir"], "/m")
+    };
+    assert_eq!(of(&mode, "m/sub/y").0, 0o640);
+    assert_eq!(of(&mode, "m/sub").0, 0o640);
+    assert_eq!(of(&mode, "m/link").0, 0o777);
+    assert_eq!(of(&mode, "m").0, 0o755);
+    // A folder on the way keeps what it has; one beneath the destination gets the source's.
+    let owner = Request {
+        owner: Some((3, 4)),
+        ..request(&["dir"], "/app")
+    };
+    assert_eq!(of(&owner, "app"), (0o755, 0, 0, 1_600_000_000));
+    assert_eq!(of(&owner, "app/sub"), (0o755, 3, 4, 1_600_000_000));
+}
+
+#[test]
+fn modes() {
+    for (text, expected) in [
+        ("755", Ok(0o755)),
+        ("0", Ok(0)),
+        ("04755", Ok(0o4755)),
+        ("77777", Err(ErrorKind::Invalid)),
+        ("888", Err(ErrorKind::Invalid)),
+        ("", Err(ErrorKind::Invalid)),
+        ("u=rwX,go=rX", Err(ErrorKind::Unsupported)),
+    ] {
+        let found = Mode::parse(text)
+            .map(|m| m.of(0, false))
+            .map_err(|e| e.kind());
+        assert_eq!(found, expected, "{text}");
+    }
+}
+
+#[test]
+fn a_later_source_replaces_a_file_that_others_link_to() {
+    let source = files(&["a/", "a/f = old", "a/l == a/f", "b/", "b/f = new"]);
+    let request = request(&["a", "b"], "/n/");
+    let found = copy::plan(&source, &request, &base()).unwrap();
+    assert_eq!(show(&found), ["n/", "n/f < b/f", "n/l < a/f"]);
+}
+
+#[test]
+fn only_what_is_copied_is_linked() {
+    let source = files(&["a/", "a/l == f", "a/m == f", "f = 1"]);
+    // In a tree as archives may have it, the file comes after its links.
+    let found = copy::plan(&source, &request(&["a"], "/n"), &base()).unwrap();
+    assert_eq!(show(&found), ["n/", "n/l < f", "n/m == n/l"]);
+}
+
+#[test]
+fn what_a_plan_met() {
+    let met = |destination: &str, base: &Root| {
+        copy::met(&source(), &request(&["f"], destination), base).unwrap()
+    };
+    let lines = |met: &[copy::Met]| -> Vec<String> {
+        met.iter()
+            .map(|m| format!("{} {} {:o}", m.path, m.kind, m.mode))
+            .collect()
+    };
+    assert_eq!(
+        lines(&met("/var/run/x", &base())),
+        [
+            "run folder 755",
+            "var folder 755",
+            "var/run symbolic link 0"
+        ]
+    );
+    assert_eq!(lines(&met("/new/x", &base())), [] as [&str; 0]);
+    assert_eq!(
+        lines(&met("/app/file", &base())),
+        ["app folder 755", "app/file file 644"]
+    );
+    // Another owner of a folder on the way is another key; an unrelated change is none.
+    let other = root(vec![files(&["app/", "app/file = there", "unrelated = 1"])]);
+    assert_eq!(met("/app/file", &other), met("/app/file", &base()));
+}
+
+#[test]
+fn workdir() {
+    let base = base();
+    let make = |text: &str| {
+        let made = copy::make_folder(text.as_bytes(), (5, 6), 0o755, Time::at(9), &base);
+        made.map(|c| show(&c)).map_err(|e| e.kind())
+    };
+    let some = |lines: &[&str]| Ok(lines.iter().map(|l| (*l).to_owned()).collect::<Vec<_>>());
+    assert_eq!(make("/"), some(&[]));
+    assert_eq!(make("/app/sub"), some(&[]));
+    assert_eq!(make("/var/run"), some(&[]));
+    assert_eq!(make("/var/run/a/b"), some(&["run/", "run/a/", "run/a/b/"]));
+    assert_eq!(make("/etc/conf"), Err(ErrorKind::Conflict));
+    assert_eq!(make("/loop"), Err(ErrorKind::Loop));
+    let made = copy::make_folder(b"/n", (5, 6), 0o755, Time::at(9), &base).unwrap();
+    let meta = &made[0].entry.meta;
+    assert_eq!(
+        (meta.uid, meta.gid, meta.mode, meta.mtime),
+        (5, 6, 0o755, Time::at(9))
+    );
+}
+
+#[test]
+fn devices_and_pipes_are_copied_and_an_archive_without_folders_is_taken() {
+    let mut source = files(&["d/deep/f = 1"]);
+    source.entry(entry("d/pipe", Kind::Fifo));
+    source.entry(symlink("d/l", "nowhere"));
+    let found = copy::plan(&source, &request(&["d"], "/n"), &base()).unwrap();
+    let paths: Vec<_> = found.iter().map(|c| c.entry.path.to_string()).collect();
+    assert_eq!(paths, ["n", "n/deep", "n/deep/f", "n/l", "n/pipe"]);
+}

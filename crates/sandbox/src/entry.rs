@@ -41,13 +41,14 @@ pub struct Incoming {
 /// }
 /// ```
 pub fn entry(doors: &[Door]) {
+    // Before the doors: what comes in by one may open others.
+    ENTERED.store(true, Ordering::Release);
+    #[cfg(unix)]
+    program::keep();
     let mut args = std::env::args_os();
     if args.next().is_some_and(|name| name == CALL) {
         std::process::exit(come_in(doors, args));
     }
-    ENTERED.store(true, Ordering::Release);
-    #[cfg(unix)]
-    program::keep();
 }
 
 /// The exit code of a child that no door waits for.
@@ -66,6 +67,11 @@ fn come_in(doors: &[Door], mut args: impl Iterator<Item = OsString>) -> i32 {
     let Ok(socket) = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3) else {
         return NO_DOOR;
     };
+    // The socket is where the door looks for it and nowhere else.
+    let null = std::fs::File::open("/dev/null");
+    if null.is_ok_and(|null| rustix::stdio::dup2_stdin(null).is_err()) {
+        return NO_DOOR;
+    }
     (door.run)(Incoming {
         socket: socket.into(),
         args: args.collect(),

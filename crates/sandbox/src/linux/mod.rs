@@ -1,21 +1,41 @@
-//! Linux.
+//! Linux: a child behind a door makes the sandbox and watches over it, the caller holds the child.
+//!
+//! ```text
+//! caller ──socket── door (one thread, host's namespaces) ──fork── process 1 (all the namespaces)
+//! ```
+//!
+//! When the caller dies the door sees the end of the socket and kills process 1; when the door dies
+//! the kernel kills process 1; when process 1 dies the kernel kills all that is left inside and
+//! drops the mounts, which nobody else ever saw.
 
-use std::path::Path;
+mod device;
+mod door;
+mod exec;
+mod ids;
+mod init;
+mod inside;
+mod mounts;
+mod network;
+mod root;
+mod seccomp;
+mod start;
+mod streams;
+mod sys;
+mod watch;
+mod wire;
 
-use crate::{Door, Error, Io, Running, Spec};
+use crate::Door;
 
+pub(crate) use start::start;
+
+/// The name of the door of the built-in runner.
 pub(crate) const SANDBOX: &str = "sandbox";
-pub(crate) const RUNTIME: &str = "runtime";
-pub(crate) const DOORS: &[Door] = &[];
 
-pub(crate) fn start(
-    _door: &str,
-    _spec: &Spec,
-    _io: Io,
-    _program: Option<&Path>,
-) -> Result<Box<dyn Running>, Error> {
-    Err(Error::new(
-        crate::ErrorKind::Unsupported,
-        "running a process is not carried out yet",
-    ))
-}
+/// The sandbox's own doors.
+pub(crate) const DOORS: &[Door] = &[Door {
+    name: SANDBOX,
+    run: door::run,
+}];
+
+/// The name of the door of OCI runtimes.
+pub(crate) const RUNTIME: &str = "runtime";

@@ -1,0 +1,162 @@
+//! Behind the door of the built-in runner: takes the order, makes the network, forks process 1 and
+//! watches it. It stays in the host's namespaces and mounts nothing.
+
+use std::any::Any;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::Pid;
+use rustix::thread::UnshareFlags;
+
+use super::network::Namespace;
+use super::streams::Streams;
+use super::watch::{self, Watched};
+use super::wire::{self, Order, Reply};
+use super::{inside, sys};
+use crate::error::Report;
+use crate::{Error, ErrorKind, Incoming, Network};
+
+/// The door.
+pub(crate) fn run(incoming: Incoming) -> i32 {
+    serve(&incoming.socket, native)
+}
+
+/// Takes an order, carries it out, and reports what went wrong.
+pub(crate) fn serve(
+    control: &UnixStream,
+    carry_out: fn(&UnixStream, Order, Vec<OwnedFd>) -> Result<(), Error>,
+) -> i32 {
+    // Out of reach of the terminal's signals: the caller decides what Ctrl-C means. It can only fail
+    // for the leader of a group, which a new child is not.
+    let _ = rustix::process::setsid();
+    let _ = rustix::thread::set_name(c"sandbox");
+    let work = || match wire::receive::<Order>(control) {
+        Ok(Some((order, descriptors))) => carry_out(control, order, descriptors),
+        // The caller has gone: there is nothing to do and nobody to tell.
+        Ok(None) => Ok(()),
+        Err(error) => Err(system("receive the order", error)),
+    };
+    let Err(error) = caught(work) else { return 0 };
+    // A caller that cannot be told has gone.
+    let _ = wire::send(control, &Reply::Failed(Report::from(error)), &[]);
+    1
+}
+
+/// Turns a panic, which would otherwise be seen by nobody, into an error.
+pub(crate) fn caught(work: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(panicked(&*panic)))
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Error {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let text = text.unwrap_or("no message");
+    Error::new(ErrorKind::System, format!("the sandbox panicked: {text}"))
+}
+
+/// An ordinary thing that the machine refused.
+pub(crate) fn system(what: &str, error: impl Into<io::Error>) -> Error {
+    Error::new(ErrorKind::System, what).because(error)
+}
+
+fn native(control: &UnixStream, order: Order, descriptors: Vec<OwnedFd>) -> Result<(), Error> {
+    let (streams, dial) = Streams::new(descriptors)?;
+    let spec = order.spec;
+    let network = match spec.network {
+        Network::Host => None,
+        Network::None | Network::Private => Some(Namespace::new()?),
+    };
+    let outward = None;
+
+    let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|error| system("make a pipe", error));
+    let (report, reporter) = pipe()?;
+    let (exit, exiter) = pipe()?;
+    sys::unshare(UnshareFlags::NEWPID).map_err(|error| {
+        if error.kind() == io::ErrorKind::PermissionDenied {
+            let what = "new namespaces need CAP_SYS_ADMIN, which this root does not have";
+            Error::new(ErrorKind::Unsupported, what).because(error)
+        } else {
+            system("make a pid namespace", error)
+        }
+    })?;
+    if let Some(network) = &network {
+        network.enter()?;
+    }
+    let Some(pid) = sys::fork().map_err(|error| system("fork", error))? else {
+        inside::run(&spec, &streams, reporter, exiter);
+    };
+    if let Some(network) = &network {
+        let left = network.leave();
+        left.map_err(|error| system("leave the network namespace", error))?;
+    }
+    drop((streams, reporter, exiter));
+
+    prepared(control, &report, pid)?;
+    let started = Reply::Started {
+        pid: pid.as_raw_nonzero().get().unsigned_abs(),
+        outward,
+    };
+    let _ = wire::send(control, &started, &[]);
+    watch::watch(&Watched {
+        control,
+        dial: &dial,
+        network: network.as_ref(),
+        pid,
+        exit: spec.init.then_some(&exit),
+    })
+    .map(|ended| {
+        let _ = wire::send(control, &Reply::Ended(ended), &[]);
+    })
+}
+
+/// What process 1 writes right before it executes the program.
+pub(crate) const AT_THE_EXEC: u8 = b'>';
+
+/// Waits until the program has been executed: then the pipe closes behind [`AT_THE_EXEC`] alone.
+fn prepared(control: &UnixStream, report: &OwnedFd, pid: Pid) -> Result<(), Error> {
+    let mut said = Vec::new();
+    let failed = |error| system("hear of the process", error);
+    loop {
+        let mut polled = [
+            PollFd::new(report, PollFlags::IN),
+            PollFd::new(control, PollFlags::IN),
+        ];
+        match poll(&mut polled, None) {
+            Err(rustix::io::Errno::INTR) => continue,
+            result => result.map_err(failed)?,
+        };
+        let [heard, caller] = polled.map(|one| one.revents());
+        if heard.is_empty() && caller.contains(PollFlags::HUP) {
+            // The end of this process takes process 1 with it.
+            return Err(Error::new(ErrorKind::System, "the caller has gone"));
+        }
+        if heard.is_empty() {
+            // A request of a caller that did not wait: it is read later.
+            let mut only = [PollFd::new(report, PollFlags::IN)];
+            let _ = poll(&mut only, None);
+        }
+        let mut bytes = [0; 4096];
+        match rustix::io::read(report.as_fd(), &mut bytes).map_err(failed)? {
+            0 => break,
+            got => said.extend_from_slice(&bytes[..got]),
+        }
+    }
+    let message = match said.split_first() {
+        Some((&AT_THE_EXEC, [])) => return Ok(()),
+        Some((&AT_THE_EXEC, message)) => message,
+        _ => &said,
+    };
+    // It ends by itself now; nothing of it shall be left when the caller hears of it.
+    let _ = watch::reap(pid);
+    match serde_json::from_slice::<Report>(message) {
+        Ok(report) => Err(report.into()),
+        Err(_) => Err(Error::new(
+            ErrorKind::System,
+            "the process was killed while its root was prepared",
+        )),
+    }
+}

@@ -1,0 +1,127 @@
+//! Process 1, from the fork to the program: namespaces, root, mounts, then the process itself.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::Mode;
+use rustix::process::{Signal, set_parent_process_death_signal};
+use rustix::thread::UnshareFlags;
+
+use super::door::{AT_THE_EXEC, caught, system};
+use super::streams::Streams;
+use super::{exec, ids, init, mounts, root, seccomp, sys};
+use crate::error::Report;
+use crate::{Error, ErrorKind, Spec};
+
+/// Becomes the process, or its init. What fails is written to `reporter`.
+pub(crate) fn run(spec: &Spec, streams: &Streams, reporter: OwnedFd, exiter: OwnedFd) -> ! {
+    let result = caught(|| {
+        die_with_parent(&reporter)?;
+        prepare(spec)?;
+        if !spec.init {
+            return become_process(spec, streams, &reporter);
+        }
+        init::prepare()?;
+        let forked = sys::fork().map_err(|error| system("fork", error))?;
+        let Some(process) = forked else {
+            return become_process(spec, streams, &reporter);
+        };
+        let exiter = alone(&exiter)?;
+        init::run(process, &exiter)
+    });
+    if let Err(error) = result {
+        report(&reporter, error);
+    }
+    sys::exit(1)
+}
+
+/// The init keeps nothing open but the pipe by which it tells the end.
+fn alone(exiter: &OwnedFd) -> Result<OwnedFd, Error> {
+    let failed = |error| system("close the init's descriptors", error);
+    // Below 3 there is nothing of the caller's: the door has the null device there.
+    let kept = sys::move_to(exiter, 3).map_err(failed)?;
+    sys::close_from(4).map_err(failed)?;
+    Ok(kept)
+}
+
+fn report(reporter: &OwnedFd, error: Error) {
+    // A report is always valid JSON; a door that does not listen has gone.
+    if let Ok(bytes) = serde_json::to_vec(&Report::from(error)) {
+        let _ = rustix::io::write(reporter.as_fd(), &bytes);
+    }
+}
+
+/// The kernel kills this process when the door dies; if it has died before, its end of the pipe is
+/// closed.
+fn die_with_parent(reporter: &OwnedFd) -> Result<(), Error> {
+    set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(|error| system("tie the process to its parent", error))?;
+    let mut pipe = [PollFd::new(reporter, PollFlags::empty())];
+    // It cannot fail with one descriptor and no wait, but for a signal.
+    let _ = poll(&mut pipe, Some(&Timespec::default()));
+    if pipe[0].revents().contains(PollFlags::ERR) {
+        sys::exit(1);
+    }
+    Ok(())
+}
+
+/// Namespaces and the root, up to the point where nothing of the host is left in sight.
+fn prepare(spec: &Spec) -> Result<(), Error> {
+    rustix::process::umask(Mode::empty());
+    let flags = UnshareFlags::NEWNS | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS;
+    sys::unshare(flags).map_err(|error| system("make namespaces", error))?;
+    // Kernels without it show the process where it is in the host's tree; nothing else changes.
+    let own_cgroup = sys::unshare(UnshareFlags::NEWCGROUP).is_ok();
+    let root = root::attach(&spec.root, spec.privileged)?;
+    mounts::own(&root, spec.privileged, own_cgroup)?;
+    mounts::given(&root, &spec.mounts, spec.privileged)?;
+    root::enter(&root)?;
+    if let Some(name) = &spec.hostname {
+        sys::set_host_name(name).map_err(|error| {
+            let what = format!("set the host name `{name}`");
+            Error::new(ErrorKind::Process, what).because(error)
+        })?;
+    }
+    rustix::process::umask(Mode::from_raw_mode(0o022));
+    Ok(())
+}
+
+/// The last steps of the process that executes the program. Returns only with an error.
+fn become_process(spec: &Spec, streams: &Streams, reporter: &OwnedFd) -> Result<(), Error> {
+    let process = &spec.process;
+    sys::reset_signals();
+    rustix::process::setsid().map_err(|error| system("make a session", error))?;
+    streams.install(&process.user)?;
+    // As root first: a directory that its user may not enter is docker's to accept.
+    let entered = exec::change_directory(&process.cwd);
+    ids::bound(&process.capabilities)?;
+    let filter = (!spec.privileged).then(|| seccomp::filter(&process.capabilities));
+    // Without no_new_privs a filter needs a capability that is about to be dropped.
+    if let (Some(filter), false) = (&filter, process.no_new_privileges) {
+        seccomp::install(filter)?;
+    }
+    ids::become_user(&process.user)?;
+    ids::only(if process.user.uid == 0 {
+        &process.capabilities
+    } else {
+        &[]
+    })?;
+    if process.no_new_privileges {
+        rustix::thread::set_no_new_privs(true)
+            .map_err(|error| system("set no_new_privs", error))?;
+        filter
+            .iter()
+            .try_for_each(|filter| seccomp::install(filter))?;
+    }
+    if !spec.init {
+        // Changing the user has untied it. With an init that one is tied, and takes this along.
+        die_with_parent(reporter)?;
+    }
+    if entered.is_err() {
+        exec::change_directory(&process.cwd)?;
+    }
+    let program = exec::Program::new(process)?;
+    sys::close_on_exec_from(3).map_err(|error| system("close descriptors", error))?;
+    let _ = rustix::io::write(reporter.as_fd(), &[AT_THE_EXEC]);
+    Err(program.execute())
+}

@@ -1,0 +1,299 @@
+//! What is mounted in the root: `/proc`, `/sys` and `/dev` as docker has them, and what the caller
+//! gives. It never goes by a path of the host's into the root: targets are opened inside it
+//! (`RESOLVE_IN_ROOT`), and mounts are moved upon what was opened.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
+    fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
+};
+
+use super::device;
+use super::root::Root;
+use super::sys::{self, MountAttr};
+use crate::{Error, ErrorKind, Mount};
+
+const SAFE: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID
+    .union(MountAttrFlags::MOUNT_ATTR_NODEV)
+    .union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
+
+/// What of `/proc` tells too much of the host.
+const MASKED: &[&str] = &[
+    "acpi",
+    "asound",
+    "interrupts",
+    "kcore",
+    "keys",
+    "latency_stats",
+    "sched_debug",
+    "scsi",
+    "timer_list",
+    "timer_stats",
+];
+
+/// What of `/proc` would change the host.
+const READ_ONLY: &[&str] = &["bus", "fs", "irq", "sys", "sysrq-trigger"];
+
+/// The same of `/sys`, which is read-only as a whole.
+const MASKED_SYS: &[&str] = &["firmware", "devices/virtual/powercap"];
+
+pub(super) fn failed(target: &Path) -> impl FnOnce(io::Error) -> Error {
+    let target = target.to_owned();
+    move |error| {
+        let what = format!("mount on `{}`", target.display());
+        Error::new(ErrorKind::Mount, what).because(error).at(target)
+    }
+}
+
+/// The sandbox's own.
+pub(crate) fn own(root: &Root, privileged: bool, own_cgroup: bool) -> Result<(), Error> {
+    proc(root, privileged).map_err(failed(Path::new("/proc")))?;
+    sys(root, privileged, own_cgroup).map_err(failed(Path::new("/sys")))?;
+    device::mount(root, privileged).map_err(failed(Path::new("/dev")))
+}
+
+/// One of the sandbox's own targets: an ordinary directory, for a link there would only be meant to
+/// mislead.
+pub(super) fn own_target(root: &Root, name: &str) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let open = || openat(&root.top, name, flags, Mode::empty());
+    match open() {
+        Err(Errno::NOENT) if root.create => {
+            mkdirat(&root.top, name, Mode::from_raw_mode(0o755))?;
+            Ok(open()?)
+        }
+        Err(Errno::NOTDIR | Errno::LOOP) => Err(io::Error::new(
+            io::ErrorKind::NotADirectory,
+            "it must be an ordinary directory in the image",
+        )),
+        result => Ok(result?),
+    }
+}
+
+/// A new file system, attached nowhere.
+pub(super) fn filesystem(
+    kind: &str,
+    options: &[(&str, &str)],
+    attributes: MountAttrFlags,
+) -> io::Result<OwnedFd> {
+    let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_string(&context, "source", kind)?;
+    for (name, value) in options {
+        fsconfig_set_string(&context, *name, *value)?;
+    }
+    fsconfig_create(&context)?;
+    Ok(fsmount(
+        &context,
+        FsMountFlags::FSMOUNT_CLOEXEC,
+        attributes,
+    )?)
+}
+
+/// Puts a mount upon what is open as `target`.
+pub(super) fn put(mount: &OwnedFd, target: impl AsFd) -> io::Result<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    Ok(move_mount(mount, "", target, "", flags)?)
+}
+
+/// A second mount of what is at `path` below `directory`.
+pub(super) fn again(directory: impl AsFd, path: &str) -> io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_RECURSIVE
+        | OpenTreeFlags::AT_SYMLINK_NOFOLLOW
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    Ok(open_tree(directory, path, flags)?)
+}
+
+/// An entry of one of the sandbox's own file systems.
+pub(super) fn entry(directory: impl AsFd, path: &str) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(openat(directory, path, flags, Mode::empty())?)
+}
+
+fn proc(root: &Root, privileged: bool) -> io::Result<()> {
+    let proc = filesystem("proc", &[], SAFE)?;
+    put(&proc, own_target(root, "proc")?)?;
+    if privileged {
+        return Ok(());
+    }
+    mask(&proc, MASKED)?;
+    let attr = MountAttr {
+        set: sys::MOUNT_READ_ONLY | sys::MOUNT_NO_SUID | sys::MOUNT_NO_DEV | sys::MOUNT_NO_EXEC,
+        ..MountAttr::default()
+    };
+    for path in READ_ONLY {
+        let Some(target) = present(entry(&proc, path))? else {
+            continue;
+        };
+        let mount = again(&proc, path)?;
+        sys::mount_setattr(mount.as_fd(), true, &attr)?;
+        put(&mount, target)?;
+    }
+    Ok(())
+}
+
+/// Not every kernel has everything.
+fn present(found: io::Result<OwnedFd>) -> io::Result<Option<OwnedFd>> {
+    match found {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        result => result.map(Some),
+    }
+}
+
+/// Hides entries: an empty directory over a directory, the null device over anything else.
+fn mask(within: &OwnedFd, paths: &[&str]) -> io::Result<()> {
+    let mut cover = None;
+    for path in paths {
+        let Some(target) = present(entry(within, path))? else {
+            continue;
+        };
+        if FileType::from_raw_mode(fstat(&target)?.st_mode) != FileType::Directory {
+            put(&again(CWD, "/dev/null")?, target)?;
+            continue;
+        }
+        match &cover {
+            Some(cover) => put(&again(cover, "")?, target)?,
+            None => {
+                let attributes = SAFE | MountAttrFlags::MOUNT_ATTR_RDONLY;
+                let made = filesystem("tmpfs", &[("size", "4k"), ("mode", "755")], attributes)?;
+                put(&made, target)?;
+                cover = Some(made);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn sys(root: &Root, privileged: bool, own_cgroup: bool) -> io::Result<()> {
+    let (attributes, kept) = if privileged {
+        (SAFE, MountAttrFlags::empty())
+    } else {
+        let read_only = MountAttrFlags::MOUNT_ATTR_RDONLY;
+        (SAFE | read_only, read_only)
+    };
+    let sys = filesystem("sysfs", &[], attributes)?;
+    put(&sys, own_target(root, "sys")?)?;
+    if own_cgroup && unified() {
+        // Without it programs take it that they have no limits, which is so.
+        let cgroup = filesystem("cgroup2", &[], SAFE | kept);
+        let target = entry(&sys, "fs/cgroup");
+        if let (Ok(cgroup), Ok(target)) = (cgroup, target) {
+            put(&cgroup, target)?;
+        }
+    }
+    if privileged {
+        return Ok(());
+    }
+    mask(&sys, MASKED_SYS)
+}
+
+/// Whether the host has nothing but the second version of cgroups.
+fn unified() -> bool {
+    const CGROUP2: i128 = 0x6367_7270;
+    rustix::fs::statfs("/sys/fs/cgroup").is_ok_and(|found| i128::from(found.f_type) == CGROUP2)
+}
+
+/// The caller's.
+pub(crate) fn given(root: &Root, mounts: &[Mount], devices: bool) -> Result<(), Error> {
+    for mount in mounts {
+        let (tree, is_directory) = made(mount, devices)?;
+        let target = target(root, mount.target(), is_directory);
+        target
+            .and_then(|target| put(&tree, target))
+            .map_err(failed(mount.target()))?;
+    }
+    Ok(())
+}
+
+/// A mount of the caller's, attached nowhere, and whether it is a directory.
+fn made(mount: &Mount, devices: bool) -> Result<(OwnedFd, bool), Error> {
+    match mount {
+        Mount::Bind {
+            source,
+            target,
+            read_only,
+        } => {
+            let bound = bind(source, *read_only, devices);
+            bound.map_err(|error| {
+                let (source, target) = (source.display(), target.display());
+                let what = format!("mount `{source}` on `{target}`");
+                Error::new(ErrorKind::Mount, what)
+                    .because(error)
+                    .at(mount.target())
+            })
+        }
+        Mount::Tmpfs { target, size, mode } => {
+            let mode = format!("{mode:o}");
+            let size = size.map(|size| size.to_string());
+            let mut options = vec![("mode", mode.as_str())];
+            options.extend(size.as_deref().map(|size| ("size", size)));
+            let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+            let made = filesystem("tmpfs", &options, attributes);
+            Ok((made.map_err(failed(target))?, true))
+        }
+    }
+}
+
+fn bind(source: &Path, read_only: bool, devices: bool) -> io::Result<(OwnedFd, bool)> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_RECURSIVE;
+    let tree = open_tree(CWD, source, flags)?;
+    let no_devices = if devices { 0 } else { sys::MOUNT_NO_DEV };
+    let attr = MountAttr {
+        set: no_devices | if read_only { sys::MOUNT_READ_ONLY } else { 0 },
+        ..MountAttr::default()
+    };
+    sys::mount_setattr(tree.as_fd(), true, &attr)?;
+    let is_directory = FileType::from_raw_mode(fstat(&tree)?.st_mode) == FileType::Directory;
+    Ok((tree, is_directory))
+}
+
+/// Opens a target inside the root, or makes it where that is allowed.
+fn target(root: &Root, path: &Path, is_directory: bool) -> io::Result<OwnedFd> {
+    match resolve(root.top.as_fd(), path) {
+        Err(Errno::NOENT) if root.create => {
+            make(root, path, is_directory)?;
+            Ok(resolve(root.top.as_fd(), path)?)
+        }
+        Err(Errno::NOENT) => Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            "it does not exist in the root",
+        )),
+        result => Ok(result?),
+    }
+}
+
+fn resolve(top: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
+    let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    // A rename elsewhere in the tree makes the kernel ask for another try.
+    for _ in 0..32 {
+        match openat2(top, path, flags, Mode::empty(), inside) {
+            Err(Errno::AGAIN) => {}
+            result => return result,
+        }
+    }
+    Err(Errno::AGAIN)
+}
+
+/// Makes an entry and the directories above it.
+fn make(root: &Root, path: &Path, is_directory: bool) -> io::Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let parent = target(root, parent, true)?;
+    if is_directory {
+        mkdirat(&parent, name, Mode::from_raw_mode(0o755))?;
+    } else {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        openat(&parent, name, flags, Mode::from_raw_mode(0o644))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,251 @@
+//! The root file system: mounted in a namespace of its own, attached, entered.
+
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, open, unlinkat};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
+    OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount,
+    fsopen, mount, mount_change, move_mount, open_tree, unmount,
+};
+
+use super::sys::{self, MountAttr};
+use crate::{Error, ErrorKind, RootSpec};
+
+/// More layers than this no kernel takes.
+const LAYERS: usize = 500;
+
+/// An attached root.
+pub(crate) struct Root {
+    pub(crate) top: OwnedFd,
+    /// Whether missing targets of mounts are made.
+    pub(crate) create: bool,
+}
+
+fn failed(what: &str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let what = format!("{what} `{}`", path.display());
+    let path = path.to_owned();
+    |error| Error::new(ErrorKind::Root, what).because(error).at(path)
+}
+
+/// Mounts the root over this mount namespace's own, without entering it.
+///
+/// Devices in it cannot be opened unless `devices`: an image, or a process that may make nodes, would
+/// reach the host's disks by them.
+pub(crate) fn attach(spec: &RootSpec, devices: bool) -> Result<Root, Error> {
+    let whole = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    mount_change("/", whole).map_err(|error| failed("unshare", Path::new("/"))(error.into()))?;
+    let (top, create) = match spec {
+        RootSpec::Overlay {
+            lowers,
+            upper,
+            work,
+            volatile,
+        } => (
+            Overlay::open(lowers, upper, work, *volatile)?.mount()?,
+            false,
+        ),
+        RootSpec::Directory(path) => {
+            let flags = OpenTreeFlags::OPEN_TREE_CLONE
+                | OpenTreeFlags::OPEN_TREE_CLOEXEC
+                | OpenTreeFlags::AT_RECURSIVE;
+            let tree = open_tree(CWD, path, flags);
+            let tree = tree.map_err(|error| failed("open the root", path)(error.into()))?;
+            (tree, true)
+        }
+    };
+    if !devices {
+        let attr = MountAttr {
+            set: sys::MOUNT_NO_DEV,
+            ..MountAttr::default()
+        };
+        sys::mount_setattr(top.as_fd(), true, &attr).map_err(old_kernel)?;
+    }
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    move_mount(&top, "", CWD, "/", flags)
+        .map_err(|error| failed("attach the root to", Path::new("/"))(error.into()))?;
+    Ok(Root { top, create })
+}
+
+/// Says what the kernel lacks where it lacks it.
+fn old_kernel(error: io::Error) -> Error {
+    let kind = match error.raw_os_error() {
+        Some(libc::ENOSYS) => ErrorKind::Unsupported,
+        _ => ErrorKind::Root,
+    };
+    Error::new(kind, "set attributes of the root mount (needs Linux 5.12)").because(error)
+}
+
+/// Makes the root this process's own; nothing of the old one is left.
+pub(crate) fn enter(root: &Root) -> Result<(), Error> {
+    let enter = || {
+        rustix::process::fchdir(&root.top)?;
+        // The old root comes to lie upon the new one, where it is taken away.
+        rustix::process::pivot_root(".", ".")?;
+        unmount(".", UnmountFlags::DETACH)?;
+        rustix::process::chdir("/")
+    };
+    enter().map_err(|error| failed("enter the root at", Path::new("/"))(error.into()))
+}
+
+/// The parts of an overlay, each opened: so their names may be of any length and in any letters.
+struct Overlay {
+    lowers: Vec<OwnedFd>,
+    upper: OwnedFd,
+    work: OwnedFd,
+    volatile: bool,
+    at: PathBuf,
+}
+
+impl Overlay {
+    fn open(lowers: &[PathBuf], upper: &Path, work: &Path, volatile: bool) -> Result<Self, Error> {
+        if lowers.is_empty() || lowers.len() > LAYERS {
+            let what = format!(
+                "an overlay takes 1 to {LAYERS} layers, not {}",
+                lowers.len()
+            );
+            return Err(Error::new(ErrorKind::Root, what));
+        }
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let part = |path: &Path| {
+            open(path, flags, Mode::empty())
+                .map_err(|error| failed("open the layer", path)(error.into()))
+        };
+        let overlay = Self {
+            lowers: lowers
+                .iter()
+                .map(|path| part(path))
+                .collect::<Result<_, _>>()?,
+            upper: part(upper)?,
+            work: part(work)?,
+            volatile,
+            at: std::path::absolute(upper)
+                .map_err(|error| failed("find the layer", upper)(error))?,
+        };
+        // Left by an earlier volatile mount; with it the kernel refuses the next one. Where it does
+        // not lie there is nothing to remove.
+        for (path, flags) in VOLATILE {
+            let _ = unlinkat(&overlay.work, *path, *flags);
+        }
+        Ok(overlay)
+    }
+
+    /// Mounts it, attached nowhere. Parts are named by their number in `/proc/self/fd`, which is the
+    /// working directory meanwhile.
+    fn mount(&self) -> Result<OwnedFd, Error> {
+        let mount = || {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let here = open(".", flags, Mode::empty())?;
+            rustix::process::chdir("/proc/self/fd")?;
+            let top = self.mount_by_parts()?;
+            rustix::process::fchdir(&here)?;
+            Ok(top)
+        };
+        mount().map_err(failed("mount an overlay with the upper", &self.at))
+    }
+
+    fn mount_by_parts(&self) -> io::Result<OwnedFd> {
+        let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        match self.configure(context.as_fd()) {
+            Ok(()) => {}
+            Err(Step::Layer) => return self.mount_by_text(),
+            Err(Step::Other(error)) => return Err(explained(context, error)),
+        }
+        let (flags, none) = (FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty());
+        fsmount(&context, flags, none).map_err(|error| explained(context, error))
+    }
+
+    fn configure(&self, context: BorrowedFd<'_>) -> Result<(), Step> {
+        let set = |name: &str, part: &OwnedFd| {
+            fsconfig_set_string(context, name, part.as_raw_fd().to_string())
+        };
+        fsconfig_set_string(context, "source", "overlay")?;
+        for lower in &self.lowers {
+            set("lowerdir+", lower).map_err(|error| match error {
+                // Kernels before 6.8 do not know the name.
+                rustix::io::Errno::INVAL => Step::Layer,
+                error => Step::Other(error),
+            })?;
+        }
+        set("upperdir", &self.upper)?;
+        set("workdir", &self.work)?;
+        for (name, value) in OPTIONS {
+            fsconfig_set_string(context, *name, *value)?;
+        }
+        fsconfig_set_flag(context, "userxattr")?;
+        if self.volatile {
+            fsconfig_set_flag(context, "volatile")?;
+        }
+        Ok(fsconfig_create(context)?)
+    }
+
+    /// For older kernels, whose options are one text of at most a page.
+    fn mount_by_text(&self) -> io::Result<OwnedFd> {
+        let number = |part: &OwnedFd| part.as_raw_fd().to_string();
+        let lowers: Vec<String> = self.lowers.iter().map(number).collect();
+        let mut text = format!(
+            "lowerdir={},upperdir={},workdir={},userxattr",
+            lowers.join(":"),
+            number(&self.upper),
+            number(&self.work),
+        );
+        for (name, value) in OPTIONS {
+            text.push_str(&format!(",{name}={value}"));
+        }
+        if self.volatile {
+            text.push_str(",volatile");
+        }
+        let text = std::ffi::CString::new(text)?;
+        // Any directory serves to mount on: it is left at once, and nobody else sees it.
+        mount(
+            "overlay",
+            &self.at,
+            "overlay",
+            MountFlags::empty(),
+            text.as_c_str(),
+        )?;
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        let tree = open_tree(CWD, &self.at, flags)?;
+        unmount(&self.at, UnmountFlags::DETACH)?;
+        Ok(tree)
+    }
+}
+
+/// The mark of a volatile mount in the work directory, from the inside out.
+const VOLATILE: &[(&str, AtFlags)] = &[
+    ("work/incompat/volatile/dirty", AtFlags::empty()),
+    ("work/incompat/volatile", AtFlags::REMOVEDIR),
+];
+
+/// Where the configuration of an overlay failed.
+enum Step {
+    Layer,
+    Other(rustix::io::Errno),
+}
+
+impl From<rustix::io::Errno> for Step {
+    fn from(error: rustix::io::Errno) -> Self {
+        Self::Other(error)
+    }
+}
+
+/// So that the upper directory is the whole difference, and nothing but that.
+const OPTIONS: &[(&str, &str)] = &[("metacopy", "off"), ("index", "off"), ("xino", "off")];
+
+/// The error with what the kernel wrote about it.
+fn explained(context: OwnedFd, error: rustix::io::Errno) -> io::Error {
+    let error = io::Error::from(error);
+    let mut text = [0; 512];
+    match std::fs::File::from(context).read(&mut text) {
+        Ok(length) if length > 2 => {
+            let text = String::from_utf8_lossy(&text[2..length]);
+            io::Error::new(
+                error.kind(),
+                format!("{} ({})", crate::error::plain(&error), text.trim()),
+            )
+        }
+        _ => error,
+    }
+}

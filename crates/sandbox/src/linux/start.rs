@@ -1,0 +1,212 @@
+//! The caller's side: starts a child by its door, tells it what to run, and holds what runs.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::network;
+use super::wire::{self, Order, Reply, Request};
+use crate::entry::{command, spawn};
+use crate::{
+    Dialer, Error, ErrorKind, Exit, Io, Network, Outgoing, Outward, Running, Signaller, Spec,
+    Stream,
+};
+
+/// Starts a child by `door`, which runs `spec`.
+pub(crate) fn start(
+    door: &str,
+    spec: &Spec,
+    io: Io,
+    runtime: Option<&Path>,
+) -> Result<Box<dyn Running>, Error> {
+    refuse(spec)?;
+    let mut command = command(door)?;
+    command.stderr(Stdio::null()).env_clear();
+    if let Some(libraries) = std::env::var_os("LD_LIBRARY_PATH") {
+        command.env("LD_LIBRARY_PATH", libraries);
+    }
+    let Outgoing { socket, child } = spawn(command)?;
+    // From here on the child ends with the handle, whatever happens.
+    let mut handle = Handle {
+        control: Arc::new(Mutex::new(socket)),
+        child,
+        pid: 0,
+        outward: None,
+        dialer: None,
+        ended: None,
+    };
+    let (dial, theirs) = UnixStream::pair().map_err(lost)?;
+    let order = Order {
+        spec: spec.clone(),
+        runtime: runtime.map(Into::into),
+    };
+    handle.order(&order, io, theirs.into())?;
+    (handle.pid, handle.outward) = handle.started()?;
+    handle.dialer = (spec.network != Network::Host).then(|| remote_dialer(dial));
+    Ok(Box::new(handle))
+}
+
+/// What cannot be done is said before anything is started.
+fn refuse(spec: &Spec) -> Result<(), Error> {
+    let unsupported = |message| Err(Error::new(ErrorKind::Unsupported, message));
+    if !rustix::process::geteuid().is_root() {
+        return unsupported(
+            "running a process in a root needs root for now: user namespaces are not carried out yet",
+        );
+    }
+    if spec.process.terminal {
+        return unsupported("a terminal for the process is not carried out yet");
+    }
+    if spec.process.argv.is_empty() {
+        return Err(Error::new(ErrorKind::Process, "no program was given"));
+    }
+    Ok(())
+}
+
+struct Handle {
+    control: Arc<Mutex<UnixStream>>,
+    child: Child,
+    pid: u32,
+    outward: Option<Outward>,
+    dialer: Option<Dialer>,
+    ended: Option<Exit>,
+}
+
+impl Handle {
+    fn order(&self, order: &Order, io: Io, dial: OwnedFd) -> Result<(), Error> {
+        let null = || {
+            std::fs::File::options()
+                .read(true)
+                .write(true)
+                .open("/dev/null")
+        };
+        let null = null().map_err(lost)?;
+        let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
+        let streams = [
+            pick(&io.stdin, stdin.as_fd(), null.as_fd()),
+            pick(&io.stdout, stdout.as_fd(), null.as_fd()),
+            pick(&io.stderr, stderr.as_fd(), null.as_fd()),
+            dial.as_fd(),
+        ];
+        wire::send(&locked(&self.control), order, &streams).map_err(lost)
+    }
+
+    fn started(&self) -> Result<(u32, Option<Outward>), Error> {
+        match wire::receive(&locked(&self.control)).map_err(lost)? {
+            Some((Reply::Started { pid, outward }, _)) => Ok((pid, outward)),
+            Some((Reply::Failed(report), _)) => Err(report.into()),
+            Some((Reply::Ended(_), _)) | None => Err(vanished()),
+        }
+    }
+}
+
+fn pick<'a>(stream: &'a Stream, inherited: BorrowedFd<'a>, null: BorrowedFd<'a>) -> BorrowedFd<'a> {
+    match stream {
+        Stream::Null => null,
+        Stream::Inherit => inherited,
+        Stream::File(file) => file.as_fd(),
+    }
+}
+
+impl Running for Handle {
+    fn wait(&mut self) -> Result<Exit, Error> {
+        if let Some(exit) = self.ended {
+            return Ok(exit);
+        }
+        // A second descriptor, so that signals can be sent meanwhile.
+        let control = locked(&self.control).try_clone().map_err(lost)?;
+        let exit = match wire::receive(&control).map_err(lost)? {
+            Some((Reply::Ended(exit), _)) => exit,
+            Some((Reply::Failed(report), _)) => return Err(report.into()),
+            Some((Reply::Started { .. }, _)) | None => return Err(vanished()),
+        };
+        self.child.wait().map_err(lost)?;
+        self.ended = Some(exit);
+        Ok(exit)
+    }
+
+    fn signal(&self, signal: i32) -> Result<(), Error> {
+        signal_by(&self.control, signal).map_err(lost)
+    }
+
+    fn signaller(&self) -> Signaller {
+        let control = Arc::clone(&self.control);
+        Box::new(move |signal| {
+            // A process that cannot be told any more has ended, or will be waited for with an error.
+            let _ = signal_by(&control, signal);
+        })
+    }
+
+    fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    fn outward(&self) -> Option<Outward> {
+        self.outward.clone()
+    }
+
+    fn dialer(&self) -> Dialer {
+        let host = || Dialer::new(|port| TcpStream::connect((Ipv4Addr::LOCALHOST, port)));
+        self.dialer.clone().unwrap_or_else(host)
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // The child sees the end of the socket, kills what it runs, and ends. An error here means
+        // that it has ended already.
+        let _ = locked(&self.control).shutdown(std::net::Shutdown::Both);
+        let _ = self.child.wait();
+    }
+}
+
+fn signal_by(control: &Mutex<UnixStream>, signal: i32) -> io::Result<()> {
+    match wire::send(&locked(control), &Request::Signal(signal), &[]) {
+        Err(error) if gone(&error) => Ok(()),
+        result => result,
+    }
+}
+
+/// Whether the other side has ended.
+fn gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::NotConnected
+    )
+}
+
+/// A dialer that has its sockets made by the child, which can enter the namespace, and connects them
+/// itself, so that a slow connection holds up nobody.
+fn remote_dialer(sockets: UnixStream) -> Dialer {
+    let sockets = Mutex::new(sockets);
+    Dialer::new(move |port| {
+        let socket = network::ask(&locked(&sockets))?;
+        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+        rustix::net::connect(&socket, &address)?;
+        Ok(socket.into())
+    })
+}
+
+/// A lock whose holder panicked is still a socket.
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn lost(error: io::Error) -> Error {
+    Error::new(
+        ErrorKind::System,
+        "talk to the process that watches the sandbox",
+    )
+    .because(error)
+}
+
+fn vanished() -> Error {
+    Error::new(
+        ErrorKind::System,
+        "the process that watches the sandbox was killed",
+    )
+}

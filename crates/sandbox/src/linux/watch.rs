@@ -1,0 +1,97 @@
+//! Watching over a process that runs: passes signals on, hands out sockets, waits for the end. When
+//! the caller has gone it kills the process.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, WaitOptions, WaitStatus, pidfd_open, waitpid};
+
+use super::door::system;
+use super::network::{self, Namespace};
+use super::sys;
+use super::wire::{self, Request};
+use crate::{Error, Exit};
+
+/// What is watched, and who may ask for what.
+pub(crate) struct Watched<'a> {
+    pub(crate) control: &'a UnixStream,
+    pub(crate) dial: &'a UnixStream,
+    pub(crate) network: Option<&'a Namespace>,
+    pub(crate) pid: Pid,
+    /// Where an init tells how its process ended.
+    pub(crate) exit: Option<&'a OwnedFd>,
+}
+
+/// Returns when the process has ended.
+pub(crate) fn watch(watched: &Watched<'_>) -> Result<Exit, Error> {
+    let pidfd = pidfd_open(watched.pid, PidfdFlags::empty());
+    let pidfd = pidfd.map_err(|error| system("watch the process", error))?;
+    let mut dial = watched.network;
+    loop {
+        let mut polled = vec![
+            PollFd::new(&pidfd, PollFlags::IN),
+            PollFd::new(watched.control, PollFlags::IN),
+        ];
+        if dial.is_some() {
+            polled.push(PollFd::new(watched.dial, PollFlags::IN));
+        }
+        match poll(&mut polled, None) {
+            Err(Errno::INTR) => continue,
+            result => result.map_err(|error| system("watch the process", error))?,
+        };
+        let ready: Vec<bool> = polled.iter().map(|one| !one.revents().is_empty()).collect();
+        if ready[1] {
+            obey(watched);
+        }
+        if let (Some(true), Some(network)) = (ready.get(2), dial)
+            && !matches!(network::serve(watched.dial, network), Ok(true))
+        {
+            dial = None;
+        }
+        if ready[0] {
+            return reap(watched.pid)
+                .map(|exit| told(watched.exit).unwrap_or(exit))
+                .map_err(|error| system("wait for the process", error));
+        }
+    }
+}
+
+/// Carries out one request of the caller.
+fn obey(watched: &Watched<'_>) {
+    let signal = match wire::receive(watched.control) {
+        Ok(Some((Request::Signal(signal), _))) => signal,
+        // It has gone, or cannot be understood.
+        Ok(None) | Err(_) => libc::SIGKILL,
+    };
+    // A process that has ended is not reaped before this function's caller does it, so its id
+    // cannot be another's; the error for a signal that does not exist changes nothing.
+    let _ = sys::kill(watched.pid, signal);
+}
+
+/// Waits for the end of a process.
+pub(crate) fn reap(pid: Pid) -> io::Result<Exit> {
+    let wait = || waitpid(Some(pid), WaitOptions::empty());
+    let status = rustix::io::retry_on_intr(wait)?;
+    Ok(status.map_or(Exit::Code(0), |(_, status)| exit(status)))
+}
+
+/// How a process ended.
+pub(crate) fn exit(status: WaitStatus) -> Exit {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => Exit::Code(code),
+        (None, Some(signal)) => Exit::Signal(signal),
+        (None, None) => Exit::Code(0),
+    }
+}
+
+/// What an init told of its process before it ended itself.
+fn told(pipe: Option<&OwnedFd>) -> Option<Exit> {
+    let mut status = [0; 4];
+    match rustix::io::read(pipe?.as_fd(), &mut status) {
+        Ok(4) => Some(super::init::decode(i32::from_le_bytes(status))),
+        _ => None,
+    }
+}

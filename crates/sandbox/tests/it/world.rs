@@ -1,0 +1,253 @@
+//! A root of busybox, a runner, and short ways to run a script in it.
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::rc::Rc;
+
+use kiln_sandbox::{
+    Error, Exit, Io, Native, Process, RootSpec, Runner, Running, Runtime, Spec, mount_points,
+};
+use tempfile::TempDir;
+
+use crate::harness::Outcome;
+
+/// One behaviour, whatever the runner.
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) run: fn(&World) -> Outcome,
+}
+
+/// Names each function of a module as a case.
+#[macro_export]
+macro_rules! cases {
+    ($($name:ident),* $(,)?) => {
+        pub(crate) const CASES: &[$crate::world::Case] = &[$(
+            $crate::world::Case { name: stringify!($name), run: $name },
+        )*];
+    };
+}
+
+pub(crate) struct World {
+    pub(crate) runner: Box<dyn Runner>,
+    pub(crate) native: bool,
+    /// The image: a layer with busybox.
+    pub(crate) image: PathBuf,
+    /// A layer with nothing but the sandbox's own mount points.
+    stub: PathBuf,
+    directory: TempDir,
+}
+
+/// What a process left.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) exit: Exit,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// An overlay of its own for one test.
+pub(crate) struct Layers {
+    pub(crate) root: RootSpec,
+    pub(crate) upper: PathBuf,
+    _directory: TempDir,
+}
+
+pub(crate) type Shared = Rc<Result<World, String>>;
+
+/// A world for each runner, or the reason why this machine has none.
+pub(crate) fn worlds() -> Vec<(&'static str, Shared)> {
+    let native = World::new(Box::new(Native), true);
+    let runc = match ["/usr/sbin/runc", "/usr/bin/runc"]
+        .iter()
+        .find(|path| Path::new(path).exists())
+    {
+        Some(path) => World::new(Box::new(Runtime::new(path)), false),
+        None => Err("runc is not installed".into()),
+    };
+    vec![("native", Rc::new(native)), ("runc", Rc::new(runc))]
+}
+
+const APPLETS: &[&str] = &[
+    "cat", "chmod", "chown", "echo", "env", "false", "grep", "head", "hostname", "id", "ip",
+    "kill", "ls", "mkdir", "mknod", "mount", "mv", "nc", "ps", "readlink", "rm", "sh", "sleep",
+    "stat", "test", "touch", "true", "umount", "unshare", "wget", "yes", "tr", "wc", "chroot",
+    "ln", "httpd",
+];
+
+impl World {
+    fn new(runner: Box<dyn Runner>, native: bool) -> Result<Self, String> {
+        if !rustix::process::geteuid().is_root() {
+            return Err("it needs root".into());
+        }
+        let busybox = Path::new("/bin/busybox");
+        if !busybox.exists() {
+            return Err("`/bin/busybox` is not installed (a static one is needed)".into());
+        }
+        let directory = TempDir::new().unwrap();
+        let image = directory.path().join("image");
+        for part in ["bin", "etc", "tmp", "root", "home/app", "data", "work"] {
+            fs::create_dir_all(image.join(part)).unwrap();
+        }
+        fs::set_permissions(image.join("tmp"), fs::Permissions::from_mode(0o1777)).unwrap();
+        fs::copy(busybox, image.join("bin/busybox")).unwrap();
+        for applet in APPLETS {
+            symlink("busybox", image.join("bin").join(applet)).unwrap();
+        }
+        fs::write(image.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\n").unwrap();
+        fs::write(image.join("etc/lower"), "lower\n").unwrap();
+        let stub = directory.path().join("stub");
+        for point in mount_points() {
+            fs::create_dir_all(stub.join(point.path.trim_start_matches('/'))).unwrap();
+        }
+        let world = Self {
+            runner,
+            native,
+            image,
+            stub,
+            directory,
+        };
+        let dynamic = world
+            .sh("true")
+            .is_err_and(|error| error.to_string().contains("loader"));
+        if dynamic {
+            Err("`/bin/busybox` is not static".into())
+        } else {
+            Ok(world)
+        }
+    }
+
+    /// Layers above the image, the topmost first, with nothing changed yet.
+    pub(crate) fn layers(&self, above: &[&Path]) -> Layers {
+        let directory = TempDir::new_in(self.directory.path()).unwrap();
+        let (upper, work) = (
+            directory.path().join("upper"),
+            directory.path().join("work"),
+        );
+        fs::create_dir(&upper).unwrap();
+        fs::create_dir(&work).unwrap();
+        let lowers = above.iter().copied().chain([&*self.image, &*self.stub]);
+        let root = RootSpec::Overlay {
+            lowers: lowers.map(Path::to_path_buf).collect(),
+            upper: upper.clone(),
+            work,
+            volatile: true,
+        };
+        Layers {
+            root,
+            upper,
+            _directory: directory,
+        }
+    }
+
+    /// A directory for a test.
+    pub(crate) fn scratch(&self) -> TempDir {
+        TempDir::new_in(self.directory.path()).unwrap()
+    }
+
+    /// Runs a script in a fresh overlay.
+    pub(crate) fn sh(&self, script: &str) -> Result<Ran, Error> {
+        self.sh_with(script, |_| {})
+    }
+
+    /// The same with the specification changed.
+    pub(crate) fn sh_with(
+        &self,
+        script: &str,
+        change: impl FnOnce(&mut Spec),
+    ) -> Result<Ran, Error> {
+        let layers = self.layers(&[]);
+        let mut spec = Spec::new(layers.root.clone(), shell(script));
+        change(&mut spec);
+        self.run(&spec)
+    }
+
+    /// Runs a specification and reads what it writes.
+    pub(crate) fn run(&self, spec: &Spec) -> Result<Ran, Error> {
+        let (mut stdout, out) = std::io::pipe().unwrap();
+        let (mut stderr, err) = std::io::pipe().unwrap();
+        let io = Io {
+            stdin: Default::default(),
+            stdout: out.into(),
+            stderr: err.into(),
+        };
+        let mut running = self.runner.start(spec, io)?;
+        let errors = std::thread::spawn(move || {
+            let mut text = String::new();
+            stderr.read_to_string(&mut text).unwrap();
+            text
+        });
+        let mut text = String::new();
+        stdout.read_to_string(&mut text).unwrap();
+        let exit = running.wait()?;
+        Ok(Ran {
+            exit,
+            stdout: text,
+            stderr: errors.join().unwrap(),
+        })
+    }
+
+    /// Starts a script; its output is the other half.
+    pub(crate) fn start(&self, script: &str, change: impl FnOnce(&mut Spec)) -> Started {
+        let layers = self.layers(&[]);
+        let mut spec = Spec::new(layers.root.clone(), shell(script));
+        change(&mut spec);
+        let (stdout, out) = std::io::pipe().unwrap();
+        let io = Io {
+            stdout: out.into(),
+            ..Io::null()
+        };
+        let running = self.runner.start(&spec, io).unwrap();
+        Started {
+            running,
+            stdout,
+            _layers: layers,
+        }
+    }
+}
+
+pub(crate) struct Started {
+    pub(crate) running: Box<dyn Running>,
+    pub(crate) stdout: std::io::PipeReader,
+    _layers: Layers,
+}
+
+impl Started {
+    /// The next line that it writes.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = Vec::new();
+        let mut byte = [0];
+        while self.stdout.read(&mut byte).unwrap() == 1 && byte[0] != b'\n' {
+            line.push(byte[0]);
+        }
+        String::from_utf8(line).unwrap()
+    }
+}
+
+/// A script in busybox's shell, with a PATH.
+pub(crate) fn shell(script: &str) -> Process {
+    let mut process = Process::new(["sh", "-c", script]);
+    process.env.push(("PATH".into(), "/bin".into()));
+    process
+}
+
+/// Whether the host has a process whose command line holds this text.
+pub(crate) fn lives(text: &str) -> bool {
+    let listed = Command::new("ps").args(["-eo", "args"]).output().unwrap();
+    String::from_utf8_lossy(&listed.stdout)
+        .lines()
+        .any(|line| line.contains(text))
+}
+
+/// Waits until something becomes so; panics when it does not in ten seconds.
+pub(crate) fn until(what: &str, mut so: impl FnMut() -> bool) {
+    for _ in 0..1000 {
+        if so() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("it never became so that {what}");
+}

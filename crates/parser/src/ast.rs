@@ -141,15 +141,16 @@ pub struct Node<'a, T = Instruction<'a>> {
 impl<'a, T> Node<'a, T> {
     /// The same place with another instruction.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Node<'a, U> {
+        let (instruction, rest) = self.split();
         let Node {
-            instruction,
             keyword,
             span,
             lines,
             text,
             comments,
             blank_lines,
-        } = self;
+            ..
+        } = rest;
         Node {
             instruction: f(instruction),
             keyword,
@@ -159,6 +160,31 @@ impl<'a, T> Node<'a, T> {
             comments,
             blank_lines,
         }
+    }
+
+    /// The instruction, and its place by itself.
+    pub(crate) fn split(self) -> (T, Node<'a, ()>) {
+        let Node {
+            instruction,
+            keyword,
+            span,
+            lines,
+            text,
+            comments,
+            blank_lines,
+        } = self;
+        (
+            instruction,
+            Node {
+                instruction: (),
+                keyword,
+                span,
+                lines,
+                text,
+                comments,
+                blank_lines,
+            },
+        )
     }
 }
 

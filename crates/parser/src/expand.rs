@@ -296,20 +296,7 @@ impl Eval<'_, '_> {
             }
             Operator::Required { or_empty, word } => {
                 let word = self.text(word)?;
-                let missing = match self.value(name) {
-                    None => "is not allowed to be unset",
-                    Some(value) if *or_empty && value.is_empty() => "is not allowed to be empty",
-                    Some(value) => return Ok(value),
-                };
-                let message = if word.is_empty() {
-                    missing.to_owned()
-                } else {
-                    word
-                };
-                Err(fail(ExpandErrorKind::Required {
-                    name: name.to_owned(),
-                    message,
-                }))
+                self.required(name, *or_empty, word).map_err(fail)
             }
             Operator::Trim { suffix, word } => {
                 let word = self.text(word)?;
@@ -335,6 +322,28 @@ impl Eval<'_, '_> {
                     .ok_or_else(|| fail(ExpandErrorKind::TooLong))
             }
         }
+    }
+
+    fn required(
+        &self,
+        name: &str,
+        or_empty: bool,
+        message: String,
+    ) -> Result<String, ExpandErrorKind> {
+        let missing = match self.value(name) {
+            None => "is not allowed to be unset",
+            Some(value) if or_empty && value.is_empty() => "is not allowed to be empty",
+            Some(value) => return Ok(value),
+        };
+        let message = if message.is_empty() {
+            missing.to_owned()
+        } else {
+            message
+        };
+        Err(ExpandErrorKind::Required {
+            name: name.to_owned(),
+            message,
+        })
     }
 
     fn value(&self, name: &str) -> Option<String> {

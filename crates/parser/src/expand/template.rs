@@ -4,9 +4,9 @@
 //! arrays; a `$` before something that is no name is itself.
 
 use nom::branch::alt;
-use nom::bytes::complete::{take, take_till, take_while1};
+use nom::bytes::complete::{take_till, take_while1};
 use nom::character::complete::{anychar, char};
-use nom::combinator::{opt, peek, recognize, verify};
+use nom::combinator::{opt, recognize, verify};
 use nom::error::{ErrorKind, ParseError};
 use nom::sequence::preceded;
 use nom::{IResult, Parser};
@@ -302,25 +302,15 @@ fn operator<'a>(mode: Mode<'a>, whole: &'a str, input: &'a str) -> Read<'a, Oper
         return fail(whole, input, ExpandErrorKind::MissingBrace);
     };
     let after = &input[sign.len_utf8()..];
-    // An error for want of a `}` points at the whole substitution.
-    let word = |keep, stop, from| match parts(mode.deeper(keep), Some(stop), from) {
-        Err(nom::Err::Failure(p))
-            if p.to.is_empty() && is_unclosed(&p.kind) && p.from.len() == from.len() =>
-        {
-            fail(whole, p.to, p.kind)
-        }
-        other => other,
-    };
     match sign {
         '}' => Ok((after, Operator::None)),
         '-' | '+' | '?' => {
-            let (rest, word) = word(false, '}', after)?;
+            let (rest, word) = operand(mode.deeper(false), '}', whole, after)?;
             Ok((rest, conditional(sign, false, word)))
         }
-        ':' => match peek(opt(anychar)).parse(after)?.1 {
+        ':' => match after.chars().next() {
             Some(sign @ ('-' | '+' | '?')) => {
-                let (rest, _) = take(1usize).parse(after)?;
-                let (rest, word) = word(false, '}', rest)?;
+                let (rest, word) = operand(mode.deeper(false), '}', whole, &after[1..])?;
                 Ok((rest, conditional(sign, true, word)))
             }
             Some(c) => fail(
@@ -331,7 +321,7 @@ fn operator<'a>(mode: Mode<'a>, whole: &'a str, input: &'a str) -> Read<'a, Oper
             None => fail(whole, after, ExpandErrorKind::MissingBrace),
         },
         '#' | '%' => {
-            let (rest, word) = word(true, '}', after)?;
+            let (rest, word) = operand(mode.deeper(true), '}', whole, after)?;
             Ok((
                 rest,
                 Operator::Trim {
@@ -342,8 +332,8 @@ fn operator<'a>(mode: Mode<'a>, whole: &'a str, input: &'a str) -> Read<'a, Oper
         }
         '/' => {
             let (rest, doubled) = opt(char('/')).parse(after)?;
-            let (rest, pattern) = word(true, '/', rest)?;
-            let (rest, with) = word(true, '}', rest)?;
+            let (rest, pattern) = operand(mode.deeper(true), '/', whole, rest)?;
+            let (rest, with) = operand(mode.deeper(true), '}', whole, rest)?;
             Ok((
                 rest,
                 Operator::Replace {
@@ -360,6 +350,16 @@ fn operator<'a>(mode: Mode<'a>, whole: &'a str, input: &'a str) -> Read<'a, Oper
             after,
             ExpandErrorKind::UnsupportedModifier(other.to_string()),
         ),
+    }
+}
+
+/// The word behind an operator. Where its end is missing, all of the substitution is to blame.
+fn operand<'a>(mode: Mode<'a>, stop: char, whole: &'a str, input: &'a str) -> Read<'a, Vec<Part>> {
+    match parts(mode, Some(stop), input) {
+        Err(nom::Err::Failure(p)) if is_unclosed(&p.kind) && p.from.len() == input.len() => {
+            fail(whole, p.to, p.kind)
+        }
+        other => other,
     }
 }
 

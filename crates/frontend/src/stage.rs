@@ -234,8 +234,10 @@ impl<'a> Survey<'a> {
         let span = flag.value.span();
         let text = self.globals.expand(&flag.value)?;
         let platform = text.parse::<Platform>().map_err(|e| {
-            let help = e.hint_text().map(str::to_owned).or(self.unset(&flag.value));
-            Diagnostic::error("bad-platform", span, e.to_string()).with_help_if(help)
+            let help = self.unset(&flag.value);
+            let help = help.or_else(|| e.hint_text().map(str::to_owned));
+            let message = format!("invalid platform `{text}`");
+            Diagnostic::error("bad-platform", span, message).with_help_if(help)
         })?;
         let target = &self.options.platform;
         if platform.serves(target) {

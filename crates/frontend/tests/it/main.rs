@@ -1,1 +1,12 @@
 //! The tests of this crate as a stranger sees it: through its public face.
+#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the cases are files; the crate itself reads none"
+)]
+
+mod given;
+mod golden;
+mod rounds;
+mod scopes;
+mod steps;

@@ -166,14 +166,6 @@ impl<'a> Text<'a> {
     pub(crate) fn span_of(&self, range: Range<usize>) -> Span {
         match self.whole {
             Some(span) => span,
-            None if range.is_empty() => {
-                let at = if range.start > 0 && range.start == self.joined.len() {
-                    self.source_end(range.start)
-                } else {
-                    self.source(range.start)
-                };
-                Span::new(at, at)
-            }
             None => Span::new(self.source(range.start), self.source_end(range.end)),
         }
     }

@@ -91,6 +91,10 @@ fn the_deciding_rule_has_its_line() {
     let rule = ignore.decide("other", true).expect("the star matches");
     assert_eq!((rule.pattern.as_str(), rule.line), ("*", 3));
     assert!(ignore.decide(".", true).is_none());
+    // Rules that change nothing do not decide.
+    let (ignore, _) = Ignore::parse("!a\n*\na\n");
+    assert_eq!(ignore.decide("a", false).map(|rule| rule.line), Some(2));
+    assert!(Ignore::parse("!a\n").0.decide("a", false).is_none());
 }
 
 #[test]

@@ -13,7 +13,7 @@ use kiln_image::{
 };
 
 use crate::{
-    Anonymous, Credentials, Endpoint, Host, auth::Scope, pull, push, transport::Shared,
+    Anonymous, Credentials, Endpoint, Host, auth::Scope, blob, pull, push, transport::Shared,
     upload::Upload, worker::Worker,
 };
 
@@ -221,9 +221,9 @@ impl Source for Remote {
         let worker = self.client.worker()?;
         let repository = self.repository.to_string();
         let opened = self.pulls(|shared, endpoint| {
-            pull::open(shared, endpoint, repository.clone(), blob.clone(), from)
+            blob::open(shared, endpoint, repository.clone(), blob.clone(), from)
         })?;
-        Ok(Box::new(pull::Stream::start(worker, opened)))
+        Ok(Box::new(blob::Stream::start(worker, opened)))
     }
 
     fn locations(&self, _blob: &Descriptor) -> Vec<Location> {

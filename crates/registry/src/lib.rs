@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod auth;
+mod blob;
 mod client;
 mod config;
 mod failure;

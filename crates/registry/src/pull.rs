@@ -1,42 +1,26 @@
-//! Reading: names to descriptors, documents, and blobs as streams that go on from where they broke.
-//! Refuses documents whose bytes are not those that were asked for; blobs are verified by whoever
-//! takes them.
+//! Reading: names to descriptors, documents, lists of tags. Refuses documents whose bytes are not
+//! those that were asked for. Blobs are the subject of `blob`.
 
-use std::{
-    io::{self, Read},
-    sync::Arc,
-};
+use std::{io::Read, sync::Arc};
 
-use bytes::{Buf, Bytes};
 use kiln_image::{Descriptor, Digest, Error, ErrorKind, Reference, media};
 use reqwest::{
-    Method, Response, StatusCode, Url,
-    header::{
-        ACCEPT, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, LINK, RANGE,
-    },
+    Method, Url,
+    header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LINK},
 };
 use serde::Deserialize;
-use tokio::{sync::mpsc, time::timeout};
 
 use crate::{
     Endpoint,
     auth::Scope,
     client::is_manifest,
-    failure::{Failure, Retry},
-    retry::Patience,
-    transport::{Ask, SILENCE, Shared, spoken_chunk},
-    worker::{Worker, outside_runtimes},
+    failure::Failure,
+    transport::{Ask, Shared},
 };
 
 /// The longest document that is read into memory: twice what registries are asked to take at least
 /// (distribution-spec, "Pushing Manifests": 4 MiB), for configs may be longer.
 const LONGEST_DOCUMENT: u64 = 8 << 20;
-/// How many chunks of a blob may wait to be read. A chunk is what came in one read: at most some
-/// 400 KiB.
-const AHEAD: usize = 8;
-/// After so many bytes a broken connection is bad luck, not a sign.
-const PROGRESS: u64 = 1 << 20;
-
 /// The media types of all documents that can be named.
 const ACCEPTED: &str = "application/vnd.oci.image.index.v1+json, \
     application/vnd.oci.image.manifest.v1+json, \
@@ -242,197 +226,6 @@ fn next_page(headers: &HeaderMap, base: &Url) -> Option<Url> {
     rest.contains("next").then(|| base.join(target).ok())?
 }
 
-/// A blob that has begun to come.
-#[derive(Debug)]
-pub(crate) struct Opened {
-    shared: Arc<Shared>,
-    endpoint: Endpoint,
-    repository: String,
-    blob: Descriptor,
-    /// Where the next byte to hand out lies in the blob.
-    at: u64,
-    /// The answer, and how many of its bytes come before that.
-    answer: Option<(Response, u64)>,
-}
-
-/// Opens a blob at an offset, and waits until the registry has said yes.
-pub(crate) async fn open(
-    shared: Arc<Shared>,
-    endpoint: Endpoint,
-    repository: String,
-    blob: Descriptor,
-    from: u64,
-) -> Result<Opened, Error> {
-    let mut opened = Opened {
-        shared,
-        endpoint,
-        repository,
-        blob,
-        at: from,
-        answer: None,
-    };
-    if opened.at < opened.blob.size {
-        opened.answer = Some(opened.ask().await.map_err(Failure::into_error)?);
-    }
-    Ok(opened)
-}
-
-impl Opened {
-    /// Asks for what is missing.
-    async fn ask(&self) -> Result<(Response, u64), Failure> {
-        let rest = format!("blobs/{}", self.blob.digest);
-        let mut ask = Ask::new(Method::GET, self.endpoint.at(&self.repository, &rest));
-        if self.at > 0 {
-            let range = format!("bytes={}-{}", self.at, self.blob.size.saturating_sub(1));
-            let range = HeaderValue::try_from(range).expect("digits, a dash and an equals sign");
-            ask = ask.header(RANGE, range);
-        }
-        let scope = Scope::pull(&self.repository);
-        let response = self.shared.send(&self.endpoint, &scope, &ask).await?;
-        let begins = match response.status() {
-            StatusCode::PARTIAL_CONTENT => range_start(response.headers()).unwrap_or(self.at),
-            // The range was not understood: the blob comes from its beginning.
-            _ => 0,
-        };
-        match self.at.checked_sub(begins) {
-            Some(skip) => Ok((response, skip)),
-            None => {
-                let why = format!("asked for bytes from {} on, got {begins}", self.at);
-                Err(Failure::new(ErrorKind::Mismatch, why).at(response.url()))
-            }
-        }
-    }
-
-    /// Sends the blob on, going on after each break; ends when nobody reads any more.
-    async fn pump(mut self, tx: mpsc::Sender<Result<Bytes, Error>>) {
-        let mut patience = Patience::new(self.shared.options.tries);
-        let mut mark = self.at;
-        while self.at < self.blob.size {
-            let answer = match self.answer.take() {
-                Some(answer) => Ok(answer),
-                None => self.ask().await,
-            };
-            let failure = match answer {
-                Ok((response, skip)) => match self.drain(response, skip, &tx).await {
-                    Ok(Reader::Gone) => return,
-                    Ok(Reader::There) => continue,
-                    Err(failure) => failure,
-                },
-                // It was tried again as often as it should be.
-                Err(failure) => {
-                    let _ = tx.send(Err(failure.into_error())).await;
-                    return;
-                }
-            };
-            if self.at - mark >= PROGRESS {
-                mark = self.at;
-                patience.refresh();
-            }
-            let Some(wait) = patience.after(&failure) else {
-                let e = failure.after(patience.failed()).into_error();
-                // Nobody may be there to hear it.
-                let _ = tx.send(Err(e)).await;
-                return;
-            };
-            tokio::time::sleep(wait).await;
-        }
-    }
-
-    /// Sends one answer on, to its end.
-    async fn drain(
-        &mut self,
-        mut response: Response,
-        mut skip: u64,
-        tx: &mpsc::Sender<Result<Bytes, Error>>,
-    ) -> Result<Reader, Failure> {
-        let url = response.url().clone();
-        loop {
-            let Some(mut chunk) = spoken_chunk(timeout(SILENCE, response.chunk()).await, &url)?
-            else {
-                break;
-            };
-            let skipped = skip.min(chunk.len() as u64);
-            skip -= skipped;
-            chunk.advance(usize::try_from(skipped).unwrap_or(usize::MAX));
-            if chunk.is_empty() {
-                continue;
-            }
-            self.at += chunk.len() as u64;
-            if self.at > self.blob.size {
-                let why = format!(
-                    "blob `{}` should be {} bytes long, and is longer",
-                    self.blob.digest, self.blob.size
-                );
-                return Err(Failure::new(ErrorKind::Mismatch, why).at(&url));
-            }
-            if tx.send(Ok(chunk)).await.is_err() {
-                return Ok(Reader::Gone);
-            }
-        }
-        if self.at < self.blob.size {
-            let why = format!(
-                "blob `{}` ended after {} bytes of {}",
-                self.blob.digest, self.at, self.blob.size
-            );
-            return Err(Failure::new(ErrorKind::Mismatch, why)
-                .retry(Retry::Soon)
-                .at(&url));
-        }
-        Ok(Reader::There)
-    }
-}
-
-enum Reader {
-    There,
-    Gone,
-}
-
-/// `Content-Range: bytes START-…`.
-fn range_start(headers: &HeaderMap) -> Option<u64> {
-    let value = headers.get(CONTENT_RANGE)?.to_str().ok()?;
-    let range = value.trim().strip_prefix("bytes")?.trim_start();
-    range.split('-').next()?.trim().parse().ok()
-}
-
-/// The end of a pump that is read. Dropping it ends the download.
-pub(crate) struct Stream {
-    /// The runtime lives as long as somebody reads.
-    _worker: Arc<Worker>,
-    chunks: mpsc::Receiver<Result<Bytes, Error>>,
-    current: Bytes,
-}
-
-impl Stream {
-    pub(crate) fn start(worker: Arc<Worker>, opened: Opened) -> Self {
-        let (tx, chunks) = mpsc::channel(AHEAD);
-        worker.spawn(opened.pump(tx));
-        Self {
-            _worker: worker,
-            chunks,
-            current: Bytes::new(),
-        }
-    }
-}
-
-impl Read for Stream {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if buf.is_empty() {
-            return Ok(0);
-        }
-        if self.current.is_empty() {
-            outside_runtimes()?;
-            match self.chunks.blocking_recv() {
-                None => return Ok(0),
-                Some(Err(e)) => return Err(e.into()),
-                Some(Ok(chunk)) => self.current = chunk,
-            }
-        }
-        let n = buf.len().min(self.current.len());
-        self.current.copy_to_slice(&mut buf[..n]);
-        Ok(n)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -472,12 +265,10 @@ mod tests {
     }
 
     #[test]
-    fn links_and_ranges() {
+    fn links_lead_to_the_next_page() {
         let base = Url::parse("https://x.y/v2/a/tags/list").unwrap();
         let map = headers(&[("link", r#"</v2/a/tags/list?last=b>; rel="next""#)]);
         let next = next_page(&map, &base).unwrap();
         assert_eq!(next.as_str(), "https://x.y/v2/a/tags/list?last=b");
-        let map = headers(&[("content-range", "bytes 12-99/100")]);
-        assert_eq!(range_start(&map), Some(12));
     }
 }

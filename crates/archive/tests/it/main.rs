@@ -1,1 +1,8 @@
-//! The tests of this crate as a stranger sees it: through its public face.
+//! Archives written and read, by us and by the tools that people have.
+#![allow(clippy::unwrap_used)]
+
+mod hostile;
+mod layout;
+mod support;
+mod tools;
+mod writer;

@@ -229,13 +229,17 @@ fn docker_s_configuration_and_its_helpers_are_used() {
         registry.address()
     );
     fs::write(&path, auths).unwrap();
-    let mut options = Options::default();
-    options.credentials = Arc::new(DockerConfig::read(vec![path.clone()]));
+    let options = Options {
+        credentials: Arc::new(DockerConfig::read(vec![path.clone()])),
+        ..Options::default()
+    };
     push(&memory, &Client::new(options).repository(&what), &what).unwrap();
     // A helper that is named and missing is told only where it matters.
     fs::write(&path, r#"{"credsStore":"surely-not-installed"}"#).unwrap();
-    let mut options = Options::default();
-    options.credentials = Arc::new(DockerConfig::read(vec![path]));
+    let options = Options {
+        credentials: Arc::new(DockerConfig::read(vec![path])),
+        ..Options::default()
+    };
     let remote = Client::new(options).repository(&what);
     pull(&remote, &what).unwrap();
     let (memory, _) = image(&what, &[2000]);

@@ -163,15 +163,17 @@ fn over_tls_with_a_ca_of_its_own() {
     let trusted = fs::read(&pem).unwrap();
     let client = |roots: Option<Vec<u8>>| {
         let url = url.clone();
-        let mut options = Options::default();
-        options.hosts = Arc::new(move |_: &str| {
-            let endpoint = Endpoint::new(&url)?;
-            let endpoints = match &roots {
-                Some(pem) => vec![endpoint.trusting(pem.clone())],
-                None => vec![endpoint],
-            };
-            Ok(Host { endpoints })
-        });
+        let options = Options {
+            hosts: Arc::new(move |_: &str| {
+                let endpoint = Endpoint::new(&url)?;
+                let endpoints = match &roots {
+                    Some(pem) => vec![endpoint.trusting(pem.clone())],
+                    None => vec![endpoint],
+                };
+                Ok(Host { endpoints })
+            }),
+            ..Options::default()
+        };
         Client::new(options).repository(&what)
     };
     let e = push(&memory, &client(None), &what).unwrap_err();

@@ -39,12 +39,14 @@ fn plain_http_where_tls_is_expected() {
     let registry = Registry::start();
     let what = name(&registry.address(), "a/b:1");
     let url = format!("https://{}", registry.address());
-    let mut options = Options::default();
-    options.hosts = std::sync::Arc::new(move |_: &str| {
-        Ok(Host {
-            endpoints: vec![kiln_registry::Endpoint::new(&url)?],
-        })
-    });
+    let options = Options {
+        hosts: std::sync::Arc::new(move |_: &str| {
+            Ok(Host {
+                endpoints: vec![kiln_registry::Endpoint::new(&url)?],
+            })
+        }),
+        ..Options::default()
+    };
     let e = Client::new(options)
         .repository(&what)
         .resolve(&what)

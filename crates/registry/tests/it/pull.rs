@@ -131,8 +131,10 @@ fn a_truncated_body_is_not_the_end() {
 fn a_blob_that_is_shorter_than_announced_is_a_mismatch() {
     let (registry, layer, what) = filled();
     registry.inject(on("GET", "/blobs/", 99), Fault::Truncate(0));
-    let mut options = Options::default();
-    options.tries = 2;
+    let options = Options {
+        tries: 2,
+        ..Options::default()
+    };
     let remote = Client::new(options).repository(&what);
     let mut stream = remote.blob(&layer, 0).unwrap();
     let e = stream.read_to_end(&mut Vec::new()).unwrap_err();
@@ -199,9 +201,11 @@ fn mirrors_are_asked_first_and_may_fail() {
             .map(|url| Endpoint::new(url).unwrap().pull_only())
             .collect(),
     };
-    let mut options = Options::default();
-    options.tries = 1;
-    options.hosts = std::sync::Arc::new(move |_: &str| Ok(host.clone()));
+    let options = Options {
+        tries: 1,
+        hosts: std::sync::Arc::new(move |_: &str| Ok(host.clone())),
+        ..Options::default()
+    };
     let remote = Client::new(options).repository(&what);
     pull(&remote, &what).unwrap();
     assert!(registry.requests().is_empty() && !mirror.requests().is_empty());

@@ -139,8 +139,10 @@ fn an_upload_breaks_again_and_again_and_arrives() {
     let registry = Registry::start();
     registry.inject(on("PUT", "/uploads/", 1), Fault::CutRequest(1_000_000));
     registry.inject(on("PATCH", "/uploads/", 6), Fault::CutRequest(1_000_000));
-    let mut options = Options::default();
-    options.tries = 3;
+    let options = Options {
+        tries: 3,
+        ..Options::default()
+    };
     let client = Client::new(options);
     assert_eq!(
         put(&registry, &client, 8_000_000, &[]).unwrap().0,

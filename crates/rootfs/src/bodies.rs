@@ -13,12 +13,18 @@ use crate::{Error, ErrorKind};
 
 /// Work on unpacked bodies: folders whose files have the owners, modes and devices of an image.
 pub trait Bodies: Send + Sync {
-    /// Unpacks an uncompressed, untrusted tar to the folder `to`, which must not exist.
+    /// Unpacks an uncompressed, untrusted tar to the folder `to`, which must not exist. `lower` is
+    /// needed for layers with hard links to files that they do not have themselves.
     ///
     /// # Errors
     ///
     /// As [`kiln_layer::apply`]; what was written then stays, for the caller to [`remove`](Self::remove).
-    fn unpack(&self, tar: &mut (dyn Read + Send), to: &Path) -> Result<Applied, Error>;
+    fn unpack(
+        &self,
+        tar: &mut (dyn Read + Send),
+        lower: Option<&Root>,
+        to: &Path,
+    ) -> Result<Applied, Error>;
 
     /// Packs what the upper directory `upper` of an overlay changes in `lower`, by reading it once.
     ///
@@ -97,10 +103,18 @@ fn able() -> Result<(), Error> {
 
 #[cfg(target_os = "linux")]
 impl Bodies for Direct {
-    fn unpack(&self, tar: &mut (dyn Read + Send), to: &Path) -> Result<Applied, Error> {
+    fn unpack(
+        &self,
+        tar: &mut (dyn Read + Send),
+        lower: Option<&Root>,
+        to: &Path,
+    ) -> Result<Applied, Error> {
         able()?;
         std::fs::create_dir(to).map_err(|e| Error::io("make the folder", to, e))?;
-        let mut target = kiln_layer::Directory::new(to)?;
+        let mut target = kiln_layer::Directory::new(to, kiln_layer::Whiteouts::Overlay)?;
+        if let Some(lower) = lower {
+            target = target.over(std::sync::Arc::new(lower.clone()));
+        }
         Ok(kiln_layer::apply(tar, &mut target)?)
     }
 
@@ -145,7 +159,12 @@ impl Bodies for Direct {
 
 #[cfg(not(target_os = "linux"))]
 impl Bodies for Direct {
-    fn unpack(&self, _: &mut (dyn Read + Send), _: &Path) -> Result<Applied, Error> {
+    fn unpack(
+        &self,
+        _: &mut (dyn Read + Send),
+        _: Option<&Root>,
+        _: &Path,
+    ) -> Result<Applied, Error> {
         Err(elsewhere())
     }
 

@@ -122,7 +122,30 @@ impl From<kiln_layer::Error> for Error {
             kiln_layer::ErrorKind::Io => ErrorKind::Io,
             _ => ErrorKind::Layer,
         };
-        Self::new(kind, "read or write a layer").because(e)
+        let same = Self::new(kind, e.to_string());
+        let same = match e.hint_text().map(str::to_owned) {
+            Some(hint) => same.hint(hint),
+            None => same,
+        };
+        match std::error::Error::source(&e).is_some() {
+            true => same.because(e),
+            false => same,
+        }
+    }
+}
+
+impl From<kiln_store::Error> for Error {
+    fn from(e: kiln_store::Error) -> Self {
+        let kind = match e.kind() {
+            kiln_store::ErrorKind::NotFound => ErrorKind::NotFound,
+            kiln_store::ErrorKind::Damaged | kiln_store::ErrorKind::Mismatch => ErrorKind::Mismatch,
+            _ => ErrorKind::Store,
+        };
+        let same = Self::new(kind, e.to_string());
+        match e.hint_text().map(str::to_owned) {
+            Some(hint) => same.hint(hint).because(e),
+            None => same.because(e),
+        }
     }
 }
 

@@ -14,6 +14,12 @@ pub mod owner;
 mod plan;
 #[cfg(target_os = "linux")]
 mod upper;
+mod prepared;
+mod roots;
+mod stream;
 
 pub use bodies::{Bodies, Direct};
 pub use error::{Error, ErrorKind};
+pub use network_files::NetworkFiles;
+pub use prepared::Prepared;
+pub use roots::{Committed, MAX_LAYERS, Roots};

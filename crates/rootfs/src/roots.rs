@@ -1,0 +1,317 @@
+//! From layers to a root that a process can stand on, and from what it changed back to a layer.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use kiln_image::Digest;
+use kiln_layer::{DIALECT, Files, Kind, LayerPath, Packed, Root, RootLayer, Times, Tree};
+use kiln_store::{Body, Facts, Store};
+
+use crate::prepared::{Prepared, patches, stubs};
+use crate::{Bodies, Error, ErrorKind};
+
+/// How many layers the kernel mounts on each other (Linux `OVL_MAX_STACK`), but for one that
+/// [`Roots::prepare`] may need for itself.
+pub const MAX_LAYERS: usize = 499;
+
+/// Layers of a store as roots. Cheap to share between threads.
+pub struct Roots {
+    store: Store,
+    bodies: Arc<dyn Bodies>,
+    /// The folders that foreign layers do not name, by layer.
+    implied: Mutex<HashMap<Digest, Arc<Vec<LayerPath>>>>,
+}
+
+/// A layer that was made of an upper directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The digest of its uncompressed tar.
+    pub diff_id: Digest,
+    /// How long that tar is, in bytes.
+    pub size: u64,
+}
+
+impl Roots {
+    /// Layers of `store`, whose unpacked bodies are worked on by `bodies`; the store removes them
+    /// that way, too.
+    pub fn new(store: Store, bodies: Arc<dyn Bodies>) -> Self {
+        let remover = bodies.clone();
+        let store = store.with_remover(Arc::new(move |dir: &Path| {
+            remover.remove(dir).map_err(Into::into)
+        }));
+        Self {
+            store,
+            bodies,
+            implied: Mutex::default(),
+        }
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Who works on unpacked bodies.
+    pub fn bodies(&self) -> &Arc<dyn Bodies> {
+        &self.bodies
+    }
+
+    /// Removes a folder that was given to [`prepare`](Self::prepare), with all that is in it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`] with the path.
+    pub fn remove(&self, dir: &Path) -> Result<(), Error> {
+        self.bodies.remove(dir)
+    }
+
+    /// The layers (bottom first) as one file system to look things up in. Mounts nothing; a body is
+    /// only asked for when a file is read.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] for a layer that is not here.
+    pub fn root(&self, layers: &[Digest]) -> Result<Root, Error> {
+        let layers = layers.iter().map(|diff_id| {
+            Ok(RootLayer {
+                diff_id: *diff_id,
+                files: self.files(diff_id)?,
+            })
+        });
+        Ok(Root::new(layers.collect::<Result<_, Error>>()?))
+    }
+
+    fn files(&self, diff_id: &Digest) -> Result<Arc<dyn Files>, Error> {
+        match self.store.layers().tree(diff_id)? {
+            Some(tree) => Ok(Arc::new(Lazy {
+                store: self.store.clone(),
+                diff_id: *diff_id,
+                tree,
+                files: OnceLock::new(),
+            })),
+            // The bytes were not seen yet; this looks at them.
+            None => Ok(self.store.layers().files(diff_id)?),
+        }
+    }
+
+    /// The unpacked body of a layer, which is made where it is missing and checked against the diff
+    /// id; of several who make it at once one does, and the others wait. The folder is to be mounted,
+    /// never to be written to.
+    ///
+    /// `below` are the layers under it, the bottom first: some foreign layers lean on their files.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] when there is no body at all, [`ErrorKind::Mismatch`] when its bytes
+    /// are not those of the diff id, and as [`Bodies::unpack`].
+    pub fn unpacked(&self, diff_id: &Digest, below: &[Digest]) -> Result<PathBuf, Error> {
+        let layers = self.store.layers();
+        if let Some(body) = layers.unpacked(diff_id)? {
+            return Ok(body.root());
+        }
+        let _lock = layers.lock(diff_id)?;
+        if let Some(body) = layers.unpacked(diff_id)? {
+            return Ok(body.root());
+        }
+        let lower = match layers.tree(diff_id)? {
+            Some(tree) if leans_on_lower(&tree) => Some(self.root(below)?),
+            _ => None,
+        };
+        let mut tar = layers.tar(diff_id)?.ok_or_else(|| no_body(diff_id))?;
+        let scratch = self.store.begin()?;
+        let at = scratch.tmp()?.join("layer");
+        std::fs::create_dir(&at).map_err(|e| Error::io("make the folder", &at, e))?;
+        let applied = self
+            .bodies
+            .unpack(&mut *tar, lower.as_ref(), &at.join(Body::ROOT))?;
+        if applied.diff_id != *diff_id {
+            let what = format!(
+                "unpack the layer `{diff_id}`: its bytes have the digest `{}`",
+                applied.diff_id
+            );
+            return Err(Error::new(ErrorKind::Mismatch, what)
+                .hint("`kiln system check` looks at everything"));
+        }
+        let facts = facts_of(applied.size, &applied.tree);
+        layers.put(diff_id, facts, Some(&applied.tree))?;
+        Ok(layers.adopt(diff_id, &at)?.root())
+    }
+
+    /// Makes the layers (bottom first) ready to be mounted, with an empty upper directory. `at` is an
+    /// empty folder of the caller's on the file system of the store, a folder in
+    /// [`Build::tmp`](kiln_store::Build::tmp) for one; the caller removes it ([`Roots::remove`]).
+    ///
+    /// Where the image lacks what a sandbox mounts on (`/proc`, `/etc/hosts` and the like), a topmost
+    /// layer of the caller's own has it: nothing of that gets into the upper directory.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TooManyLayers`] above [`MAX_LAYERS`]; as [`Roots::unpacked`].
+    pub fn prepare(&self, layers: &[Digest], at: &Path) -> Result<Prepared, Error> {
+        if layers.len() > MAX_LAYERS {
+            let what = format!(
+                "mount {} layers: the kernel takes {MAX_LAYERS} of them",
+                layers.len()
+            );
+            return Err(Error::new(ErrorKind::TooManyLayers, what)
+                .hint("join instructions, or build on a base of fewer layers"));
+        }
+        let mut lowers = Vec::new();
+        for (index, diff_id) in layers.iter().enumerate() {
+            lowers.push(self.unpacked(diff_id, &layers[..index])?);
+        }
+        lowers.reverse();
+        let root = Arc::new(self.root(layers)?);
+        let mut extra = stubs(&root)?;
+        for implied in self.implied(layers)? {
+            patches(&root, &implied, &mut extra);
+        }
+        if !extra.is_empty() || lowers.is_empty() {
+            let stub = at.join("stub");
+            self.bodies.make(&extra, &stub)?;
+            lowers.insert(0, stub);
+        }
+        let layer = at.join("layer");
+        std::fs::create_dir(&layer).map_err(|e| Error::io("make the folder", &layer, e))?;
+        let (upper, work) = (layer.join(Body::ROOT), at.join("work"));
+        let top = root.lookup(&LayerPath::root()).cloned();
+        let top: Tree = top.into_iter().collect();
+        self.bodies.make(&top, &upper)?;
+        std::fs::create_dir(&work).map_err(|e| Error::io("make the folder", &work, e))?;
+        Ok(Prepared {
+            root,
+            lowers,
+            layer,
+            upper,
+            work,
+        })
+    }
+
+    /// The folders that foreign layers do not name, for each layer that has such.
+    fn implied(&self, layers: &[Digest]) -> Result<Vec<Arc<Vec<LayerPath>>>, Error> {
+        let mut all = Vec::new();
+        for diff_id in layers {
+            let known = self.implied.lock().unwrap_or_else(PoisonError::into_inner);
+            let found = known.get(diff_id).cloned();
+            drop(known);
+            let found = match found {
+                Some(found) => found,
+                None => {
+                    let tree = self.store.layers().tree(diff_id)?;
+                    let implied = tree.map(|tree| tree.implied().into_iter().collect());
+                    let found: Arc<Vec<LayerPath>> = Arc::new(implied.unwrap_or_default());
+                    let mut known = self.implied.lock().unwrap_or_else(PoisonError::into_inner);
+                    known.insert(*diff_id, found.clone());
+                    found
+                }
+            };
+            if !found.is_empty() {
+                all.push(found);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Makes a layer of what was changed in a prepared root, whose mount must be gone: `None` when
+    /// nothing was. The upper directory becomes the layer's unpacked body; no packed copy is
+    /// written. `layers` are those that the root was prepared of.
+    ///
+    /// # Errors
+    ///
+    /// As [`Bodies::commit`], and what the store gives.
+    pub fn commit(
+        &self,
+        prepared: Prepared,
+        layers: &[Digest],
+        times: Times,
+    ) -> Result<Option<Committed>, Error> {
+        debug_assert_eq!(prepared.root.layers().len(), layers.len());
+        let nowhere = &mut std::io::sink();
+        let packed = self
+            .bodies
+            .commit(&prepared.upper, &prepared.root, times, nowhere)?;
+        if packed.tree.is_empty() {
+            return Ok(None);
+        }
+        let Packed {
+            diff_id,
+            size,
+            tree,
+        } = packed;
+        let facts = Facts {
+            dialect: Some(DIALECT),
+            ..facts_of(size, &tree)
+        };
+        // The facts say that there is a body: so it comes first.
+        self.store.layers().adopt(&diff_id, &prepared.layer)?;
+        self.store.layers().put(&diff_id, facts, Some(&tree))?;
+        Ok(Some(Committed { diff_id, size }))
+    }
+}
+
+impl std::fmt::Debug for Roots {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Roots").field(&self.store).finish()
+    }
+}
+
+pub(crate) fn facts_of(size: u64, tree: &Tree) -> Facts {
+    let files = tree.iter().filter_map(|entry| entry.file());
+    Facts {
+        size,
+        content: files.map(|file| file.size).sum(),
+        ..Facts::default()
+    }
+}
+
+pub(crate) fn no_body(diff_id: &Digest) -> Error {
+    let what = format!("find the bytes of the layer `{diff_id}` here");
+    Error::new(ErrorKind::NotFound, what).hint("pull the image again")
+}
+
+/// Whether a layer has hard links to files that it does not have itself.
+fn leans_on_lower(tree: &Tree) -> bool {
+    let outside = |entry: &kiln_layer::Entry| match &entry.kind {
+        Kind::Hardlink { target } => tree.get(target).is_none(),
+        _ => false,
+    };
+    tree.iter().any(outside)
+}
+
+/// A layer whose body is looked for when a file is read.
+struct Lazy {
+    store: Store,
+    diff_id: Digest,
+    tree: Arc<Tree>,
+    files: OnceLock<Arc<dyn Files>>,
+}
+
+impl Lazy {
+    fn files(&self) -> std::io::Result<&Arc<dyn Files>> {
+        if let Some(files) = self.files.get() {
+            return Ok(files);
+        }
+        let files = self.store.layers().files(&self.diff_id);
+        let files = files.map_err(std::io::Error::from)?;
+        Ok(self.files.get_or_init(|| files))
+    }
+}
+
+impl Files for Lazy {
+    fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    fn open(&self, path: &LayerPath) -> std::io::Result<Box<dyn std::io::Read + Send>> {
+        self.files()?.open(path)
+    }
+
+    fn read(
+        &self,
+        select: &dyn Fn(&kiln_layer::Entry) -> bool,
+        each: &mut dyn FnMut(&kiln_layer::Entry, &mut dyn std::io::Read) -> std::io::Result<()>,
+    ) -> std::io::Result<()> {
+        self.files()?.read(select, each)
+    }
+}

@@ -153,7 +153,7 @@ pub enum Class {
 }
 
 impl Class {
-    /// All of them, in the order of [`index`](Self::index).
+    /// All of them.
     pub const ALL: [Class; 3] = [Class::Cpu, Class::Process, Class::Network];
 
     pub(crate) fn index(self) -> usize {

@@ -150,7 +150,7 @@ impl Layer<'_> {
                     offset: member.offset,
                     ..File::unread(member.size)
                 };
-                return self.file(path, meta, file, content);
+                return self.file(path, meta, &file, content);
             }
             Type::Folder => return self.folder(path, meta),
             Type::Link => return self.link(path, &member.link, meta),
@@ -219,7 +219,7 @@ impl Layer<'_> {
         &mut self,
         path: &LayerPath,
         meta: Meta,
-        file: File,
+        file: &File,
         content: &mut impl Read,
     ) -> Result<(), Error> {
         self.vacate(path)?;
@@ -239,7 +239,7 @@ impl Layer<'_> {
             kind: Kind::File(File {
                 digest: Digest::new(Algorithm::Blake3, *content.hash.finalize().as_bytes()),
                 inline: content.kept.map(Into::into),
-                ..file
+                ..file.clone()
             }),
             ..entry
         });

@@ -7,7 +7,7 @@ use std::{
     io::Read,
     os::fd::{AsFd, BorrowedFd},
     sync::{
-        Mutex,
+        Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -164,6 +164,7 @@ impl Walk<'_> {
         Ok(Some(match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => {
                 if stat.st_nlink > 1 {
+                    #[allow(clippy::unnecessary_cast)] // other widths elsewhere
                     let inode = (stat.st_dev as u64, stat.st_ino as u64);
                     self.inodes.push((inode, path.clone()));
                 }
@@ -220,7 +221,8 @@ fn kept(style: Style, found: BTreeMap<Vec<u8>, Vec<u8>>) -> BTreeMap<Vec<u8>, Ve
         .collect()
 }
 
-type Read1 = (Meta, Kind);
+type Looked = (Meta, Kind);
+type Failed = (usize, Error);
 
 /// Opens every file, for its attributes and where it is asked for its digest, in the given order.
 fn read_all(
@@ -228,13 +230,13 @@ fn read_all(
     files: &[(&LayerPath, &File)],
     style: Style,
     threads: usize,
-) -> Result<Vec<Read1>, Error> {
+) -> Result<Vec<Looked>, Error> {
     let threads = match threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         n => n,
     };
     let next = AtomicUsize::new(0);
-    let done: Mutex<(Vec<(usize, Read1)>, Option<(usize, Error)>)> = Mutex::default();
+    let done: Mutex<(Vec<(usize, Looked)>, Option<Failed>)> = Mutex::default();
     let work = || {
         let mut mine = Vec::new();
         let mut failed = None;
@@ -252,7 +254,7 @@ fn read_all(
                 }
             }
         }
-        let mut done = done.lock().unwrap_or_else(|e| e.into_inner());
+        let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
         done.0.append(&mut mine);
         // The first in order, so that the message does not depend on the threads.
         if let Some((i, e)) = failed
@@ -269,7 +271,7 @@ fn read_all(
         }
         work();
     });
-    let (mut read, failed) = done.into_inner().unwrap_or_else(|e| e.into_inner());
+    let (mut read, failed) = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, e)) = failed {
         return Err(e);
     }
@@ -283,7 +285,7 @@ fn read_one(
     file: &File,
     style: Style,
     buffer: &mut [u8],
-) -> Result<Read1, Error> {
+) -> Result<Looked, Error> {
     let fd = at::open(root, path, at::FILE).map_err(|e| io_of(path, e))?;
     let stat = fstat(&fd).map_err(|e| io_of(path, e))?;
     if !FileType::from_raw_mode(stat.st_mode).is_file() {

@@ -7,4 +7,5 @@ mod compress;
 mod copy;
 mod diff;
 mod disk;
+mod hostile;
 mod pack;

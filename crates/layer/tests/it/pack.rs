@@ -232,3 +232,122 @@ fn python_line(e: &Entry) -> String {
         m.mode, m.uid, m.gid, m.mtime.seconds
     )
 }
+
+/// A layer as the only one of an image in an OCI layout, so that image tools take it.
+fn oci_layout(dir: &std::path::Path, files: &InMemory) {
+    use kiln_image::{Digest, media::Compression};
+    let (tar, packed) = packed(files);
+    let mut layer = Vec::new();
+    kiln_layer::compress(&mut &tar[..], &mut layer, Compression::Gzip, None).unwrap();
+    let blobs = dir.join("blobs/sha256");
+    fs::create_dir_all(&blobs).unwrap();
+    let put = |bytes: &[u8]| {
+        let digest = Digest::sha256(bytes);
+        fs::write(blobs.join(digest.hex()), bytes).unwrap();
+        format!("\"digest\":\"{digest}\",\"size\":{}", bytes.len())
+    };
+    let layer = put(&layer);
+    let config = format!(
+        r#"{{"architecture":"amd64","os":"linux","config":{{}},"rootfs":{{"type":"layers","diff_ids":["{}"]}},"history":[{{"created_by":"test"}}]}}"#,
+        packed.diff_id
+    );
+    let config = put(config.as_bytes());
+    let kind = "application/vnd.oci.image";
+    let manifest = format!(
+        r#"{{"schemaVersion":2,"mediaType":"{kind}.manifest.v1+json","config":{{"mediaType":"{kind}.config.v1+json",{config}}},"layers":[{{"mediaType":"{kind}.layer.v1.tar+gzip",{layer}}}]}}"#
+    );
+    let manifest = put(manifest.as_bytes());
+    let index = format!(
+        r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"{kind}.manifest.v1+json",{manifest},"annotations":{{"org.opencontainers.image.ref.name":"latest"}}}}]}}"#
+    );
+    fs::write(dir.join("index.json"), index).unwrap();
+    fs::write(dir.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+}
+
+/// What other tools unpacked, compared with what was packed.
+#[cfg(unix)]
+fn compare(found: &std::path::Path, files: &InMemory, by: &str) {
+    let keep = |_: &kiln_layer::LayerPath, _: bool| kiln_layer::Keep::Yes;
+    let found = kiln_layer::Folder::scan(found, &keep, 1).unwrap();
+    for e in files.tree().iter() {
+        let theirs = found.tree().get(&e.path);
+        let theirs = theirs.unwrap_or_else(|| panic!("{by}: {} is missing", e.path));
+        let without_place = |kind: &Kind| match kind {
+            Kind::File(f) => Kind::File(kiln_layer::File {
+                offset: 0,
+                ..f.clone()
+            }),
+            kind => kind.clone(),
+        };
+        assert_eq!(
+            without_place(&theirs.kind),
+            without_place(&e.kind),
+            "{by}: {}",
+            e.path
+        );
+        let (a, b) = (&theirs.meta, &e.meta);
+        assert_eq!(
+            (a.mode, a.uid, a.gid),
+            (b.mode, b.uid, b.gid),
+            "{by}: {}",
+            e.path
+        );
+        // podman, like docker, unpacks no time before 1970.
+        let earliest = if by == "podman" { 0 } else { i64::MIN };
+        assert_eq!(
+            a.mtime.seconds,
+            b.mtime.seconds.max(earliest),
+            "{by}: {}",
+            e.path
+        );
+        let capability = &b"security.capability"[..];
+        assert_eq!(
+            a.xattrs.get(capability),
+            b.xattrs.get(capability),
+            "{by}: {}",
+            e.path
+        );
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn umoci_and_podman_read_it() {
+    if !crate::support::is_root() {
+        println!("not run: needs root for owners and devices");
+        return;
+    }
+    let temp = tempfile::tempdir().unwrap();
+    let at = |p: &str| temp.path().join(p).to_str().unwrap().to_owned();
+    let files = everything();
+    oci_layout(&temp.path().join("image"), &files);
+    let unpack = [
+        "unpack",
+        "--image",
+        &format!("{}:latest", at("image")),
+        &at("bundle"),
+    ];
+    if run("umoci", &unpack, temp.path()).is_some() {
+        compare(&temp.path().join("bundle/rootfs"), &files, "umoci");
+    }
+    let (root, runroot) = (at("storage"), at("run"));
+    let podman = |args: &[&str]| {
+        let storage = [
+            "--storage-driver",
+            "vfs",
+            "--root",
+            &root,
+            "--runroot",
+            &runroot,
+        ];
+        run("podman", &[&storage[..], args].concat(), temp.path())
+    };
+    let Some(id) = podman(&["pull", "-q", "oci:image"]) else {
+        return;
+    };
+    let Some(mounted) = podman(&["image", "mount", id.trim()]) else {
+        return;
+    };
+    compare(std::path::Path::new(mounted.trim()), &files, "podman");
+    podman(&["image", "umount", id.trim()]);
+}

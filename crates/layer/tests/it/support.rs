@@ -151,11 +151,11 @@ pub(crate) fn everything() -> InMemory {
         "not UTF-8",
     );
     files.entry(Entry::folder(path("tmp"), meta(0o1777)));
-    link_first(files)
+    link_first(&files)
 }
 
 /// Of each file's names the first in order is the file.
-fn link_first(files: InMemory) -> InMemory {
+fn link_first(files: &InMemory) -> InMemory {
     let mut out = files.clone();
     // `deep/…/file` comes before `hard`; `a` before `b`: nothing to do but to take their metadata.
     for e in files.tree().iter() {

@@ -79,6 +79,11 @@ impl Error {
         &self.path
     }
 
+    /// Gives up what the system said, for an error that tells the rest itself.
+    pub fn into_io(self) -> io::Error {
+        self.source
+    }
+
     /// What the system said.
     pub fn io(&self) -> &io::Error {
         &self.source

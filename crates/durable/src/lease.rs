@@ -69,6 +69,7 @@ impl Lock {
 pub struct Lease {
     file: File,
     path: PathBuf,
+    stays: bool,
 }
 
 impl Lease {
@@ -132,14 +133,22 @@ impl Lease {
             .map_err(Error::on("write", &self.path))
     }
 
+    /// Lets the lease go and leaves its file behind, as a kill would: somebody has to come back.
+    pub fn leave(mut self) {
+        self.stays = true;
+    }
+
     /// Where the file is.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     fn of(file: File, path: &Path) -> Self {
-        let path = path.to_owned();
-        Self { file, path }
+        Self {
+            file,
+            path: path.to_owned(),
+            stays: false,
+        }
     }
 }
 
@@ -147,7 +156,9 @@ impl Drop for Lease {
     /// Removes the file while it is still locked: who waits for it then finds it gone, and takes
     /// a new one.
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        if !self.stays {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 

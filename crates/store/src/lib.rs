@@ -1,1 +1,41 @@
 #![doc = include_str!("../README.md")]
+
+mod base;
+mod blobs;
+mod bodies;
+mod build;
+mod check;
+mod collect;
+mod error;
+mod facts;
+mod images;
+mod intake;
+mod layers;
+mod layout;
+mod owner;
+mod record;
+mod recover;
+mod refs;
+mod resume;
+mod store;
+mod trees;
+mod usage;
+mod view;
+
+pub use base::Remover;
+pub use blobs::{BlobWriter, Blobs};
+pub use build::Build;
+pub use check::Problem;
+pub use collect::{CollectOptions, Collected};
+pub use error::{Error, ErrorKind};
+pub use facts::{Elsewhere, FOREIGN, Facts, Layer, PackedAs};
+pub use images::{Found, Images, Listed, Named};
+pub use intake::Intake;
+pub use layers::{Body, Layers};
+pub use layout::default_root;
+pub use record::ImageRecord;
+pub use refs::{Ref, Refs};
+pub use store::Store;
+pub use trees::Trees;
+pub use usage::{Row, Usage};
+pub use view::View;

@@ -23,7 +23,9 @@ fn one_at_a_time() {
     first.note(b"a\n").unwrap();
     first.note(b"b\n").unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"a\nb\n");
-    drop(first);
+    first.leave();
+    assert!(!Lease::held(&path).unwrap());
+    drop(Lease::try_take(&path).unwrap().unwrap());
     assert!(!path.exists());
     assert!(!Lease::held(&path).unwrap());
     assert!(!path.exists(), "asking makes no file");

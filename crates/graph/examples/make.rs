@@ -52,7 +52,8 @@ impl Executor for Make {
         }
     }
 
-    fn digest(&self, _: &Node, _: usize, output: &Digest) -> Result<Option<Digest>, String> {
+    fn digest(&self, _: &Node, index: usize, inputs: &[Digest]) -> Result<Option<Digest>, String> {
+        let output = &inputs[index];
         Ok(Some(*output))
     }
 

@@ -42,16 +42,17 @@ pub trait Executor: Sync {
         cancel: &Cancel,
     ) -> Result<Self::Output, Self::Error>;
 
-    /// What `node` sees of its input number `input`: the second half of its content key. `None`:
-    /// this node has no content key.
+    /// What `node` sees of its input number `index`: the second half of the content key. All inputs
+    /// are given, for what is seen of one may depend on another. `None`: this node has no content
+    /// key.
     ///
     /// # Errors
-    /// When the output cannot be read.
+    /// When the inputs cannot be read.
     fn digest(
         &self,
         node: &Node,
-        input: usize,
-        output: &Self::Output,
+        index: usize,
+        inputs: &[Self::Output],
     ) -> Result<Option<Digest>, Self::Error>;
 
     /// How to find `output` again: `value` and `refs`; the parts are those of the key under which

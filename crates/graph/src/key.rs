@@ -95,8 +95,8 @@ pub(crate) fn content<X: Executor>(
 ) -> Result<Option<Keyed>, X::Error> {
     let node = graph.node(id);
     let mut parts = common(&node.op, settings);
-    for (index, output) in inputs.iter().enumerate() {
-        let Some(digest) = x.digest(node, index, output)? else {
+    for index in 0..inputs.len() {
+        let Some(digest) = x.digest(node, index, inputs)? else {
             return Ok(None);
         };
         let input = graph.node(node.inputs[index]);

@@ -9,6 +9,8 @@ mod directory;
 #[cfg(unix)]
 mod meta;
 #[cfg(unix)]
+mod node;
+#[cfg(unix)]
 mod open;
 #[cfg(not(unix))]
 mod other;

@@ -297,7 +297,7 @@ mod tests {
             .map(path)
             .to_vec();
         all.sort();
-        let sorted: Vec<_> = all.iter().map(|p| p.as_bytes()).collect();
+        let sorted: Vec<_> = all.iter().map(LayerPath::as_bytes).collect();
         assert_eq!(
             sorted,
             ["", "a", "a/b", "a/b/c", "a/z", "a\x01", "a.b", "b"].map(str::as_bytes)

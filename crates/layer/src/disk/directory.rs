@@ -16,7 +16,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{at, delete, meta, open::open_root};
+use super::{at, delete, meta, node, open::open_root};
 use crate::{Entry, Error, ErrorKind, Files, Kind, LayerPath, Meta, Target, Tree};
 
 /// How a [`Directory`] takes whiteouts and opaque folders.
@@ -246,9 +246,9 @@ impl Directory {
 
     /// A device, pipe or whiteout.
     fn node(&mut self, folder: BorrowedFd<'_>, name: &[u8], entry: &Entry) -> Result<(), Error> {
-        let made = self.fresh(folder, name, || node(folder, name, &entry.kind));
+        let made = self.fresh(folder, name, || node::make(folder, name, &entry.kind));
         match made {
-            Err(e) if !entry.is_whiteout() && is_refusal(&e) => {
+            Err(e) if !entry.is_whiteout() && node::is_refusal(&e) => {
                 self.refuse(&entry.path, entry.kind.name());
                 return Ok(());
             }
@@ -400,28 +400,6 @@ impl Target for Directory {
         }
         Ok(())
     }
-}
-
-#[cfg(not(target_vendor = "apple"))]
-fn node(folder: BorrowedFd<'_>, name: &[u8], kind: &Kind) -> rustix::io::Result<()> {
-    use rustix::fs::{makedev, mknodat};
-    let (kind, device) = match kind {
-        Kind::Char { major, minor } => (FileType::CharacterDevice, makedev(*major, *minor)),
-        Kind::Block { major, minor } => (FileType::BlockDevice, makedev(*major, *minor)),
-        Kind::Whiteout => (FileType::CharacterDevice, makedev(0, 0)),
-        _ => (FileType::Fifo, 0),
-    };
-    mknodat(folder, name, kind, Mode::empty(), device)
-}
-
-#[cfg(target_vendor = "apple")]
-fn node(_: BorrowedFd<'_>, _: &[u8], _: &Kind) -> rustix::io::Result<()> {
-    Err(Errno::PERM)
-}
-
-fn is_refusal(e: &Error) -> bool {
-    let source = std::error::Error::source(e).and_then(|s| s.downcast_ref::<std::io::Error>());
-    source.is_some_and(|e| e.kind() == std::io::ErrorKind::PermissionDenied)
 }
 
 fn io(what: &str, e: Errno) -> Error {

@@ -223,6 +223,7 @@ fn kept(style: Style, found: BTreeMap<Vec<u8>, Vec<u8>>) -> BTreeMap<Vec<u8>, Ve
 
 type Looked = (Meta, Kind);
 type Failed = (usize, Error);
+type Done = (Vec<(usize, Looked)>, Option<Failed>);
 
 /// Opens every file, for its attributes and where it is asked for its digest, in the given order.
 fn read_all(
@@ -236,7 +237,7 @@ fn read_all(
         n => n,
     };
     let next = AtomicUsize::new(0);
-    let done: Mutex<(Vec<(usize, Looked)>, Option<Failed>)> = Mutex::default();
+    let done: Mutex<Done> = Mutex::default();
     let work = || {
         let mut mine = Vec::new();
         let mut failed = None;

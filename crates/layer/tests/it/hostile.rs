@@ -57,7 +57,7 @@ impl Tar {
 
     fn dir(mut self, name: &str) -> Self {
         self.header(b'5', name.as_bytes(), |b| {
-            b[100..108].copy_from_slice(b"0000755\0")
+            b[100..108].copy_from_slice(b"0000755\0");
         });
         self
     }
@@ -65,7 +65,7 @@ impl Tar {
     fn link(mut self, kind: u8, name: &str, target: &str) -> Self {
         let target = real(target).into_bytes();
         self.header(kind, name.as_bytes(), |b| {
-            b[157..157 + target.len()].copy_from_slice(&target)
+            b[157..157 + target.len()].copy_from_slice(&target);
         });
         self
     }
@@ -272,7 +272,7 @@ fn refused_and_nothing_outside_was_touched() {
         (
             "whiteout in disguise",
             tar().raw(b'3', "x", |b| {
-                b[329..345].copy_from_slice(b"0000000\x000000000\0")
+                b[329..345].copy_from_slice(b"0000000\x000000000\0");
             }),
             Refused,
         ),
@@ -420,7 +420,7 @@ fn refused_and_nothing_outside_was_touched() {
         (
             "base-256 uid 2^32-1",
             tar().raw(b'0', "x", |b| {
-                b[108..116].copy_from_slice(&[0x80, 0, 0, 0, 255, 255, 255, 255])
+                b[108..116].copy_from_slice(&[0x80, 0, 0, 0, 255, 255, 255, 255]);
             }),
             Refused,
         ),

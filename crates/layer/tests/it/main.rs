@@ -1,5 +1,5 @@
 //! The tests of this crate as a stranger sees it: through its public face.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // what is not run is said
 
 mod support;
 

@@ -1,0 +1,174 @@
+//! What is kept of a container in its folder, and what is true of it now.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use kiln_image::Digest;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::create::Command;
+use crate::{Error, ErrorKind, Publish};
+
+/// What a container is; does not change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Details {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// Its name, unique among those that are there.
+    pub name: String,
+    /// The image's id.
+    pub image: Digest,
+    /// What the caller called the image.
+    pub image_name: String,
+    /// The diff ids of the image's layers, the bottom first.
+    pub layers: Vec<Digest>,
+    /// When it was made, in seconds since 1970.
+    pub created: u64,
+    /// What runs.
+    pub command: Command,
+    /// What answers on the machine.
+    pub ports: Vec<Publish>,
+    /// Labels, the image's among them.
+    pub labels: BTreeMap<String, String>,
+    /// Goes when it has ended.
+    pub remove: bool,
+    /// The signal that asks it to end, where the image names one.
+    pub stop_signal: Option<String>,
+}
+
+/// What a container does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum State {
+    /// It was never started.
+    Created,
+    /// Its process runs.
+    Running {
+        /// The process's id on the machine.
+        pid: u32,
+    },
+    /// Its process has ended.
+    Exited {
+        /// The code as shells have it: 128 and the signal for a signal; 137 when the program that
+        /// looked after it died.
+        code: i32,
+    },
+}
+
+/// What is written down of the state: true as long as somebody holds the container's lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Noted {
+    Created,
+    /// `born`: when the process started, which tells it from another with the same id.
+    Running {
+        pid: u32,
+        born: Option<u64>,
+        since: u64,
+    },
+    Exited {
+        code: i32,
+        at: u64,
+    },
+}
+
+impl Noted {
+    /// What is true: `held` says whether the program that wrote it still looks after it.
+    pub(crate) fn state(self, held: bool) -> State {
+        match self {
+            Self::Created => State::Created,
+            Self::Running { pid, .. } if held => State::Running { pid },
+            Self::Running { .. } => State::Exited { code: KILLED },
+            Self::Exited { code, .. } => State::Exited { code },
+        }
+    }
+}
+
+/// Ended by signal 9.
+const KILLED: i32 = 137;
+
+const DETAILS: &str = "container.json";
+const STATE: &str = "state.json";
+
+pub(crate) fn write_details(folder: &Path, details: &Details) -> Result<(), Error> {
+    write(&folder.join(DETAILS), details)
+}
+
+pub(crate) fn write_state(folder: &Path, state: Noted) -> Result<(), Error> {
+    write(&folder.join(STATE), &state)
+}
+
+/// `None` where there is none (any more).
+pub(crate) fn read_details(folder: &Path) -> Result<Option<Details>, Error> {
+    read(&folder.join(DETAILS))
+}
+
+pub(crate) fn read_state(folder: &Path) -> Result<Option<Noted>, Error> {
+    read(&folder.join(STATE))
+}
+
+fn write(path: &Path, value: &impl Serialize) -> Result<(), Error> {
+    let text = serde_json::to_vec(value)
+        .map_err(|e| Error::new(ErrorKind::Io, "write a container's state").because(e))?;
+    Ok(kiln_durable::replace(path, &text)?)
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(failed("read", path)(e)),
+    };
+    let value = serde_json::from_slice(&bytes).map_err(|e| {
+        let what = format!("read `{}`: it is damaged", path.display());
+        Error::new(ErrorKind::Io, what).because(e)
+    })?;
+    Ok(Some(value))
+}
+
+/// Makes an error of what `what` on `path` failed with.
+pub(crate) fn failed(what: &'static str, path: &Path) -> impl Fn(io::Error) -> Error {
+    let what = format!("{what} `{}`", path.display());
+    move |e| Error::new(ErrorKind::Io, what.clone()).because(e)
+}
+
+/// Now, in seconds since 1970.
+pub(crate) fn now() -> u64 {
+    let since = std::time::UNIX_EPOCH.elapsed();
+    since.map_or(0, |since| since.as_secs())
+}
+
+/// When a process started, in the kernel's ticks (proc(5), `starttime`).
+pub(crate) fn born(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name, in parentheses, may hold anything.
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_dead_program_wrote_is_not_believed() {
+        let running = Noted::Running {
+            pid: 7,
+            born: None,
+            since: 0,
+        };
+        assert_eq!(running.state(true), State::Running { pid: 7 });
+        assert_eq!(running.state(false), State::Exited { code: 137 });
+        let exited = Noted::Exited { code: 3, at: 0 };
+        assert_eq!(exited.state(false), State::Exited { code: 3 });
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_has_a_birth() {
+        assert!(born(std::process::id()).is_some());
+        assert_eq!(born(0), None);
+    }
+}

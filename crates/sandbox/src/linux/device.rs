@@ -45,7 +45,9 @@ pub(super) fn mount(root: &Root, privileged: bool) -> io::Result<()> {
     for name in ["mqueue", "pts", "shm"] {
         mkdirat(&dev, name, Mode::from_raw_mode(0o755))?;
     }
-    for (name, to) in LINKS {
+    // As docker: the link to the kernel's memory only where the kernel has that.
+    let leads = |to: &str| to != "/proc/kcore" || std::fs::exists(to).unwrap_or(false);
+    for (name, to) in LINKS.iter().filter(|(_, to)| leads(to)) {
         symlinkat(*to, &dev, *name)?;
     }
     for (name, _, _) in DEVICES {

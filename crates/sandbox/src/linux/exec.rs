@@ -17,16 +17,18 @@ use crate::{Error, ErrorKind, Process};
 
 /// Enters the working directory. Links of the kernel's own, which may lead anywhere, are refused.
 pub(crate) fn change_directory(cwd: &Path) -> Result<(), Error> {
-    let failed = |error: io::Error| {
-        let what = format!("chdir to cwd ({cwd:?}) set in config.json failed");
-        Error::new(ErrorKind::WorkingDirectory, what)
-            .because(error)
-            .at(cwd)
-    };
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     openat2(CWD, cwd, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)
         .and_then(rustix::process::fchdir)
-        .map_err(|error| failed(error.into()))
+        .map_err(|error| no_directory(cwd, error))
+}
+
+/// In docker's words.
+pub(crate) fn no_directory(cwd: &Path, error: rustix::io::Errno) -> Error {
+    let what = format!("chdir to cwd ({cwd:?}) set in config.json failed");
+    Error::new(ErrorKind::WorkingDirectory, what)
+        .because(error)
+        .at(cwd)
 }
 
 /// A program that was found, with all that it is given.

@@ -1,6 +1,7 @@
 //! Process 1, from the fork to the program: namespaces, root, mounts, then the process itself.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::Mode;
@@ -72,9 +73,11 @@ fn prepare(spec: &Spec) -> Result<(), Error> {
     sys::unshare(flags).map_err(|error| system("make namespaces", error))?;
     // Kernels without it show the process where it is in the host's tree; nothing else changes.
     let own_cgroup = sys::unshare(UnshareFlags::NEWCGROUP).is_ok();
-    let root = root::attach(&spec.root, spec.privileged)?;
+    root::unshare_mounts()?;
+    let root = root::mounted(&spec.root, spec.privileged)?;
+    root::attach(&root, Path::new("/"))?;
     mounts::own(&root, spec.privileged, own_cgroup)?;
-    mounts::given(&root, &spec.mounts, spec.privileged)?;
+    mounts::given(&root, spec.mounts.iter(), spec.privileged)?;
     root::enter(&root)?;
     if let Some(name) = &spec.hostname {
         sys::set_host_name(name).map_err(|error| {

@@ -8,6 +8,7 @@
 //! the kernel kills process 1; when process 1 dies the kernel kills all that is left inside and
 //! drops the mounts, which nobody else ever saw.
 
+mod bundle;
 mod device;
 mod door;
 mod exec;
@@ -16,6 +17,7 @@ mod init;
 mod inside;
 mod mounts;
 mod network;
+mod oci;
 mod root;
 mod seccomp;
 mod start;
@@ -30,12 +32,17 @@ pub(crate) use start::start;
 
 /// The name of the door of the built-in runner.
 pub(crate) const SANDBOX: &str = "sandbox";
+/// The name of the door of OCI runtimes.
+pub(crate) const RUNTIME: &str = "sandbox-runtime";
 
 /// The sandbox's own doors.
-pub(crate) const DOORS: &[Door] = &[Door {
-    name: SANDBOX,
-    run: door::run,
-}];
-
-/// The name of the door of OCI runtimes.
-pub(crate) const RUNTIME: &str = "runtime";
+pub(crate) const DOORS: &[Door] = &[
+    Door {
+        name: SANDBOX,
+        run: door::run,
+    },
+    Door {
+        name: RUNTIME,
+        run: oci::run,
+    },
+];

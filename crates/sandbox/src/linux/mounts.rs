@@ -23,7 +23,7 @@ const SAFE: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID
     .union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 
 /// What of `/proc` tells too much of the host.
-const MASKED: &[&str] = &[
+pub(super) const MASKED: &[&str] = &[
     "acpi",
     "asound",
     "interrupts",
@@ -37,10 +37,10 @@ const MASKED: &[&str] = &[
 ];
 
 /// What of `/proc` would change the host.
-const READ_ONLY: &[&str] = &["bus", "fs", "irq", "sys", "sysrq-trigger"];
+pub(super) const READ_ONLY: &[&str] = &["bus", "fs", "irq", "sys", "sysrq-trigger"];
 
 /// The same of `/sys`, which is read-only as a whole.
-const MASKED_SYS: &[&str] = &["firmware", "devices/virtual/powercap"];
+pub(super) const MASKED_SYS: &[&str] = &["firmware", "devices/virtual/powercap"];
 
 pub(super) fn failed(target: &Path) -> impl FnOnce(io::Error) -> Error {
     let target = target.to_owned();
@@ -57,6 +57,15 @@ pub(crate) fn own(root: &Root, privileged: bool, own_cgroup: bool) -> Result<(),
     device::mount(root, privileged).map_err(failed(Path::new("/dev")))
 }
 
+/// Looks whether the sandbox's own targets are there, for another who mounts on them.
+pub(crate) fn own_targets(root: &Root) -> Result<(), Error> {
+    for point in crate::mount_points() {
+        let name = point.path.trim_start_matches('/');
+        own_target(root, name).map_err(failed(Path::new(point.path)))?;
+    }
+    Ok(())
+}
+
 /// One of the sandbox's own targets: an ordinary directory, for a link there would only be meant to
 /// mislead.
 pub(super) fn own_target(root: &Root, name: &str) -> io::Result<OwnedFd> {
@@ -67,6 +76,7 @@ pub(super) fn own_target(root: &Root, name: &str) -> io::Result<OwnedFd> {
             mkdirat(&root.top, name, Mode::from_raw_mode(0o755))?;
             Ok(open()?)
         }
+        Err(Errno::NOENT) => Err(missing()),
         Err(Errno::NOTDIR | Errno::LOOP) => Err(io::Error::new(
             io::ErrorKind::NotADirectory,
             "it must be an ordinary directory in the image",
@@ -200,7 +210,11 @@ fn unified() -> bool {
 }
 
 /// The caller's.
-pub(crate) fn given(root: &Root, mounts: &[Mount], devices: bool) -> Result<(), Error> {
+pub(crate) fn given<'a>(
+    root: &Root,
+    mounts: impl Iterator<Item = &'a Mount>,
+    devices: bool,
+) -> Result<(), Error> {
     for mount in mounts {
         let (tree, is_directory) = made(mount, devices)?;
         let target = target(root, mount.target(), is_directory);
@@ -262,15 +276,17 @@ fn target(root: &Root, path: &Path, is_directory: bool) -> io::Result<OwnedFd> {
             make(root, path, is_directory)?;
             Ok(resolve(root.top.as_fd(), path)?)
         }
-        Err(Errno::NOENT) => Err(io::Error::new(
-            io::ErrorKind::NotFound,
-            "it does not exist in the root",
-        )),
+        Err(Errno::NOENT) => Err(missing()),
         result => Ok(result?),
     }
 }
 
-fn resolve(top: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
+fn missing() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "it does not exist in the root")
+}
+
+/// Opens what is at a path inside a root; symbolic links are followed inside it.
+pub(super) fn resolve(top: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
     let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     // A rename elsewhere in the tree makes the kernel ask for another try.

@@ -17,7 +17,7 @@ use crate::{Error, ErrorKind, RootSpec};
 /// More layers than this no kernel takes.
 const LAYERS: usize = 500;
 
-/// An attached root.
+/// A mounted root.
 pub(crate) struct Root {
     pub(crate) top: OwnedFd,
     /// Whether missing targets of mounts are made.
@@ -30,13 +30,17 @@ fn failed(what: &str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     |error| Error::new(ErrorKind::Root, what).because(error).at(path)
 }
 
-/// Mounts the root over this mount namespace's own, without entering it.
+/// Keeps what is mounted in this mount namespace from being seen outside.
+pub(crate) fn unshare_mounts() -> Result<(), Error> {
+    let whole = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    mount_change("/", whole).map_err(|error| failed("unshare", Path::new("/"))(error.into()))
+}
+
+/// Mounts the root, attached nowhere.
 ///
 /// Devices in it cannot be opened unless `devices`: an image, or a process that may make nodes, would
 /// reach the host's disks by them.
-pub(crate) fn attach(spec: &RootSpec, devices: bool) -> Result<Root, Error> {
-    let whole = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-    mount_change("/", whole).map_err(|error| failed("unshare", Path::new("/"))(error.into()))?;
+pub(crate) fn mounted(spec: &RootSpec, devices: bool) -> Result<Root, Error> {
     let (top, create) = match spec {
         RootSpec::Overlay {
             lowers,
@@ -63,10 +67,14 @@ pub(crate) fn attach(spec: &RootSpec, devices: bool) -> Result<Root, Error> {
         };
         sys::mount_setattr(top.as_fd(), true, &attr).map_err(old_kernel)?;
     }
-    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
-    move_mount(&top, "", CWD, "/", flags)
-        .map_err(|error| failed("attach the root to", Path::new("/"))(error.into()))?;
     Ok(Root { top, create })
+}
+
+/// Attaches the root over a directory.
+pub(crate) fn attach(root: &Root, at: &Path) -> Result<(), Error> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    move_mount(&root.top, "", CWD, at, flags)
+        .map_err(|error| failed("attach the root to", at)(error.into()))
 }
 
 /// Says what the kernel lacks where it lacks it.

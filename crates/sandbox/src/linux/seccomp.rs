@@ -8,6 +8,7 @@
 //! is refused as a whole, as on most kernels. Any other foreign ABI is killed. On aarch64 that is
 //! 32-bit ARM, which docker allows.
 
+mod described;
 mod table;
 
 use libc::{
@@ -15,6 +16,7 @@ use libc::{
     SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO, SECCOMP_RET_KILL_PROCESS, sock_filter,
 };
 
+pub(crate) use self::described::described;
 use self::table::{CALLS, Call, Rule};
 use super::sys;
 use crate::{Capability, Error, ErrorKind};

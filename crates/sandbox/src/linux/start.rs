@@ -23,7 +23,7 @@ pub(crate) fn start(
     io: Io,
     runtime: Option<&Path>,
 ) -> Result<Box<dyn Running>, Error> {
-    refuse(spec)?;
+    refuse(spec, runtime)?;
     let mut command = command(door)?;
     command.stderr(Stdio::null()).env_clear();
     if let Some(libraries) = std::env::var_os("LD_LIBRARY_PATH") {
@@ -51,7 +51,7 @@ pub(crate) fn start(
 }
 
 /// What cannot be done is said before anything is started.
-fn refuse(spec: &Spec) -> Result<(), Error> {
+fn refuse(spec: &Spec, runtime: Option<&Path>) -> Result<(), Error> {
     let unsupported = |message| Err(Error::new(ErrorKind::Unsupported, message));
     if !rustix::process::geteuid().is_root() {
         return unsupported(
@@ -60,6 +60,9 @@ fn refuse(spec: &Spec) -> Result<(), Error> {
     }
     if spec.process.terminal {
         return unsupported("a terminal for the process is not carried out yet");
+    }
+    if spec.init && runtime.is_some() {
+        return unsupported("an OCI runtime cannot bring an init into the root");
     }
     if spec.process.argv.is_empty() {
         return Err(Error::new(ErrorKind::Process, "no program was given"));
@@ -197,6 +200,9 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 fn lost(error: io::Error) -> Error {
+    if gone(&error) {
+        return vanished();
+    }
     Error::new(
         ErrorKind::System,
         "talk to the process that watches the sandbox",

@@ -22,7 +22,7 @@ use crate::{Exit, Outward, Spec};
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Order {
     pub(crate) spec: Spec,
-    /// The OCI runtime, and the directory in which it may keep its state.
+    /// The OCI runtime that shall do it.
     pub(crate) runtime: Option<PathBuf>,
 }
 

@@ -95,6 +95,8 @@ pub fn upper_changes<E>(
     let below = lower.tree();
     let mut changed = BTreeSet::new();
     let mut whiteouts = BTreeSet::new();
+    // The kernel marks the topmost folder only: all folders in it hide as well.
+    let mut hiding: BTreeSet<LayerPath> = BTreeSet::new();
     for entry in upper.iter() {
         let before = below.get(&entry.path);
         match (&entry.kind, before.map(|e| &e.kind)) {
@@ -105,7 +107,9 @@ pub fn upper_changes<E>(
             // The root has the metadata that the mount gave it.
             (Kind::Dir { .. }, _) if entry.path.is_root() => {}
             (Kind::Dir { opaque }, Some(Kind::Dir { .. })) => {
-                if *opaque {
+                let above = entry.path.parent();
+                if *opaque || above.is_some_and(|p| hiding.contains(&p)) {
+                    hiding.insert(entry.path.clone());
                     let hidden = below.children(&entry.path);
                     let hidden = hidden.filter(|e| upper.get(&e.path).is_none());
                     whiteouts.extend(hidden.map(|e| e.path.clone()));

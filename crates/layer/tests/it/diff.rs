@@ -274,6 +274,33 @@ fn an_upper_directory_becomes_the_least_changes() {
 }
 
 #[test]
+fn a_folder_in_an_opaque_one_hides_as_well() {
+    let lower = root(vec![files(&[
+        "o/",
+        "o/s/",
+        "o/s/old = 1",
+        "o/s/t/",
+        "o/s/t/old = 2",
+        "o/f/",
+        "o/f/g = 3",
+    ])]);
+    let upper = files(&[
+        "o/ opaque",
+        "o/s/",
+        "o/s/new = 4",
+        "o/s/t/",
+        "o/f = now a file",
+    ]);
+    let changes =
+        upper_changes(&lower, upper.tree(), &mut |_, _| Ok::<_, Infallible>(true)).unwrap();
+    let found = flatten(&[lower.tree(), &changes]);
+    assert_eq!(
+        listing(&found),
+        ["//", "o/", "o/f 10", "o/s/", "o/s/new 1", "o/s/t/"]
+    );
+}
+
+#[test]
 fn a_layer_of_a_difference_stands_alone() {
     let lower = files(&["/", "a/", "a/x = 1", "a/l == a/x"]);
     let upper = files(&["/", "a/", "a/l = 1", "a/m == a/l", "b/", "b/n = 2"]);

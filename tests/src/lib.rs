@@ -1,3 +1,6 @@
-//! Support for the end-to-end tests: registries and base images made on the spot.
+//! Support for the end-to-end tests: the binary with a store of its own, base images and registries
+//! made on the spot.
 
+pub mod base;
+pub mod kiln;
 pub mod registry;

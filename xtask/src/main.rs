@@ -8,6 +8,7 @@
     reason = "this is a program for a terminal, and printing is what it does"
 )]
 
+mod bench;
 mod ci;
 mod demo;
 mod house;
@@ -35,6 +36,11 @@ const COMMANDS: &[Command] = &[
         name: "ci",
         about: "[RULE...]: run the rules of this house, all of them without arguments",
         run: ci::command,
+    },
+    Command {
+        name: "bench",
+        about: "[--runs N]: time whole builds beside buildah's, and write the numbers to bench/",
+        run: bench::command,
     },
     Command {
         name: "demo",

@@ -1,1 +1,41 @@
 #![doc = include_str!("../README.md")]
+
+mod assemble;
+mod bases;
+mod builder;
+mod context;
+mod convert;
+mod error;
+mod event;
+mod executor;
+mod local;
+mod output;
+mod progress;
+mod records;
+mod request;
+mod selection;
+pub mod time;
+mod transfer;
+mod worker;
+
+pub use builder::{Builder, Built, Options};
+pub use context::LocalContext;
+pub use error::{Error, ErrorKind, Place, Report};
+pub use event::{Event, How, StepInfo, Stream, Transfer};
+pub use local::Local;
+pub use request::{Context, Request, Settings};
+pub use transfer::{From, Loaded, Pulled};
+pub use worker::{Layer, Network, Step, StepIo, Worker};
+
+pub use kiln_graph::{Cancel, Limits};
+pub use kiln_image as image;
+pub use kiln_layer as layer;
+pub use kiln_parser as parser;
+pub use kiln_registry as registry;
+pub use kiln_rootfs as rootfs;
+pub use kiln_sandbox as sandbox;
+pub use kiln_store as store;
+
+/// The doors by which this program's own children come in; `main` hands them to
+/// [`sandbox::entry`] before it does anything else.
+pub const DOORS: &[sandbox::Door] = &[];

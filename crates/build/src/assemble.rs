@@ -1,0 +1,112 @@
+//! The image of a step: its config, the history so far with times, and the layers so far. Pure.
+
+use kiln_frontend::{Lowered, StageBase};
+use kiln_image::{Config, History};
+
+use crate::{output::Slots, time};
+
+/// What is known of the steps of a build besides the frontend's answer.
+pub(crate) struct Assembly<'a> {
+    lowered: &'a Lowered,
+    /// For each step: how many slots of its root are of steps up to it.
+    made: Vec<usize>,
+    epoch: Option<i64>,
+}
+
+impl<'a> Assembly<'a> {
+    pub(crate) fn new(lowered: &'a Lowered, epoch: Option<i64>) -> Self {
+        let mut made = Vec::with_capacity(lowered.steps.len());
+        for stage in &lowered.stages {
+            let mut count = match stage.base {
+                StageBase::Stage(earlier) => {
+                    let end = lowered.stages[earlier].steps.end;
+                    made.get(end.wrapping_sub(1)).copied().unwrap_or(0)
+                }
+                _ => 0,
+            };
+            for step in &lowered.steps[stage.steps.clone()] {
+                count += usize::from(step.makes_layer);
+                made.push(count);
+            }
+        }
+        Self {
+            lowered,
+            made,
+            epoch,
+        }
+    }
+
+    /// How many slots of its root are of a step and those before it.
+    pub(crate) fn made(&self, step: usize) -> usize {
+        self.made[step]
+    }
+
+    /// The step before: in its stage, or the last one of the stage that it is from.
+    pub(crate) fn before(&self, step: usize) -> Option<usize> {
+        let stage = &self.lowered.stages[self.lowered.steps[step].stage];
+        if step > stage.steps.start {
+            return Some(step - 1);
+        }
+        match stage.base {
+            StageBase::Stage(earlier) => self.lowered.stages[earlier].steps.end.checked_sub(1),
+            _ => None,
+        }
+    }
+
+    /// The image after `step`, whose root, or a later one of its chain, is `slots`.
+    pub(crate) fn config(&self, step: usize, slots: &Slots) -> Config {
+        let mut config = self.lowered.config_at(step);
+        let own = self.history(step);
+        let base = config.history.len() - own.len();
+        // Times of the base are kept, but no time is later than the epoch.
+        for entry in &mut config.history[..base] {
+            entry.created = entry.created.take().map(|t| self.clamp(t));
+        }
+        let mut last = self.base_created(&config, base);
+        let mut slot = slots.made.iter();
+        for (entry, makes_layer) in config.history[base..].iter_mut().zip(&own) {
+            if *makes_layer && let Some(slot) = slot.next() {
+                last = Some(time::rfc3339(slot.created));
+                entry.empty_layer = slot.layer.is_none();
+            }
+            entry.created.clone_from(&last);
+        }
+        config.created = last.or_else(|| Some(time::rfc3339(0)));
+        if config.history.len() > base {
+            let created = config.created.clone();
+            let unset = |h: &&mut History| h.created.is_none();
+            for entry in config.history[base..].iter_mut().filter(unset) {
+                entry.created.clone_from(&created);
+            }
+        }
+        config.rootfs.diff_ids = slots.layers_after(self.made(step));
+        config
+    }
+
+    /// For each history entry that is not of the base image: whether its step makes a layer.
+    fn history(&self, step: usize) -> Vec<bool> {
+        let mut own = Vec::new();
+        let mut at = Some(step);
+        while let Some(step) = at {
+            if self.lowered.steps[step].history.is_some() {
+                own.push(self.lowered.steps[step].makes_layer);
+            }
+            at = self.before(step);
+        }
+        own.reverse();
+        own
+    }
+
+    /// When the base image was made, as far as its config or its history tells.
+    fn base_created(&self, config: &Config, base: usize) -> Option<String> {
+        let told = config.created.clone().map(|t| self.clamp(t));
+        told.or_else(|| config.history[..base].last()?.created.clone())
+    }
+
+    fn clamp(&self, text: String) -> String {
+        match (self.epoch, time::parse(&text)) {
+            (Some(epoch), Some(seconds)) if seconds > epoch => time::rfc3339(epoch),
+            _ => text,
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Base images: what their names stand for, their configs, and, when somebody stands on them, their
+//! layers. What the store knows by name is used as it is, unless the request says otherwise.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use kiln_image::{
+    Config, Descriptor, Digest, Index, Manifest, Platform, Progress, Raw, Reference, Select,
+    Source, Taken, copy, media,
+};
+use kiln_registry::Client;
+use kiln_store::Store;
+
+use crate::{Error, ErrorKind};
+
+/// A base image that was looked up.
+#[derive(Clone, Debug)]
+pub(crate) struct Base {
+    /// What it is: the digest of its manifest, of an image that has none the image id.
+    pub(crate) digest: Digest,
+    /// Its config.
+    pub(crate) config: Raw<Config>,
+    /// The image id.
+    pub(crate) id: Digest,
+    /// Where its layers come from, when they are not here: a name with the digest.
+    from: Option<Reference>,
+    name: Reference,
+}
+
+/// Looks base images up, each once.
+pub(crate) struct Bases<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) client: &'a (dyn Fn() -> Client + Sync),
+    pub(crate) platform: &'a Platform,
+    pub(crate) pull: bool,
+    found: Mutex<HashMap<Digest, Base>>,
+}
+
+impl<'a> Bases<'a> {
+    pub(crate) fn new(
+        store: &'a Store,
+        client: &'a (dyn Fn() -> Client + Sync),
+        platform: &'a Platform,
+        pull: bool,
+    ) -> Self {
+        Self {
+            store,
+            client,
+            platform,
+            pull,
+            found: Mutex::default(),
+        }
+    }
+
+    /// What `name` stands for.
+    pub(crate) fn resolve(&self, name: &Reference) -> Result<Base, Error> {
+        let local = if self.pull { None } else { self.local(name)? };
+        let base = match local {
+            Some(base) => base,
+            None => self.remote(name)?,
+        };
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.insert(base.digest, base.clone());
+        Ok(base)
+    }
+
+    fn local(&self, name: &Reference) -> Result<Option<Base>, Error> {
+        let images = self.store.images();
+        let Some(record) = images.get(name)? else {
+            return Ok(None);
+        };
+        if !record.platform.serves(self.platform) {
+            return Ok(None);
+        }
+        Ok(Some(Base {
+            digest: record.manifest.as_ref().map_or(record.id, |m| m.digest),
+            config: images.config(&record)?,
+            id: record.id,
+            from: None,
+            name: name.clone(),
+        }))
+    }
+
+    /// Manifest and config only.
+    fn remote(&self, name: &Reference) -> Result<Base, Error> {
+        let remote = (self.client)().repository(name);
+        let mut descriptor = remote.resolve(name)?;
+        if media::is_index(&descriptor.media_type) {
+            let index: Raw<Index> = Raw::parse(remote.document(&descriptor)?)?;
+            descriptor = index.for_platform(self.platform)?.clone();
+        }
+        let manifest: Raw<Manifest> = Raw::parse(remote.document(&descriptor)?)?;
+        let config: Raw<Config> = Raw::parse(remote.document(&manifest.config)?)?;
+        Ok(Base {
+            digest: descriptor.digest,
+            id: config.digest(),
+            config,
+            from: Some(name.with_digest(descriptor.digest)),
+            name: name.clone(),
+        })
+    }
+
+    /// The diff ids of a base image; its layers are in the store afterwards.
+    pub(crate) fn layers(
+        &self,
+        digest: &Digest,
+        lease: &kiln_store::Build,
+        on: &(dyn Fn(&Descriptor, Option<u64>) + Sync),
+    ) -> Result<Vec<Digest>, Error> {
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(base) = found.get(digest).cloned() else {
+            let what = format!("the base image `{digest}` was not looked up");
+            return Err(Error::new(ErrorKind::NotFound, what));
+        };
+        drop(found);
+        let layers = base.config.rootfs.diff_ids.clone();
+        if let Some(from) = &base.from {
+            let remote = (self.client)().repository(from);
+            let names = [base.name.clone()];
+            let select = Select::Platform(self.platform.clone());
+            copy(
+                &remote,
+                &lease.sink(),
+                from,
+                &names,
+                &select,
+                &|p| match p {
+                    Progress::Bytes(blob, bytes) => on(blob, Some(bytes)),
+                    Progress::Taken(blob, Taken::Copied) => on(blob, None),
+                    _ => {}
+                },
+            )?;
+        }
+        let missing = lease.keep(&layers)?;
+        if let Some(first) = missing.first() {
+            let what = format!("layer `{first}` of `{}` is missing", base.name.familiar());
+            return Err(Error::new(ErrorKind::NotFound, what)
+                .hint("`kiln system check` tells what else is; pull or build the image again"));
+        }
+        Ok(layers)
+    }
+
+    /// The image id of a base that was looked up.
+    pub(crate) fn id(&self, digest: &Digest) -> Option<Digest> {
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.get(digest).map(|base| base.id)
+    }
+}

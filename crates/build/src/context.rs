@@ -1,0 +1,291 @@
+//! A folder on this machine as a build context: what `.dockerignore` leaves, and of that only what
+//! some instruction selects.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use kiln_image::Digest;
+use kiln_layer::{Entry, Files, Folder, Keep, Kind, LayerPath, Root, RootLayer, Tree};
+use kiln_parser::ignore::Ignore;
+
+use crate::{
+    Context, Error, ErrorKind,
+    selection::{Fit, Selection, expand},
+};
+
+/// How often a chain of symbolic links named by COPY is followed to files not yet selected.
+const LINKS: usize = 40;
+
+/// A folder as a build context. Everything in it is owned by 0:0, as docker has it.
+#[derive(Debug)]
+pub struct LocalContext {
+    root: PathBuf,
+    ignore: Ignore,
+    ignore_file: String,
+    plain_modes: bool,
+}
+
+impl LocalContext {
+    /// The folder `root`, with the ignore file that belongs to `dockerfile`:
+    /// `<name of the Dockerfile>.dockerignore` beside it, else `.dockerignore` in the folder.
+    ///
+    /// # Errors
+    /// When `root` is not a folder that can be read, or the ignore file cannot be.
+    pub fn open(root: &Path, dockerfile: Option<&Path>) -> Result<Self, Error> {
+        let meta = fs::metadata(root)
+            .map_err(|e| Error::io(format!("read the build context `{}`", root.display()), e))?;
+        if !meta.is_dir() {
+            let what = format!("the build context `{}` is not a folder", root.display());
+            return Err(Error::new(ErrorKind::Input, what)
+                .hint("name the folder that COPY and ADD take files from; did you mean `.`?"));
+        }
+        let beside = dockerfile.map(|file| {
+            let mut name = file.as_os_str().to_owned();
+            name.push(".dockerignore");
+            PathBuf::from(name)
+        });
+        let mut found = (String::new(), String::new());
+        for path in beside.into_iter().chain([root.join(".dockerignore")]) {
+            if let Some(text) = read_if_there(&path)? {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                found = (text, name.into_owned());
+                break;
+            }
+        }
+        let (ignore, _) = Ignore::parse(&found.0);
+        Ok(Self {
+            root: root.to_owned(),
+            ignore,
+            ignore_file: found.1,
+            plain_modes: false,
+        })
+    }
+
+    /// Modes become 644 or 755, so that the umask of a checkout does not matter.
+    #[must_use]
+    pub fn plain_modes(mut self, plain: bool) -> Self {
+        self.plain_modes = plain;
+        self
+    }
+
+    /// How many bytes a tar of the whole context would have: headers, contents, padding.
+    ///
+    /// # Errors
+    /// When a folder cannot be read.
+    pub fn tar_size(&self) -> Result<u64, Error> {
+        let mut size = 1024;
+        let mut folders = vec![String::new()];
+        while let Some(folder) = folders.pop() {
+            let at = self.root.join(&folder);
+            let failed = |e| Error::io(format!("read `{}`", at.display()), e);
+            for entry in fs::read_dir(&at).map_err(failed)? {
+                let entry = entry.map_err(failed)?;
+                let name = entry.file_name();
+                let path = match folder.is_empty() {
+                    true => name.to_string_lossy().into_owned(),
+                    false => format!("{folder}/{}", name.to_string_lossy()),
+                };
+                let meta = entry.metadata().map_err(failed)?;
+                let excluded = self.ignore.excludes(&path, meta.is_dir());
+                if meta.is_dir() && (!excluded || self.ignore.has_negation()) {
+                    folders.push(path);
+                }
+                if !excluded {
+                    size += 512;
+                    size += if meta.is_file() {
+                        meta.len().next_multiple_of(512)
+                    } else {
+                        0
+                    };
+                }
+            }
+        }
+        Ok(size)
+    }
+
+    fn keep(&self, selection: &Selection, path: &LayerPath, is_dir: bool) -> Keep {
+        let fit = selection.fit(path);
+        if fit == Fit::Outside {
+            return Keep::No;
+        }
+        let text = String::from_utf8_lossy(path.as_bytes());
+        if !path.is_root() && self.ignore.excludes(&text, is_dir) {
+            return match is_dir && self.ignore.has_negation() {
+                true => Keep::Look,
+                false => Keep::No,
+            };
+        }
+        match fit {
+            Fit::Selected => Keep::Yes,
+            _ if is_dir => Keep::Look,
+            // A symbolic link on the way to what is selected.
+            _ => Keep::Yes,
+        }
+    }
+
+    fn scan(&self, patterns: &[String]) -> Result<Folder, Error> {
+        let selection = Selection::new(patterns)?;
+        let keep = |path: &LayerPath, is_dir: bool| self.keep(&selection, path, is_dir);
+        Folder::scan(&self.root, &keep, threads()).map_err(|e| {
+            let what = format!("read the build context `{}`", self.root.display());
+            Error::new(ErrorKind::Io, what).because(e)
+        })
+    }
+}
+
+/// As many as there are cores: more only get in each other's way.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The text of a small file, `None` where there is none. A pipe or a device is not waited for.
+fn read_if_there(path: &Path) -> Result<Option<String>, Error> {
+    let what = || format!("read `{}`", path.display());
+    match fs::metadata(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Error::io(what(), e)),
+        Ok(meta) if !meta.is_file() => {
+            return Err(Error::new(ErrorKind::Input, what()).because("it is not a regular file"));
+        }
+        Ok(_) => {}
+    }
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(e) => Err(Error::io(what(), e)),
+    }
+}
+
+impl Context for LocalContext {
+    fn files(&self, patterns: &[String]) -> Result<Arc<dyn Files>, Error> {
+        let mut patterns = patterns.to_vec();
+        for _ in 0..LINKS {
+            let files = self.scan(&patterns)?;
+            let targets = links_out(&patterns, &files)?;
+            let new: Vec<String> = targets
+                .into_iter()
+                .filter(|t| !patterns.contains(t))
+                .collect();
+            if new.is_empty() || patterns.is_empty() {
+                return Ok(Arc::new(ContextFiles::new(files, self.plain_modes)));
+            }
+            patterns.extend(new);
+        }
+        Err(Error::new(
+            ErrorKind::Input,
+            "too many symbolic links in the build context",
+        ))
+    }
+
+    fn missing(&self, path: &str) -> Option<String> {
+        let clean = path.trim_matches('/');
+        let on_disk = fs::symlink_metadata(self.root.join(clean));
+        if let Ok(meta) = on_disk {
+            let rule = self.ignore.decide(clean, meta.is_dir())?;
+            return Some(format!(
+                "it is there, but `{}` in line {} of `{}` leaves it out",
+                rule.pattern, rule.line, self.ignore_file
+            ));
+        }
+        let (folder, name) = clean.rsplit_once('/').unwrap_or(("", clean));
+        let names = fs::read_dir(self.root.join(folder)).ok()?;
+        let same = names
+            .filter_map(|n| n.ok()?.file_name().into_string().ok())
+            .find(|n| n.to_lowercase() == name.to_lowercase())?;
+        let whole = match folder {
+            "" => same,
+            folder => format!("{folder}/{same}"),
+        };
+        Some(format!("there is `{whole}`: letters have a case here"))
+    }
+}
+
+/// The patterns that symbolic links among the selected sources, or on the way to them, point to.
+fn links_out(patterns: &[String], files: &Folder) -> Result<Vec<String>, Error> {
+    let tree = files.tree();
+    let mut out = Vec::new();
+    for pattern in patterns {
+        for source in expand(tree, pattern)? {
+            let mut at = LayerPath::root();
+            let mut rest: Vec<Vec<u8>> = source.components().map(<[u8]>::to_vec).collect();
+            rest.reverse();
+            while let Some(name) = rest.pop() {
+                let Ok(next) = at.join(&name) else { break };
+                match tree.get(&next).map(|e| &e.kind) {
+                    Some(Kind::Symlink { target }) => {
+                        rest.reverse();
+                        if let Some(text) = beside(&at, target, &rest) {
+                            out.push(text);
+                        }
+                        break;
+                    }
+                    _ => at = next,
+                }
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// The path that `target`, a link's text read in the folder `at`, and then `rest` lead to.
+fn beside(at: &LayerPath, target: &[u8], rest: &[Vec<u8>]) -> Option<String> {
+    let mut parts: Vec<&[u8]> = match target.first() {
+        Some(b'/') => Vec::new(),
+        _ => at.components().collect(),
+    };
+    for part in target.split(|c| *c == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => drop(parts.pop()),
+            name => parts.push(name),
+        }
+    }
+    parts.extend(rest.iter().map(Vec::as_slice));
+    let text = String::from_utf8(parts.join(&b'/')).ok()?;
+    // A path with the letters of a wildcard would be read as one: take the whole folder instead.
+    match kiln_parser::glob::has_magic(&text) {
+        true => Some(".".to_owned()),
+        false if text.is_empty() => Some(".".to_owned()),
+        false => Some(text),
+    }
+}
+
+/// A scanned folder with the owners, and if asked the modes, that a context has.
+struct ContextFiles {
+    folder: Folder,
+    tree: Tree,
+}
+
+impl ContextFiles {
+    fn new(folder: Folder, plain_modes: bool) -> Self {
+        let own = |entry: &Entry| {
+            let mut entry = entry.clone();
+            (entry.meta.uid, entry.meta.gid) = (0, 0);
+            if plain_modes {
+                let folder_or_program = entry.is_dir() || entry.meta.mode & 0o111 != 0;
+                entry.meta.mode = if folder_or_program { 0o755 } else { 0o644 };
+            }
+            entry
+        };
+        let tree = Tree::from_entries(folder.tree().iter().map(own).collect());
+        Self { folder, tree }
+    }
+}
+
+impl Files for ContextFiles {
+    fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    fn open(&self, path: &LayerPath) -> io::Result<Box<dyn io::Read + Send>> {
+        self.folder.open(path)
+    }
+}
+
+/// Any files as a root of one layer, for what looks paths up through symbolic links.
+pub(crate) fn as_root(files: Arc<dyn Files>) -> Root {
+    let diff_id = Digest::sha256(b"");
+    Root::new(vec![RootLayer { diff_id, files }])
+}

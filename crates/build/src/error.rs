@@ -1,0 +1,158 @@
+//! The one error of a build: a kind a caller can act on, the place in the Dockerfile, the cause.
+
+use std::fmt;
+
+/// What a caller can do something about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The Dockerfile or a flag says something that cannot be; see [`Error::reports`].
+    Input,
+    /// A RUN ended with this exit code.
+    Run(i32),
+    /// A file, image or stage that is asked for is not there.
+    NotFound,
+    /// The registry was not to be reached.
+    Unreachable,
+    /// Credentials are missing, wrong, or not enough.
+    Denied,
+    /// What was asked for is known, and not done here.
+    Unsupported,
+    /// Bytes are not what their digest says.
+    Mismatch,
+    /// The build was canceled.
+    Canceled,
+    /// Reading or writing failed.
+    Io,
+}
+
+/// A place in the Dockerfile: byte offsets into the text of [`Request`](crate::Request).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// First byte.
+    pub start: u32,
+    /// Behind the last byte.
+    pub end: u32,
+}
+
+/// One finding in a Dockerfile, to be drawn beside its line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Whether it stops the build.
+    pub error: bool,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// Where; none for a finding about the whole.
+    pub place: Option<Place>,
+}
+
+impl From<&kiln_parser::Diagnostic> for Report {
+    fn from(d: &kiln_parser::Diagnostic) -> Self {
+        Report {
+            error: d.is_error(),
+            message: d.message.clone(),
+            help: d.help.clone(),
+            place: Some(Place {
+                start: d.span.start,
+                end: d.span.end,
+            }),
+        }
+    }
+}
+
+/// Why a build, or a transfer of an image, did not come to its end.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    what: String,
+    hint: Option<String>,
+    place: Option<Place>,
+    reports: Vec<Report>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    /// An error of `kind`; `what` is a lower-case fragment that reads after "failed to …: ".
+    pub fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
+        Self {
+            kind,
+            what: what.into(),
+            hint: None,
+            place: None,
+            reports: Vec::new(),
+            source: None,
+        }
+    }
+
+    /// The error of a Dockerfile with findings.
+    pub fn dockerfile(reports: Vec<Report>) -> Self {
+        let first = reports.iter().find(|r| r.error);
+        let what = first.map_or("the Dockerfile cannot be built", |r| &r.message);
+        Self {
+            reports: reports.clone(),
+            ..Self::new(ErrorKind::Input, what)
+        }
+    }
+
+    /// The same error with its cause.
+    #[must_use]
+    pub fn because(
+        mut self,
+        cause: impl Into<Box<dyn std::error::Error + Send + Sync + 'static>>,
+    ) -> Self {
+        self.source = Some(cause.into());
+        self
+    }
+
+    /// The same error with what a person can do next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same error with its place in the Dockerfile, unless it has one.
+    #[must_use]
+    pub fn at(mut self, place: Option<Place>) -> Self {
+        self.place = self.place.or(place);
+        self
+    }
+
+    /// What kind of error this is.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// What a person can do next, where that is known.
+    pub fn hint_text(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// Where in the Dockerfile.
+    pub fn place(&self) -> Option<&Place> {
+        self.place.as_ref()
+    }
+
+    /// The findings, where the Dockerfile itself is at fault.
+    pub fn reports(&self) -> &[Report] {
+        &self.reports
+    }
+
+    pub(crate) fn io(what: impl Into<String>, cause: std::io::Error) -> Self {
+        Self::new(ErrorKind::Io, what).because(cause)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|e| e as _)
+    }
+}

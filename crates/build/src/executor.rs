@@ -1,0 +1,208 @@
+//! Carries out the operations of a build's graph on this machine's store: one module for each kind.
+
+mod copy;
+mod image;
+mod run;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use kiln_cache::Record;
+use kiln_graph::{Cancel, Executor, Node, NodeId, Op};
+use kiln_image::Digest;
+use kiln_layer::{Files, Root};
+use kiln_rootfs::Roots;
+use kiln_store::Store;
+
+use crate::{
+    Error, ErrorKind, Place, Request, Worker,
+    bases::Bases,
+    context::as_root,
+    output::{Output, Slot, Slots},
+    progress::Tracker,
+    selection,
+};
+
+/// Carries out nodes for one build.
+pub(crate) struct Carrier<'a> {
+    pub(crate) request: &'a Request,
+    pub(crate) store: &'a Store,
+    pub(crate) roots: &'a Roots,
+    pub(crate) worker: &'a dyn Worker,
+    pub(crate) lease: &'a kiln_store::Build,
+    pub(crate) bases: &'a Bases<'a>,
+    pub(crate) tracker: &'a Tracker<'a>,
+    /// Seconds since 1970: when the build began, at most its epoch.
+    pub(crate) now: i64,
+    pub(crate) epoch: Option<i64>,
+    known: Known,
+}
+
+/// What was read before and need not be read again.
+#[derive(Default)]
+struct Known {
+    contexts: Mutex<HashMap<Vec<String>, Arc<dyn Files>>>,
+    roots: Mutex<HashMap<Vec<Digest>, Arc<Root>>>,
+}
+
+impl<'a> Carrier<'a> {
+    pub(crate) fn new(
+        request: &'a Request,
+        (store, roots, worker): (&'a Store, &'a Roots, &'a dyn Worker),
+        lease: &'a kiln_store::Build,
+        bases: &'a Bases<'a>,
+        tracker: &'a Tracker<'a>,
+        (now, epoch): (i64, Option<i64>),
+    ) -> Self {
+        Self {
+            request,
+            store,
+            roots,
+            worker,
+            lease,
+            bases,
+            tracker,
+            now,
+            epoch,
+            known: Known::default(),
+        }
+    }
+
+    /// The files of the context that a leaf selects, scanned once.
+    fn context(&self, patterns: &[String]) -> Result<Arc<dyn Files>, Error> {
+        if let Some(found) = lock(&self.known.contexts).get(patterns) {
+            return Ok(Arc::clone(found));
+        }
+        let files = self.request.context.files(patterns)?;
+        lock(&self.known.contexts).insert(patterns.to_vec(), Arc::clone(&files));
+        Ok(files)
+    }
+
+    /// The root that these layers make, with their Trees read once.
+    fn root(&self, layers: &[Digest]) -> Result<Arc<Root>, Error> {
+        if let Some(found) = lock(&self.known.roots).get(layers) {
+            return Ok(Arc::clone(found));
+        }
+        let root = Arc::new(self.roots.root(layers)?);
+        lock(&self.known.roots).insert(layers.to_vec(), Arc::clone(&root));
+        Ok(root)
+    }
+
+    /// The root beneath with what this node gave.
+    fn on_top(&self, beneath: &Slots, layer: Option<Digest>) -> Output {
+        let slot = Slot {
+            layer,
+            created: self.now,
+        };
+        Output::Root(Arc::new(beneath.with(slot)))
+    }
+
+    /// Says that digests are relied on, so that no garbage collection takes them, and tells which
+    /// are not here.
+    fn keep(&self, digests: &[Digest]) -> Result<Vec<Digest>, Error> {
+        Ok(self.lease.keep(digests)?)
+    }
+}
+
+impl Executor for Carrier<'_> {
+    type Output = Output;
+    type Error = Error;
+
+    fn leaf(&self, node: &Node) -> Result<Digest, Error> {
+        let Op::Context { select, .. } = &node.op else {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "a leaf that is not a context",
+            ));
+        };
+        let files = self
+            .context(&select.patterns)
+            .map_err(|e| e.at(place(node)))?;
+        selection::digest(&as_root(files), &select.patterns, false)
+            .map_err(|e| self.explain_missing(e, &select.patterns).at(place(node)))
+    }
+
+    fn execute(
+        &self,
+        id: NodeId,
+        node: &Node,
+        inputs: &[Output],
+        cancel: &Cancel,
+    ) -> Result<Output, Error> {
+        let done = match (&node.op, inputs) {
+            (Op::Scratch, _) => Ok(Output::Root(Arc::default())),
+            (Op::Image { manifest, .. }, _) => self.image(id, manifest),
+            (Op::Context { select, .. }, _) => self.context(&select.patterns).map(Output::Files),
+            (Op::Copy(op), [beneath, source]) => self.copy(op, beneath, source),
+            (Op::Folder(op), [beneath]) => self.folder(op, beneath),
+            (Op::Run(op), [beneath]) => self.run(id, op, beneath, cancel),
+            (op, _) => Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("`{op}` in a build"),
+            )),
+        };
+        done.map_err(|e| e.at(place(node)))
+    }
+
+    fn digest(
+        &self,
+        node: &Node,
+        index: usize,
+        inputs: &[Output],
+    ) -> Result<Option<Digest>, Error> {
+        let seen = match (&node.op, index, inputs) {
+            (Op::Run(_), 0, [beneath]) => Ok(list_digest(&beneath.slots().layers())),
+            (Op::Folder(op), 0, [beneath]) => self.met_by_folder(op, beneath),
+            (Op::Copy(op), 0, [beneath, source]) => self.met_by_copy(op, beneath, source),
+            (Op::Copy(op), 1, [_, source]) => self.copied(op, source),
+            _ => return Ok(None),
+        };
+        seen.map(Some).map_err(|e| e.at(place(node)))
+    }
+
+    fn save(&self, output: &Output) -> Result<Record, Error> {
+        let slots = output.slots();
+        let value = serde_json::to_vec(&*slots).expect("slots are plain data");
+        Ok(Record {
+            parts: Vec::new(),
+            value,
+            refs: slots.layers(),
+        })
+    }
+
+    fn load(&self, record: &Record, inputs: Option<&[Output]>) -> Result<Option<Output>, Error> {
+        let Ok(mut slots) = serde_json::from_slice::<Slots>(&record.value) else {
+            return Ok(None);
+        };
+        // Found by content: only the last layer is meant, upon whatever root it now stands on.
+        if let (Some([beneath, ..]), Some(last)) = (inputs, slots.made.last().copied()) {
+            slots = beneath.slots().with(last);
+        }
+        let gone = self.keep(&slots.layers())?;
+        Ok(gone.is_empty().then(|| Output::Root(Arc::new(slots))))
+    }
+
+    fn ready(&self, id: NodeId, output: &Output) {
+        self.tracker.ready(id, &output.slots());
+    }
+}
+
+/// One digest for an ordered list of them.
+fn list_digest(digests: &[Digest]) -> Digest {
+    let text: String = digests.iter().map(|d| format!("{d}\n")).collect();
+    Digest::sha256(text.as_bytes())
+}
+
+/// Where in the Dockerfile a node comes from.
+pub(crate) fn place(node: &Node) -> Option<Place> {
+    node.origin.as_ref().map(|origin| Place {
+        start: origin.span.0,
+        end: origin.span.1,
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

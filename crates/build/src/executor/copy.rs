@@ -1,0 +1,240 @@
+//! COPY, local ADD and WORKDIR: files to layer, against a root, without mounting anything.
+
+use std::io;
+
+use kiln_graph as graph;
+use kiln_image::Digest;
+use kiln_layer::{Files, Kind, LayerPath, Packer, Root, Time, Times, copy, copy::Change};
+use kiln_rootfs::owner;
+use kiln_store::Facts;
+
+use crate::{
+    Error, ErrorKind,
+    context::as_root,
+    executor::Carrier,
+    output::Output,
+    selection::{self, is_pattern},
+};
+
+impl Carrier<'_> {
+    pub(super) fn copy(
+        &self,
+        op: &graph::Copy,
+        beneath: &Output,
+        source: &Output,
+    ) -> Result<Output, Error> {
+        let slots = beneath.slots();
+        let onto = self.root(&slots.layers())?;
+        let from = self.source(source)?;
+        let request = self.copy_request(op, &from, &onto)?;
+        if op.add {
+            refuse_archives(&from, &request.sources)?;
+        }
+        let changes = copy::plan(&*from, &request, &onto)
+            .map_err(|e| self.explain_missing(e.into(), &op.sources))?;
+        let times = match (self.epoch, op.exact_times) {
+            (None, _) => Times::Keep,
+            (Some(epoch), true) => Times::Exactly(epoch),
+            (Some(epoch), false) => Times::Clamp(epoch),
+        };
+        let layer = self.pack(&changes, &*from, times)?;
+        Ok(self.on_top(&slots, layer))
+    }
+
+    pub(super) fn folder(&self, op: &graph::Folder, beneath: &Output) -> Result<Output, Error> {
+        let slots = beneath.slots();
+        let onto = self.root(&slots.layers())?;
+        let changes = folder_changes(op, &onto, self.now)?;
+        let times = self.epoch.map_or(Times::Keep, Times::Clamp);
+        let layer = self.pack(&changes, &Root::new(Vec::new()), times)?;
+        Ok(self.on_top(&slots, layer))
+    }
+
+    /// What a COPY meets at its destination, as far as its layer depends on it.
+    pub(super) fn met_by_copy(
+        &self,
+        op: &graph::Copy,
+        beneath: &Output,
+        source: &Output,
+    ) -> Result<Digest, Error> {
+        let onto = self.root(&beneath.slots().layers())?;
+        let from = self.source(source)?;
+        let request = self.copy_request(op, &from, &onto)?;
+        let met = copy::met(&*from, &request, &onto)
+            .map_err(|e| self.explain_missing(e.into(), &op.sources))?;
+        Ok(Digest::sha256(
+            format!("{met:?} {:?}", request.owner).as_bytes(),
+        ))
+    }
+
+    /// What a COPY takes, without times; owners only where they are kept.
+    pub(super) fn copied(&self, op: &graph::Copy, source: &Output) -> Result<Digest, Error> {
+        let from = self.source(source)?;
+        let owners = op.owner.is_none() && matches!(source, Output::Root(_));
+        selection::digest(&from, &op.sources, owners)
+            .map_err(|e| self.explain_missing(e, &op.sources))
+    }
+
+    fn copy_request(
+        &self,
+        op: &graph::Copy,
+        from: &Root,
+        onto: &Root,
+    ) -> Result<copy::Request, Error> {
+        let owner = op
+            .owner
+            .as_deref()
+            .map(|text| owner::chown(text, onto))
+            .transpose()?;
+        let mode = op.mode.as_deref().map(copy::Mode::parse).transpose()?;
+        let mut sources = Vec::new();
+        for pattern in &op.sources {
+            sources.extend(selection::expand(from.tree(), pattern)?);
+        }
+        Ok(copy::Request {
+            sources,
+            destination: op.destination.clone().into_bytes(),
+            many: op.sources.len() > 1 || op.sources.iter().any(|s| is_pattern(s)),
+            owner,
+            keep_owner: op.owner.is_none() && !op.exact_times,
+            mode,
+            made: Time::at(self.now),
+        })
+    }
+
+    /// What a WORKDIR meets: the changes that it would make are all there is to it.
+    pub(super) fn met_by_folder(
+        &self,
+        op: &graph::Folder,
+        beneath: &Output,
+    ) -> Result<Digest, Error> {
+        let onto = self.root(&beneath.slots().layers())?;
+        let changes = folder_changes(op, &onto, 0)?;
+        Ok(Digest::sha256(format!("{changes:?}").as_bytes()))
+    }
+
+    /// The source of a COPY as a root, so that links in it are followed inside it.
+    fn source(&self, source: &Output) -> Result<std::sync::Arc<Root>, Error> {
+        match source {
+            Output::Root(slots) => self.root(&slots.layers()),
+            Output::Files(files) => Ok(std::sync::Arc::new(as_root(files.clone()))),
+        }
+    }
+
+    /// Packs changes into a plain body in the store. No change, no layer.
+    fn pack(
+        &self,
+        changes: &[Change],
+        from: &dyn Files,
+        times: Times,
+    ) -> Result<Option<Digest>, Error> {
+        if changes.is_empty() {
+            return Ok(None);
+        }
+        let blob = self.store.blobs().create()?;
+        let mut packer = Packer::new(io::BufWriter::with_capacity(1 << 20, blob), times);
+        for change in changes {
+            match &change.source {
+                Some(path) => {
+                    let mut content = from
+                        .open(path)
+                        .map_err(|e| Error::io(format!("read `{path}`"), e))?;
+                    packer.add(&change.entry, Some(&mut content))?;
+                }
+                None => packer.add(&change.entry, None)?,
+            }
+        }
+        let (buffered, packed) = packer.finish()?;
+        let blob = buffered
+            .into_inner()
+            .map_err(|e| Error::io("write a layer", e.into_error()))?;
+        blob.finish(Some((packed.diff_id, packed.size)))?;
+        let files = packed.tree.iter().filter_map(kiln_layer::Entry::file);
+        let facts = Facts {
+            dialect: Some(kiln_layer::DIALECT),
+            size: packed.size,
+            content: files.map(|f| f.size).sum(),
+            ..Facts::default()
+        };
+        self.store
+            .layers()
+            .put(&packed.diff_id, facts, Some(&packed.tree))?;
+        Ok(Some(packed.diff_id))
+    }
+
+    /// Says of a source that is not there why that may be.
+    pub(super) fn explain_missing(&self, e: Error, sources: &[String]) -> Error {
+        if e.kind() != ErrorKind::NotFound {
+            return e;
+        }
+        let named = |s: &&String| !is_pattern(s) && e.to_string().contains(&format!("`{s}`"));
+        let Some(source) = sources.iter().find(named) else {
+            return e;
+        };
+        let what = format!("`{source}` is not in the build context");
+        let why = self.request.context.missing(source);
+        let error = Error::new(ErrorKind::NotFound, what);
+        match why {
+            Some(why) => error.hint(why),
+            None => error.hint("paths are relative to the folder that `kiln build` was given"),
+        }
+    }
+}
+
+fn folder_changes(op: &graph::Folder, onto: &Root, now: i64) -> Result<Vec<Change>, Error> {
+    let ids = owner::resolve(&op.user, onto)?;
+    let owner = (ids.uid, ids.gid);
+    Ok(copy::make_folder(
+        op.path.as_bytes(),
+        owner,
+        0o755,
+        Time::at(now),
+        onto,
+    )?)
+}
+
+/// ADD unpacks local archives; until that is done here, it must not copy them as they are.
+fn refuse_archives(from: &Root, sources: &[LayerPath]) -> Result<(), Error> {
+    for source in sources {
+        let Some(path) = from.resolve(source).ok().map(|r| r.path) else {
+            continue;
+        };
+        if !matches!(from.tree().get(&path).map(|e| &e.kind), Some(Kind::File(_))) {
+            continue;
+        }
+        let mut head = [0; 512];
+        let mut file = from
+            .open(&path)
+            .map_err(|e| Error::io(format!("read `{path}`"), e))?;
+        let got = read_up_to(&mut *file, &mut head)
+            .map_err(|e| Error::io(format!("read `{path}`"), e))?;
+        if looks_like_archive(&head[..got]) {
+            let what = format!("`{path}` is an archive, and ADD does not unpack archives yet");
+            return Err(Error::new(ErrorKind::Unsupported, what)
+                .hint("COPY it and unpack it in a RUN, or unpack it before the build"));
+        }
+    }
+    Ok(())
+}
+
+fn read_up_to(from: &mut dyn io::Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut got = 0;
+    while got < buffer.len() {
+        match from.read(&mut buffer[got..])? {
+            0 => break,
+            n => got += n,
+        }
+    }
+    Ok(got)
+}
+
+/// Recognised by content, as docker does: tar, gzip, bzip2, xz, zstd.
+fn looks_like_archive(head: &[u8]) -> bool {
+    let magics: [&[u8]; 4] = [
+        &[0x1f, 0x8b],
+        b"BZh",
+        &[0xfd, b'7', b'z', b'X', b'Z', 0],
+        &[0x28, 0xb5, 0x2f, 0xfd],
+    ];
+    magics.iter().any(|magic| head.starts_with(magic)) || head.get(257..262) == Some(b"ustar")
+}

@@ -1,0 +1,148 @@
+//! The machine at hand as a [`Worker`]: overlay root, sandbox, and the upper directory as the layer.
+
+use std::{
+    ffi::OsString,
+    io::Read,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use kiln_layer::Times;
+use kiln_rootfs::{NetworkFiles, Prepared, Roots, owner};
+use kiln_sandbox::{Io, Process, Runner, Spec, User};
+
+use crate::{Error, ErrorKind, Layer, Network, Step, StepIo, Stream, Worker};
+
+/// Carries out steps on this machine.
+pub struct Local {
+    roots: Arc<Roots>,
+    runner: Arc<dyn Runner>,
+    scratch: PathBuf,
+}
+
+impl Local {
+    /// Steps stand on layers of `roots`, are run by `runner`, and work in folders below `scratch`,
+    /// which must be on the store's file system.
+    pub fn new(roots: Arc<Roots>, runner: Arc<dyn Runner>, scratch: PathBuf) -> Self {
+        Self {
+            roots,
+            runner,
+            scratch,
+        }
+    }
+
+    fn spec(&self, step: &Step, prepared: &Prepared, at: &Path) -> Result<Spec, Error> {
+        let root = self.roots.root(&step.layers)?;
+        let ids = owner::resolve(&step.user, &root)?;
+        let mut env = step.env.clone();
+        if !env.iter().any(|(k, _)| k == "HOME") {
+            let home = ids.home.clone().unwrap_or_else(|| "/".to_owned());
+            env.push(("HOME".to_owned(), home));
+        }
+        let host_name: String = step.id.chars().take(12).collect();
+        let mut process = Process::new(step.argv.iter().map(String::as_str));
+        process.env = env
+            .into_iter()
+            .map(|(k, v)| (OsString::from(k), OsString::from(v)))
+            .collect();
+        process.cwd = PathBuf::from(&step.cwd);
+        process.user = User {
+            uid: ids.uid,
+            gid: ids.gid,
+            groups: ids.groups,
+        };
+        let mut spec = Spec::new(prepared.root_spec(true), process);
+        spec.mounts = NetworkFiles::of_machine(&host_name, false)?.write(at)?;
+        spec.hostname = Some(host_name);
+        spec.network = match step.network {
+            Network::None => kiln_sandbox::Network::None,
+            Network::Default | Network::Host => kiln_sandbox::Network::Host,
+        };
+        spec.init = true;
+        Ok(spec)
+    }
+
+    /// Starts the process, passes its output on, and waits for it.
+    fn carry_out(&self, spec: &Spec, step: &Step, io: &StepIo<'_>) -> Result<(), Error> {
+        let pipe = || std::io::pipe().map_err(|e| Error::io("make a pipe", e));
+        let ((out, out_end), (err, err_end)) = (pipe()?, pipe()?);
+        let streams = Io {
+            stdin: kiln_sandbox::Stream::Null,
+            stdout: out_end.into(),
+            stderr: err_end.into(),
+        };
+        let mut running = self
+            .runner
+            .start(spec, streams)
+            .map_err(|e| start_error(&e, step))?;
+        let kill = running.signaller();
+        let guard = io.cancel.on_cancel(Box::new(move || kill(SIGKILL)));
+        std::thread::scope(|scope| {
+            scope.spawn(|| pass_on(out, Stream::Stdout, io));
+            pass_on(err, Stream::Stderr, io);
+        });
+        let exit = running.wait()?;
+        drop(guard);
+        if io.cancel.is_canceled() {
+            return Err(Error::new(ErrorKind::Canceled, "canceled"));
+        }
+        match exit.code() {
+            0 => Ok(()),
+            code => Err(Error::new(
+                ErrorKind::Run(code),
+                format!(
+                    "process \"{}\" did not complete successfully: exit code: {code}",
+                    step.argv.join(" ")
+                ),
+            )),
+        }
+    }
+}
+
+const SIGKILL: i32 = 9;
+
+fn pass_on(mut from: impl Read, stream: Stream, io: &StepIo<'_>) {
+    let mut buffer = [0; 16 * 1024];
+    // A pipe whose other end is gone, for whatever reason, has ended.
+    while let Ok(n @ 1..) = from.read(&mut buffer) {
+        (io.output)(stream, &buffer[..n]);
+    }
+}
+
+/// A process that could not be started: not the machine's fault where the image lacks the program.
+fn start_error(e: &kiln_sandbox::Error, step: &Step) -> Error {
+    match e.docker_code() {
+        code @ (126 | 127) => Error::new(
+            ErrorKind::Run(code),
+            format!(
+                "process \"{}\" could not be started: {e}",
+                step.argv.join(" ")
+            ),
+        ),
+        _ => Error::new(ErrorKind::Io, format!("start the step: {e}"))
+            .because(std::error::Error::source(e).map_or_else(String::new, ToString::to_string)),
+    }
+}
+
+impl Worker for Local {
+    fn run(&self, step: &Step, io: &StepIo<'_>) -> Result<Layer, Error> {
+        let at = self.scratch.join(&step.id);
+        std::fs::create_dir_all(&at)
+            .map_err(|e| Error::io(format!("make `{}`", at.display()), e))?;
+        let prepared = self.roots.prepare(&step.layers, &at)?;
+        let spec = self.spec(step, &prepared, &at)?;
+        let done = self.carry_out(&spec, step, io);
+        let layer = match done {
+            Ok(()) => {
+                let times = step.epoch.map_or(Times::Keep, Times::Clamp);
+                let made = self.roots.commit(prepared, &step.layers, times)?;
+                Ok(Layer {
+                    diff_id: made.map(|m| m.diff_id),
+                })
+            }
+            Err(e) => Err(e),
+        };
+        self.roots.remove(&at)?;
+        layer
+    }
+}

@@ -1,0 +1,230 @@
+//! Which paths a COPY's patterns mean: while a folder is scanned, and in a tree that was. Patterns
+//! match component by component; no `**`. Knows no disk.
+
+use kiln_image::{Digest, HashingWriter};
+use kiln_layer::{Entry, Kind, LayerPath, Root, Tree};
+use kiln_parser::glob;
+
+use crate::{Error, ErrorKind};
+
+/// Patterns, ready to match.
+#[derive(Debug)]
+pub(crate) struct Selection {
+    patterns: Vec<Vec<Part>>,
+}
+
+#[derive(Debug)]
+enum Part {
+    Literal(Vec<u8>),
+    Magic(glob::Pattern),
+}
+
+/// How a path stands to a selection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fit {
+    /// It is selected, and so is what is in it.
+    Selected,
+    /// Something in it may be.
+    Above,
+    /// Neither.
+    Outside,
+}
+
+impl Selection {
+    /// From patterns as in COPY. None selects everything.
+    pub(crate) fn new(patterns: &[String]) -> Result<Self, Error> {
+        let parse = |p: &String| split(p).map(|part| Part::new(part, p)).collect();
+        let patterns: Vec<Vec<Part>> = patterns.iter().map(parse).collect::<Result<_, _>>()?;
+        match patterns.is_empty() {
+            true => Ok(Self {
+                patterns: vec![Vec::new()],
+            }),
+            false => Ok(Self { patterns }),
+        }
+    }
+
+    /// How `path` stands to it.
+    pub(crate) fn fit(&self, path: &LayerPath) -> Fit {
+        let mut best = Fit::Outside;
+        for pattern in &self.patterns {
+            match fit(pattern, path) {
+                Fit::Selected => return Fit::Selected,
+                Fit::Above => best = Fit::Above,
+                Fit::Outside => {}
+            }
+        }
+        best
+    }
+}
+
+impl Part {
+    fn new(part: &str, pattern: &str) -> Result<Self, Error> {
+        if !glob::has_magic(part) {
+            return Ok(Part::Literal(part.as_bytes().to_vec()));
+        }
+        glob::Pattern::new(part).map(Part::Magic).map_err(|e| {
+            Error::new(ErrorKind::Input, format!("pattern `{pattern}`")).because(e.to_string())
+        })
+    }
+
+    fn matches(&self, name: &[u8]) -> bool {
+        match self {
+            Part::Literal(literal) => literal == name,
+            Part::Magic(pattern) => pattern.matches(&String::from_utf8_lossy(name)),
+        }
+    }
+}
+
+/// The components of a pattern; `..` stays at the root.
+fn split(pattern: &str) -> impl Iterator<Item = &str> {
+    pattern
+        .split('/')
+        .filter(|c| !c.is_empty() && *c != "." && *c != "..")
+}
+
+fn fit(pattern: &[Part], path: &LayerPath) -> Fit {
+    let mut parts = pattern.iter();
+    for name in path.components() {
+        match parts.next() {
+            None => return Fit::Selected,
+            Some(part) if part.matches(name) => {}
+            Some(_) => return Fit::Outside,
+        }
+    }
+    match parts.next() {
+        None => Fit::Selected,
+        Some(_) => Fit::Above,
+    }
+}
+
+/// Whether a pattern has a wildcard.
+pub(crate) fn is_pattern(pattern: &str) -> bool {
+    split(pattern).any(glob::has_magic)
+}
+
+/// The paths of `files` that one source of a COPY means: itself where it has no wildcard, else all
+/// that match, in order. A literal is not looked up.
+pub(crate) fn expand(tree: &Tree, source: &str) -> Result<Vec<LayerPath>, Error> {
+    if !is_pattern(source) {
+        let clean: Vec<&str> = split(source).collect();
+        let path = LayerPath::parse(clean.join("/")).map_err(|e| {
+            Error::new(ErrorKind::Input, format!("path `{source}`")).because(e.to_string())
+        })?;
+        return Ok(vec![path]);
+    }
+    let pattern: Vec<Part> = split(source)
+        .map(|part| Part::new(part, source))
+        .collect::<Result<_, _>>()?;
+    let depth = pattern.len();
+    let hit =
+        |e: &&Entry| e.path.depth() == depth && matches!(fit(&pattern, &e.path), Fit::Selected);
+    Ok(tree.iter().filter(hit).map(|e| e.path.clone()).collect())
+}
+
+/// What a COPY of `sources` sees of a tree: names, kinds, modes, contents; owners where they are
+/// kept; never times.
+///
+/// # Errors
+/// [`NotFound`](ErrorKind::NotFound) names the literal source that is not there.
+pub(crate) fn digest(root: &Root, sources: &[String], owners: bool) -> Result<Digest, Error> {
+    let tree = kiln_layer::Files::tree(root);
+    let mut sum = Sum::new(owners);
+    for source in sources {
+        sum.text(source.as_bytes());
+        for path in expand(tree, source)? {
+            let found = root
+                .resolve(&path)
+                .ok()
+                .filter(|r| path.is_root() || r.entry.is_some());
+            let Some(found) = found else {
+                return Err(Error::new(
+                    ErrorKind::NotFound,
+                    format!("`{source}` is not there"),
+                ));
+            };
+            sum.text(path.name().unwrap_or_default());
+            for entry in tree.within(&found.path) {
+                let inner = entry.path.strip(&found.path).unwrap_or_default();
+                sum.entry(inner.as_bytes(), entry, tree);
+            }
+        }
+    }
+    Ok(sum.0.finish().1)
+}
+
+struct Sum(HashingWriter<std::io::Sink>, bool);
+
+impl Sum {
+    fn new(owners: bool) -> Self {
+        Self(HashingWriter::new(std::io::sink()), owners)
+    }
+
+    fn raw(&mut self, bytes: &[u8]) {
+        std::io::Write::write_all(&mut self.0, bytes).expect("a sink takes everything");
+    }
+
+    /// Length first, so that no two sequences of texts give the same bytes.
+    fn text(&mut self, bytes: &[u8]) {
+        self.raw(&(bytes.len() as u64).to_le_bytes());
+        self.raw(bytes);
+    }
+
+    fn entry(&mut self, name: &[u8], entry: &Entry, tree: &Tree) {
+        self.text(name);
+        self.text(&entry.meta.mode.to_le_bytes());
+        if self.1 {
+            self.text(&entry.meta.uid.to_le_bytes());
+            self.text(&entry.meta.gid.to_le_bytes());
+        }
+        for (key, value) in &entry.meta.xattrs {
+            self.text(key);
+            self.text(value);
+        }
+        let (kind, content): (&str, Vec<u8>) = match &entry.kind {
+            Kind::File(file) => ("file", file.digest.bytes().to_vec()),
+            Kind::Hardlink { target } => match tree.get(target).and_then(Entry::file) {
+                Some(file) => ("file", file.digest.bytes().to_vec()),
+                None => ("link", target.as_bytes().to_vec()),
+            },
+            Kind::Symlink { target } => ("symlink", target.clone()),
+            Kind::Char { major, minor } => {
+                ("char", [*major, *minor].map(u32::to_le_bytes).concat())
+            }
+            Kind::Block { major, minor } => {
+                ("block", [*major, *minor].map(u32::to_le_bytes).concat())
+            }
+            other => (other.name(), Vec::new()),
+        };
+        self.text(kind.as_bytes());
+        self.text(&content);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fits() {
+        let fit = |patterns: &[&str], path: &str| {
+            let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+            Selection::new(&patterns)
+                .unwrap()
+                .fit(&path.parse().unwrap())
+        };
+        for (patterns, path, want) in [
+            (&[][..], "any/thing", Fit::Selected),
+            (&["."][..], "any", Fit::Selected),
+            (&["src"][..], "src/main.rs", Fit::Selected),
+            (&["src/a"][..], "src", Fit::Above),
+            (&["src/a"][..], "src/b", Fit::Outside),
+            (&["*.txt"][..], "a.txt", Fit::Selected),
+            (&["*.txt"][..], "a.rs", Fit::Outside),
+            (&["*/x"][..], "a", Fit::Above),
+            (&["../a"][..], "a", Fit::Selected),
+            (&["a", "b*/c"][..], "bb/c/d", Fit::Selected),
+        ] {
+            assert_eq!(fit(patterns, path), want, "{patterns:?} {path}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Images of the store as a source whose layers are plain tars: what an archive is made of. An
+//! image that came from a registry, and is whole, goes out as it came.
+
+use std::{collections::HashMap, io};
+
+use kiln_image::{Descriptor, Digest, Error, ErrorKind, Manifest, Raw, Reference, Source, media};
+use kiln_store::{ImageRecord, Store};
+
+use crate::Builder;
+
+/// The documents that were made, and the store for the rest.
+pub(super) struct Plain<'a> {
+    builder: &'a Builder,
+    made: HashMap<Digest, Vec<u8>>,
+    roots: HashMap<Digest, Descriptor>,
+}
+
+impl<'a> Plain<'a> {
+    pub(super) fn new(builder: &'a Builder, images: &[&ImageRecord]) -> Result<Self, crate::Error> {
+        let mut plain = Self {
+            builder,
+            made: HashMap::new(),
+            roots: HashMap::new(),
+        };
+        for image in images {
+            let root = match whole(builder.store(), image)? {
+                Some(manifest) => manifest,
+                None => plain.make(image)?,
+            };
+            plain.roots.insert(image.id, root);
+        }
+        Ok(plain)
+    }
+
+    /// The name by which an image is asked for here.
+    pub(super) fn reference(&self, id: &Digest) -> Reference {
+        let base: Reference = "localhost/kiln".parse().expect("a constant that is a name");
+        base.with_digest(*id)
+    }
+
+    fn make(&mut self, image: &ImageRecord) -> Result<Descriptor, crate::Error> {
+        let store = self.builder.store();
+        let config = store.images().config(image)?;
+        let mut layers = Vec::new();
+        for diff_id in &image.layers {
+            let facts = store.layers().get(diff_id)?;
+            let size = facts.map(|layer| layer.facts.size);
+            let Some(size) = size else {
+                let what = format!("layer `{diff_id}` is not in the store");
+                return Err(crate::Error::new(crate::ErrorKind::NotFound, what));
+            };
+            layers.push(Descriptor::new(media::LAYER, *diff_id, size));
+        }
+        let manifest = Raw::new(Manifest::new(config.descriptor(media::CONFIG), layers));
+        let descriptor = manifest.descriptor(media::MANIFEST);
+        self.made.insert(config.digest(), config.bytes().to_vec());
+        self.made
+            .insert(descriptor.digest, manifest.bytes().to_vec());
+        Ok(descriptor)
+    }
+}
+
+/// The manifest that an image came with, when all it names is here.
+pub(super) fn whole(
+    store: &Store,
+    image: &ImageRecord,
+) -> Result<Option<Descriptor>, crate::Error> {
+    let Some(manifest) = &image.manifest else {
+        return Ok(None);
+    };
+    if !store.blobs().has(&manifest.digest) {
+        return Ok(None);
+    }
+    let document: Raw<Manifest> = Raw::parse(store.blobs().read(&manifest.digest)?)?;
+    let here = document
+        .layers
+        .iter()
+        .all(|layer| store.blobs().has(&layer.digest));
+    Ok(here.then(|| manifest.clone()))
+}
+
+impl Source for Plain<'_> {
+    fn resolve(&self, what: &Reference) -> Result<Descriptor, Error> {
+        let root = what.digest().and_then(|id| self.roots.get(&id));
+        root.cloned()
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("`{what}`")))
+    }
+
+    fn document(&self, document: &Descriptor) -> Result<Vec<u8>, Error> {
+        match self.made.get(&document.digest) {
+            Some(bytes) => Ok(bytes.clone()),
+            None => Ok(self.builder.store().blobs().read(&document.digest)?),
+        }
+    }
+
+    fn blob(&self, blob: &Descriptor, from: u64) -> io::Result<Box<dyn io::Read + Send>> {
+        let blobs = self.builder.store().blobs();
+        let mut bytes: Box<dyn io::Read + Send> = match blobs.has(&blob.digest) {
+            true => Box::new(blobs.open(&blob.digest).map_err(Error::from)?),
+            false => self
+                .builder
+                .roots()
+                .packed(&blob.digest)
+                .map_err(|e| io::Error::other(e.to_string()))?,
+        };
+        io::copy(&mut (&mut bytes).take(from), &mut io::sink())?;
+        Ok(bytes)
+    }
+}
+
+use io::Read as _;

@@ -1,0 +1,8 @@
+//! The whole, end to end: the binary against real namespaces, real registries, and the tools that
+//! others use.
+#![allow(clippy::unwrap_used)]
+
+mod build;
+mod classic;
+mod images;
+mod messages;

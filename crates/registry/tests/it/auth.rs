@@ -198,6 +198,27 @@ fn another_host_sees_no_credentials() {
 }
 
 #[test]
+fn an_upload_that_is_sent_elsewhere_shows_no_credentials() {
+    let registry = with(Access::Basic(ME.to_owned()));
+    let elsewhere = Registry::start();
+    let what = name(&registry.address(), "a/b:1");
+    let (memory, _) = image(&what, &[500_000]);
+    let there = format!("http://{}/v2/a/b/blobs/uploads/1", elsewhere.address());
+    registry.inject(
+        Rule {
+            method: "POST",
+            path: "/uploads/".to_owned(),
+            times: 1,
+        },
+        Fault::Status(202, vec![("Location", there)]),
+    );
+    push(&memory, &client_as(me()).repository(&what), &what).unwrap();
+    let seen = elsewhere.requests();
+    assert!(!seen.is_empty());
+    assert!(seen.iter().all(|r| r.authorization.is_none()), "{seen:?}");
+}
+
+#[test]
 fn errors_of_a_redirect_do_not_tell_its_signature() {
     let registry = Registry::start();
     let what = name(&registry.address(), "a/b:1");

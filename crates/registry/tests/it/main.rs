@@ -4,6 +4,8 @@
 mod auth;
 mod debian;
 mod errors;
+#[cfg(target_os = "linux")]
+mod memory;
 mod pull;
 mod push;
 mod support;

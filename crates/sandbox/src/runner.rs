@@ -71,8 +71,6 @@ impl Dialer {
 pub enum Outward {
     /// Through `pasta`, without privileges on the host.
     Pasta,
-    /// Through a pair of virtual cables and masquerading.
-    Veth,
     /// Not at all.
     Nothing {
         /// What the user can do about it, as a sentence without a full stop.

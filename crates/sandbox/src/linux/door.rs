@@ -16,7 +16,7 @@ use super::network::Namespace;
 use super::streams::Streams;
 use super::watch::{self, Watched};
 use super::wire::{self, Order, Reply};
-use super::{inside, sys};
+use super::{inside, outward, sys};
 use crate::error::Report;
 use crate::{Error, ErrorKind, Incoming, Network};
 
@@ -70,7 +70,7 @@ fn native(control: &UnixStream, order: Order, descriptors: Vec<OwnedFd>) -> Resu
         Network::Host => None,
         Network::None | Network::Private => Some(Namespace::new()?),
     };
-    let outward = None;
+    let way = outward::find(spec.network, network.as_ref(), order.pasta.as_deref())?;
 
     let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|error| system("make a pipe", error));
     let (report, reporter) = pipe()?;
@@ -98,7 +98,7 @@ fn native(control: &UnixStream, order: Order, descriptors: Vec<OwnedFd>) -> Resu
     prepared(control, &report, pid)?;
     let started = Reply::Started {
         pid: pid.as_raw_nonzero().get().unsigned_abs(),
-        outward,
+        outward: way.outward.clone(),
     };
     let _ = wire::send(control, &started, &[]);
     watch::watch(&Watched {

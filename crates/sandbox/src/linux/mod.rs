@@ -18,6 +18,7 @@ mod inside;
 mod mounts;
 mod network;
 mod oci;
+mod outward;
 mod root;
 mod seccomp;
 mod start;

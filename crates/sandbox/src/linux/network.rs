@@ -41,17 +41,6 @@ impl Namespace {
         Ok(namespace)
     }
 
-    /// That of a process.
-    pub(crate) fn of(pid: u32) -> Result<Self, Error> {
-        let open = || {
-            Ok(Self {
-                inside: File::open(format!("/proc/{pid}/ns/net"))?.into(),
-                own: current()?,
-            })
-        };
-        open().map_err(|error| failed(error, "enter the network namespace"))
-    }
-
     /// From here on this process, and what it forks, is inside.
     pub(crate) fn enter(&self) -> Result<(), Error> {
         switch(&self.inside).map_err(|error| failed(error, "enter the network namespace"))
@@ -63,10 +52,15 @@ impl Namespace {
     }
 
     fn socket(&self) -> io::Result<OwnedFd> {
+        self.inside_do(tcp_socket)?
+    }
+
+    /// Does something inside.
+    pub(crate) fn inside_do<T>(&self, work: impl FnOnce() -> T) -> io::Result<T> {
         switch(&self.inside)?;
-        let socket = tcp_socket();
+        let done = work();
         switch(&self.own)?;
-        socket
+        Ok(done)
     }
 
     /// The descriptor of the namespace.

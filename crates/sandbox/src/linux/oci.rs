@@ -20,7 +20,7 @@ use super::root::Root;
 use super::streams::Streams;
 use super::watch::{self, Watched};
 use super::wire::{self, Order, Reply};
-use super::{bundle, exec, mounts, root, sys};
+use super::{bundle, exec, mounts, outward, root, sys};
 use crate::{Error, ErrorKind, Incoming, Network, RootSpec, Spec};
 
 /// The door.
@@ -39,6 +39,7 @@ fn carry_out(control: &UnixStream, order: Order, descriptors: Vec<OwnedFd>) -> R
         Network::Host => None,
         Network::None | Network::Private => Some(Namespace::new()?),
     };
+    let way = outward::find(spec.network, network.as_ref(), order.pasta.as_deref())?;
     sys::unshare(UnshareFlags::NEWNS).map_err(|error| system("make a mount namespace", error))?;
     let runtime = Runtime {
         program,
@@ -50,7 +51,7 @@ fn carry_out(control: &UnixStream, order: Order, descriptors: Vec<OwnedFd>) -> R
     let result = runtime.start().and_then(|()| {
         let started = Reply::Started {
             pid: pid.as_raw_nonzero().get().unsigned_abs(),
-            outward: None,
+            outward: way.outward.clone(),
         };
         // A caller that has gone is seen when the process is watched.
         let _ = wire::send(control, &started, &[]);

@@ -9,6 +9,7 @@ use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::network;
+use super::outward;
 use super::wire::{self, Order, Reply, Request};
 use crate::entry::{command, spawn};
 use crate::{
@@ -43,6 +44,7 @@ pub(crate) fn start(
     let order = Order {
         spec: spec.clone(),
         runtime: runtime.map(Into::into),
+        pasta: outward::pasta().filter(|_| spec.network == Network::Private),
     };
     handle.order(&order, io, theirs.into())?;
     (handle.pid, handle.outward) = handle.started()?;

@@ -24,6 +24,8 @@ pub(crate) struct Order {
     pub(crate) spec: Spec,
     /// The OCI runtime that shall do it.
     pub(crate) runtime: Option<PathBuf>,
+    /// `pasta`, where it is installed.
+    pub(crate) pasta: Option<PathBuf>,
 }
 
 /// What the caller says later.

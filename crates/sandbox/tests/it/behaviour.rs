@@ -196,8 +196,11 @@ fn signals_are_as_usual(world: &World) -> Outcome {
     let process = Process::new(["/bin/grep", "-E", "Sig(Blk|Ign)", "/proc/self/status"]);
     let ran = world.run(&Spec::new(layers.root.clone(), process)).unwrap();
     assert_eq!(ran.stdout.lines().count(), 2, "{ran:?}");
+    // Signal 32 is the C library's; a runtime leaves it ignored where it found it so.
+    let libc = if world.native { 0 } else { 1 << 31 };
     for line in ran.stdout.lines() {
-        assert!(line.ends_with("0000000000000000"), "{line}");
+        let mask = u64::from_str_radix(line.split_whitespace().last().unwrap(), 16).unwrap();
+        assert_eq!(mask & !libc, 0, "{line}");
     }
     Ok(())
 }

@@ -3,17 +3,18 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
-use kiln_sandbox::Network;
+use kiln_sandbox::{Network, Outward};
 
 use crate::cases;
 use crate::harness::Outcome;
-use crate::world::{World, until};
+use crate::world::{World, lives, until};
 
 cases![
     the_hosts_network,
     a_network_of_its_own,
     dial_reaches_inside,
     dial_with_the_hosts_network,
+    outward,
 ];
 
 fn interfaces(world: &World, network: Network) -> String {
@@ -90,5 +91,35 @@ fn dial_with_the_hosts_network(world: &World) -> Outcome {
             .is_ok()
     );
     assert_eq!(started.running.outward(), None);
+    Ok(())
+}
+
+fn outward(world: &World) -> Outcome {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let script = format!(
+        "ip route | grep -c ^default; nc 127.0.0.1 {port} </dev/null || echo refused; sleep 60"
+    );
+    let mut started = world.start(&script, |spec| spec.network = Network::Private);
+    let routes = started.line();
+    assert_eq!(
+        started.line(),
+        "refused",
+        "the host's loopback is out of reach"
+    );
+    match started.running.outward().unwrap() {
+        Outward::Pasta => {
+            assert_eq!(routes, "1");
+            assert!(lives("pasta --foreground"));
+        }
+        Outward::Nothing { remedy } => {
+            assert_eq!(routes, "0");
+            assert!(remedy.contains("pasta"), "{remedy}");
+        }
+        other => panic!("{other:?}"),
+    }
+    started.running.signal(9).unwrap();
+    started.running.wait().unwrap();
+    assert!(!lives("pasta --foreground"), "it ends with the process");
     Ok(())
 }

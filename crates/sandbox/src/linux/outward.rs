@@ -1,0 +1,171 @@
+//! The way outward for a process with a network of its own: `pasta`, where it is installed.
+//!
+//! It lets connections out and none in, neither to the host's loopback nor from it; what shall come
+//! in is dialled ([`Running::dial`](crate::Running::dial)).
+
+use std::ffi::CString;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::CWD;
+use rustix::mount::{MoveMountFlags, move_mount};
+use rustix::process::{
+    Pid, Signal, WaitOptions, getpid, getppid, set_parent_process_death_signal, waitpid,
+};
+use rustix::thread::UnshareFlags;
+
+use super::network::Namespace;
+use super::{mounts, root, sys, watch};
+use crate::{Error, Network, Outward};
+
+/// How long `pasta` may take to set up; some ten milliseconds are usual.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A way outward, which ends with this value.
+pub(crate) struct Way {
+    pub(crate) outward: Option<Outward>,
+    pasta: Option<Pid>,
+}
+
+impl Drop for Way {
+    fn drop(&mut self) {
+        if let Some(pid) = self.pasta {
+            // It may have ended by itself.
+            let _ = sys::kill(pid, libc::SIGKILL);
+            let _ = watch::reap(pid);
+        }
+    }
+}
+
+/// The file of `pasta` in the caller's `PATH`.
+pub(crate) fn pasta() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .filter(|directory| directory.is_absolute())
+        .map(|directory| directory.join("pasta"))
+        .find(|file| file.is_file())
+}
+
+/// Finds the way that this machine offers.
+pub(crate) fn find(
+    asked: Network,
+    network: Option<&Namespace>,
+    pasta: Option<&Path>,
+) -> Result<Way, Error> {
+    let without = |outward| {
+        Ok(Way {
+            outward,
+            pasta: None,
+        })
+    };
+    let nothing = |remedy: &str| {
+        let remedy = remedy.to_owned();
+        without(Some(Outward::Nothing { remedy }))
+    };
+    let (Network::Private, Some(network)) = (asked, network) else {
+        return without(None);
+    };
+    let Some(pasta) = pasta else {
+        return nothing("install `pasta` (package `passt`), or use the host's network");
+    };
+    let pid = start(pasta, network)?;
+    let way = Way {
+        outward: Some(Outward::Pasta),
+        pasta: Some(pid),
+    };
+    if !ready(pid, network) {
+        drop(way);
+        let remedy = "`pasta` is installed and failed: see what `pasta --config-net true` says";
+        return nothing(remedy);
+    }
+    Ok(way)
+}
+
+fn start(pasta: &Path, network: &Namespace) -> Result<Pid, Error> {
+    let parent = getpid();
+    match sys::fork().map_err(|error| super::door::system("fork", error))? {
+        Some(pid) => Ok(pid),
+        None => {
+            // What fails is seen by its end.
+            let _ = execute(pasta, network, parent);
+            sys::exit(1)
+        }
+    }
+}
+
+/// Becomes `pasta`. It cannot open a namespace by way of a process that may do more than itself, so
+/// the namespace is given to it as a file, in a mount namespace of its own.
+fn execute(pasta: &Path, network: &Namespace, parent: Pid) -> Result<(), Error> {
+    let failed = |error: std::io::Error| super::door::system("start `pasta`", error);
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(|error| failed(error.into()))?;
+    if getppid() != Some(parent) {
+        return Ok(());
+    }
+    sys::unshare(UnshareFlags::NEWNS).map_err(failed)?;
+    root::unshare_mounts()?;
+    let namespace = mounts::again(network.inside(), "").map_err(failed)?;
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    move_mount(&namespace, "", CWD, NAMESPACE, flags).map_err(|error| failed(error.into()))?;
+    sys::reset_signals();
+    sys::close_on_exec_from(3).map_err(failed)?;
+    let program =
+        CString::new(pasta.as_os_str().as_bytes()).map_err(|error| failed(error.into()))?;
+    let argv: Vec<CString> = ARGUMENTS.iter().map(|arg| (*arg).to_owned()).collect();
+    Err(failed(sys::execve(&program, &argv, &[])))
+}
+
+/// Some file that is always there.
+const NAMESPACE: &str = "/proc/version";
+
+const ARGUMENTS: &[&std::ffi::CStr] = &[
+    c"pasta",
+    c"--foreground",
+    c"--quiet",
+    c"--config-net",
+    c"--runas",
+    c"0",
+    c"--no-netns-quit",
+    c"--no-map-gw",
+    c"--tcp-ports",
+    c"none",
+    c"--udp-ports",
+    c"none",
+    c"--tcp-ns",
+    c"none",
+    c"--udp-ns",
+    c"none",
+    c"--netns",
+    c"/proc/version",
+];
+
+/// Waits until there is a route outward, or `pasta` has ended.
+fn ready(pid: Pid, network: &Namespace) -> bool {
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE {
+        if network.inside_do(routed).unwrap_or(false) {
+            return true;
+        }
+        if !matches!(waitpid(Some(pid), WaitOptions::NOHANG), Ok(None)) {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    false
+}
+
+/// Whether this namespace has a default route of either kind.
+fn routed() -> bool {
+    let any = |path: &str, is_default: fn(&[&str]) -> bool| {
+        let table = fs::read_to_string(path).unwrap_or_default();
+        let fields = |line: &str| is_default(&line.split_whitespace().collect::<Vec<_>>());
+        table.lines().any(fields)
+    };
+    const ANY: &str = "00000000000000000000000000000000";
+    any("/proc/self/net/route", |line| {
+        line.get(1) == Some(&"00000000")
+    }) || any("/proc/self/net/ipv6_route", |line| {
+        line.first() == Some(&ANY) && line.last() != Some(&"lo")
+    })
+}

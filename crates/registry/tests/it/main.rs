@@ -9,3 +9,4 @@ mod memory;
 mod pull;
 mod push;
 mod support;
+mod tools;

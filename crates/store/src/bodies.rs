@@ -7,7 +7,7 @@ use std::{
 };
 
 use kiln_image::Digest;
-use kiln_layer::{Files, Nothing, PlainTar, Tree, apply, decompress};
+use kiln_layer::{Files, Nothing, PlainTar, Tree, Unpacked, apply, decompress};
 
 use crate::{Error, ErrorKind, Facts, Layers};
 
@@ -43,7 +43,7 @@ impl Layers<'_> {
             Err(e) => return Err(e),
         }
         match self.unpacked(diff_id)? {
-            Some(body) => unpacked(&body, tree).map(Some),
+            Some(body) => Ok(Some(Arc::new(Unpacked::new(&body.root(), tree)?))),
             None => Ok(None),
         }
     }
@@ -111,22 +111,6 @@ impl Layers<'_> {
 /// How many bytes the files of a tree have together.
 pub(crate) fn content_of(tree: &Tree) -> u64 {
     tree.iter().filter_map(|e| e.file()).map(|f| f.size).sum()
-}
-
-#[cfg(unix)]
-fn unpacked(body: &crate::Body, tree: Arc<Tree>) -> Result<Arc<dyn Files>, Error> {
-    Ok(Arc::new(kiln_layer::Unpacked::new(&body.root(), tree)?))
-}
-
-#[cfg(not(unix))]
-fn unpacked(body: &crate::Body, _tree: Arc<Tree>) -> Result<Arc<dyn Files>, Error> {
-    Err(Error::new(
-        ErrorKind::Unsupported,
-        format!(
-            "read `{}`: unpacked layers are read on unix only",
-            body.folder.display()
-        ),
-    ))
 }
 
 fn no_body(diff_id: &Digest) -> Error {

@@ -12,7 +12,7 @@ use std::{
 
 use kiln_durable::Lease;
 use kiln_image::{Algorithm, Digest, HashingWriter};
-use kiln_layer::{DIALECT, Times, Tree, decompress};
+use kiln_layer::{DIALECT, Times, Tree, Unpacked, decompress, pack};
 
 use crate::{
     Error, ErrorKind, Facts, ImageRecord, Ref, Store,
@@ -275,7 +275,6 @@ fn body(store: &Store, diff_id: &Digest) -> Result<Vec<Problem>, Error> {
 }
 
 /// Whether an unpacked layer that was made here still packs to the same bytes.
-#[cfg(unix)]
 fn repacks(
     store: &Store,
     diff_id: &Digest,
@@ -288,21 +287,11 @@ fn repacks(
     let Ok(Some(tree)) = store.trees().get(tree) else {
         return Ok(());
     };
-    let files = kiln_layer::Unpacked::new(&body.root(), tree).map_err(|e| e.to_string())?;
-    let packed = kiln_layer::pack(&files, io::sink(), Times::Keep);
+    let files = Unpacked::new(&body.root(), tree).map_err(|e| e.to_string())?;
+    let packed = pack(&files, io::sink(), Times::Keep);
     let (_, packed) = packed.map_err(|e| format!("it cannot be packed: {e}"))?;
     if packed.diff_id == *diff_id {
         return Ok(());
     }
     Err(format!("it packs to `{}`", packed.diff_id))
-}
-
-#[cfg(not(unix))]
-fn repacks(
-    _store: &Store,
-    _diff_id: &Digest,
-    _facts: &Facts,
-    _body: &crate::Body,
-) -> Result<(), String> {
-    Ok(())
 }

@@ -35,10 +35,9 @@ pub struct Incoming {
 /// sandbox's own), this does the child's work and ends the process; otherwise it returns.
 ///
 /// ```no_run
-/// fn main() {
-///     kiln_sandbox::entry(&[]);
-///     // here the program begins
-/// }
+/// # fn program() {}
+/// kiln_sandbox::entry(&[]);
+/// program(); // whatever it does otherwise
 /// ```
 pub fn entry(doors: &[Door]) {
     // Before the doors: what comes in by one may open others.

@@ -104,6 +104,7 @@ pub(crate) fn plain(error: &io::Error) -> String {
 }
 
 /// An error on its way from the child to the caller.
+#[cfg(target_os = "linux")]
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Report {
     kind: ErrorKind,
@@ -112,7 +113,7 @@ pub(crate) struct Report {
     errno: Option<i32>,
 }
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 impl From<Error> for Report {
     fn from(error: Error) -> Self {
         use std::os::unix::ffi::OsStringExt;
@@ -125,7 +126,7 @@ impl From<Error> for Report {
     }
 }
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 impl From<Report> for Error {
     fn from(report: Report) -> Self {
         use std::os::unix::ffi::OsStringExt;

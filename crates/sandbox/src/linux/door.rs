@@ -22,7 +22,8 @@ use crate::{Error, ErrorKind, Incoming, Network};
 
 /// The door.
 pub(crate) fn run(incoming: Incoming) -> i32 {
-    serve(&incoming.socket, native)
+    let Incoming { socket, .. } = incoming;
+    serve(&socket, native)
 }
 
 /// Takes an order, carries it out, and reports what went wrong.
@@ -87,7 +88,7 @@ fn native(control: &UnixStream, order: Order, descriptors: Vec<OwnedFd>) -> Resu
         network.enter()?;
     }
     let Some(pid) = sys::fork().map_err(|error| system("fork", error))? else {
-        inside::run(&spec, &streams, reporter, exiter);
+        inside::run(&spec, &streams, &reporter, &exiter);
     };
     if let Some(network) = &network {
         let left = network.leave();

@@ -15,23 +15,23 @@ use crate::error::Report;
 use crate::{Error, ErrorKind, Spec};
 
 /// Becomes the process, or its init. What fails is written to `reporter`.
-pub(crate) fn run(spec: &Spec, streams: &Streams, reporter: OwnedFd, exiter: OwnedFd) -> ! {
+pub(crate) fn run(spec: &Spec, streams: &Streams, reporter: &OwnedFd, exiter: &OwnedFd) -> ! {
     let result = caught(|| {
-        die_with_parent(&reporter)?;
+        die_with_parent(reporter)?;
         prepare(spec)?;
         if !spec.init {
-            return become_process(spec, streams, &reporter);
+            return become_process(spec, streams, reporter);
         }
         init::prepare()?;
         let forked = sys::fork().map_err(|error| system("fork", error))?;
         let Some(process) = forked else {
-            return become_process(spec, streams, &reporter);
+            return become_process(spec, streams, reporter);
         };
-        let exiter = alone(&exiter)?;
+        let exiter = alone(exiter)?;
         init::run(process, &exiter)
     });
     if let Err(error) = result {
-        report(&reporter, error);
+        report(reporter, error);
     }
     sys::exit(1)
 }

@@ -25,7 +25,8 @@ use crate::{Error, ErrorKind, Incoming, Network, RootSpec, Spec};
 
 /// The door.
 pub(crate) fn run(incoming: Incoming) -> i32 {
-    door::serve(&incoming.socket, carry_out)
+    let Incoming { socket, .. } = incoming;
+    door::serve(&socket, carry_out)
 }
 
 fn carry_out(control: &UnixStream, order: Order, descriptors: Vec<OwnedFd>) -> Result<(), Error> {

@@ -257,3 +257,41 @@ fn explained(context: OwnedFd, error: rustix::io::Errno) -> io::Error {
         _ => error,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a kernel of before 6.8 would be asked.
+    #[test]
+    fn older_kernels_get_the_same_overlay() {
+        if !rustix::process::geteuid().is_root() {
+            println!("not run: mounting needs root");
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let part = |name: &str| {
+            let part = directory.path().join(name);
+            std::fs::create_dir(&part).unwrap();
+            part
+        };
+        let lowers: Vec<_> = (0..200).map(|n| part(&format!("l:{n},\\"))).collect();
+        std::fs::write(lowers[0].join("file"), "top").unwrap();
+        std::fs::write(lowers[1].join("file"), "below").unwrap();
+        let (upper, work) = (part("upper"), part("work"));
+        // The thread's namespace and working directory end with it.
+        let content = std::thread::spawn(move || {
+            sys::unshare(rustix::thread::UnshareFlags::NEWNS).unwrap();
+            unshare_mounts().unwrap();
+            let overlay = Overlay::open(&lowers, &upper, &work, true).unwrap();
+            rustix::process::chdir("/proc/thread-self/fd").unwrap();
+            let top = overlay.mount_by_text().unwrap();
+            let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+            let file = rustix::fs::openat(&top, "file", flags, Mode::empty()).unwrap();
+            let mut text = String::new();
+            std::fs::File::from(file).read_to_string(&mut text).unwrap();
+            text
+        });
+        assert_eq!(content.join().unwrap(), "top");
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -46,7 +46,9 @@ pub(crate) fn start(
         runtime: runtime.map(Into::into),
         pasta: outward::pasta().filter(|_| spec.network == Network::Private),
     };
-    handle.order(&order, io, theirs.into())?;
+    handle.order(&order, &io, &theirs)?;
+    // What was given to the process is its alone from here on.
+    drop((io, theirs));
     (handle.pid, handle.outward) = handle.started()?;
     handle.dialer = (spec.network != Network::Host).then(|| remote_dialer(dial));
     Ok(Box::new(handle))
@@ -82,7 +84,7 @@ struct Handle {
 }
 
 impl Handle {
-    fn order(&self, order: &Order, io: Io, dial: OwnedFd) -> Result<(), Error> {
+    fn order(&self, order: &Order, io: &Io, dial: &UnixStream) -> Result<(), Error> {
         let null = || {
             std::fs::File::options()
                 .read(true)

@@ -235,7 +235,7 @@ fn list(directory: &std::path::Path, prefix: &str, found: &mut Vec<String>) {
         .unwrap()
         .map(|entry| entry.unwrap())
         .collect();
-    names.sort_by_key(|entry| entry.file_name());
+    names.sort_by_key(fs::DirEntry::file_name);
     for entry in names {
         let path = format!("{prefix}/{}", entry.file_name().to_str().unwrap());
         found.push(path.clone());

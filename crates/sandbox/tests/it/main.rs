@@ -1,5 +1,7 @@
 //! The tests of this crate as a stranger sees it: through its public face.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
 #[cfg(target_os = "linux")]
 mod behaviour;
 #[cfg(target_os = "linux")]

@@ -19,7 +19,7 @@ cases![
 
 fn interfaces(world: &World, network: Network) -> String {
     let ran = world.sh_with("ls /sys/class/net; cat /proc/net/dev | grep -c :", |spec| {
-        spec.network = network
+        spec.network = network;
     });
     ran.unwrap().stdout
 }

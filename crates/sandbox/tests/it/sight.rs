@@ -237,7 +237,7 @@ fn namespaces_are_refused(world: &World) -> Outcome {
     for how in ["-U", "-m", "-n", "-p"] {
         for uid in [0, 1000] {
             let ran = world.sh_with(&format!("unshare {how} true"), |spec| {
-                spec.process.user.uid = uid
+                spec.process.user.uid = uid;
             });
             let ran = ran.unwrap();
             assert_ne!(ran.exit, Exit::Code(0), "unshare {how} as {uid}");

@@ -4,9 +4,12 @@
 use libc::c_long;
 
 use crate::Capability::{
-    self, DacReadSearch, SysAdmin, SysBoot, SysModule, SysNice, SysPacct, SysPtrace, SysRawio,
-    SysTime, SysTtyConfig, Syslog,
+    self, DacReadSearch, SysAdmin, SysBoot, SysModule, SysNice, SysPacct, SysPtrace, SysTime,
+    SysTtyConfig, Syslog,
 };
+
+#[cfg(target_arch = "x86_64")]
+use crate::Capability::SysRawio;
 
 /// What is refused of a call.
 #[derive(Clone, Copy)]
@@ -26,6 +29,7 @@ pub(super) enum Rule {
 /// A call, by its number in this machine's own ABI and in that of 32-bit x86.
 pub(super) struct Call {
     pub(super) native: Option<u32>,
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     pub(super) x86: Option<u32>,
     pub(super) unless: Option<Capability>,
     pub(super) rule: Rule,

@@ -1,2 +1,29 @@
-//! `kiln`: the command line.
-fn main() {}
+//! `kiln`: the command line. Flags, messages, tables and exit codes; everything else is done by the
+//! crates beneath.
+
+mod args;
+mod command;
+mod excerpt;
+mod failure;
+mod host;
+mod progress;
+mod table;
+mod template;
+mod units;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    // A child that this program started for work of its own comes in here and does not return.
+    kiln_build::sandbox::entry(kiln_build::DOORS);
+    let args = match args::Args::try_parse() {
+        Ok(args) => args,
+        Err(e) => return failure::usage(&e),
+    };
+    match args.command.run() {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}

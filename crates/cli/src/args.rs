@@ -1,0 +1,130 @@
+//! The commands, and what is said of them in `--help`.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    command::{
+        build::Build, history::History, images::Images, import::Import, inspect::Inspect,
+        load::Load, prune, pull::Pull, push::Push, rmi::Rmi, save::Save, system, tag::Tag,
+    },
+    failure::Failure,
+};
+
+/// Build container images from Dockerfiles, keep them, run them, and move them to and from
+/// registries: one program, no daemon
+#[derive(Parser)]
+#[command(name = "kiln", version, disable_help_subcommand = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Build an image from a Dockerfile
+    Build(Build),
+    /// List images
+    Images(Images),
+    /// Show the history of an image
+    History(History),
+    /// Return low-level information on images
+    Inspect(Inspect),
+    /// Create a tag TARGET that refers to SOURCE
+    Tag(Tag),
+    /// Remove one or more images
+    Rmi(Rmi),
+    /// Save one or more images to a tar archive
+    Save(Save),
+    /// Load images from a tar archive
+    Load(Load),
+    /// Make an image from the tar archive of a root file system
+    Import(Import),
+    /// Upload an image to a registry
+    Push(Push),
+    /// Download an image from a registry
+    Pull(Pull),
+    /// Manage images
+    #[command(subcommand)]
+    Image(Image),
+    /// Manage builds
+    #[command(subcommand)]
+    Builder(Builder),
+    /// Manage what kiln keeps on disk
+    #[command(subcommand)]
+    System(System),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Image {
+    /// Build an image from a Dockerfile
+    Build(Build),
+    /// List images
+    #[command(alias = "list")]
+    Ls(Images),
+    /// Show the history of an image
+    History(History),
+    /// Display detailed information on images
+    Inspect(Inspect),
+    /// Create a tag TARGET that refers to SOURCE
+    Tag(Tag),
+    /// Remove one or more images
+    #[command(alias = "remove")]
+    Rm(Rmi),
+    /// Remove unused images
+    Prune(prune::Images),
+    /// Save one or more images to a tar archive
+    Save(Save),
+    /// Load images from a tar archive
+    Load(Load),
+    /// Make an image from the tar archive of a root file system
+    Import(Import),
+    /// Upload an image to a registry
+    Push(Push),
+    /// Download an image from a registry
+    Pull(Pull),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Builder {
+    /// Build an image from a Dockerfile
+    Build(Build),
+    /// Remove records of earlier builds
+    Prune(prune::Cache),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum System {
+    /// Check that everything in the store is whole
+    Check(system::Check),
+    /// Show disk usage
+    Df(system::Df),
+    /// Remove what is not used
+    Prune(prune::System),
+}
+
+impl Command {
+    pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+        match self {
+            Command::Build(c)
+            | Command::Image(Image::Build(c))
+            | Command::Builder(Builder::Build(c)) => c.run(),
+            Command::Images(c) | Command::Image(Image::Ls(c)) => c.run(),
+            Command::History(c) | Command::Image(Image::History(c)) => c.run(),
+            Command::Inspect(c) | Command::Image(Image::Inspect(c)) => c.run(),
+            Command::Tag(c) | Command::Image(Image::Tag(c)) => c.run(),
+            Command::Rmi(c) | Command::Image(Image::Rm(c)) => c.run(),
+            Command::Save(c) | Command::Image(Image::Save(c)) => c.run(),
+            Command::Load(c) | Command::Image(Image::Load(c)) => c.run(),
+            Command::Import(c) | Command::Image(Image::Import(c)) => c.run(),
+            Command::Push(c) | Command::Image(Image::Push(c)) => c.run(),
+            Command::Pull(c) | Command::Image(Image::Pull(c)) => c.run(),
+            Command::Image(Image::Prune(c)) => c.run(),
+            Command::Builder(Builder::Prune(c)) => c.run(),
+            Command::System(System::Check(c)) => c.run(),
+            Command::System(System::Df(c)) => c.run(),
+            Command::System(System::Prune(c)) => c.run(),
+        }
+    }
+}

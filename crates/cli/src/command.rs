@@ -1,0 +1,15 @@
+//! The commands, one file each.
+
+pub(crate) mod build;
+pub(crate) mod history;
+pub(crate) mod images;
+pub(crate) mod import;
+pub(crate) mod inspect;
+pub(crate) mod load;
+pub(crate) mod prune;
+pub(crate) mod pull;
+pub(crate) mod push;
+pub(crate) mod rmi;
+pub(crate) mod save;
+pub(crate) mod system;
+pub(crate) mod tag;

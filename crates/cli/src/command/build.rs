@@ -1,0 +1,297 @@
+//! `kiln build`.
+
+use std::{
+    env, fs,
+    io::Read as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use clap::Args;
+use kiln_build::{
+    Built, Cancel, ErrorKind, Event, LocalContext, Report, Request, image::Reference,
+};
+
+use crate::{excerpt, failure::Failure, host, progress::Style, units};
+
+#[derive(Args)]
+pub(crate) struct Build {
+    /// Name of the image, `name[:tag]`; may be given several times
+    #[arg(short, long = "tag", value_name = "NAME")]
+    tags: Vec<String>,
+    /// Name of the Dockerfile (default: CONTEXT/Dockerfile); `-` is standard input
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Value for an ARG; without `=VALUE`, that of the environment
+    #[arg(long = "build-arg", value_name = "KEY[=VALUE]")]
+    build_args: Vec<String>,
+    /// The stage to build, by name or number
+    #[arg(long, value_name = "STAGE")]
+    target: Option<String>,
+    #[command(flatten)]
+    records: Records,
+    /// Print the image id, and nothing else unless the build fails
+    #[arg(short, long)]
+    quiet: bool,
+    /// How the build is shown
+    #[arg(long, value_enum, value_name = "STYLE", env = "BUILDKIT_PROGRESS")]
+    progress: Option<Style>,
+    /// Print what the build would do, and do not do it
+    #[arg(long)]
+    dry_run: bool,
+    /// The folder that COPY and ADD take files from
+    context: Option<String>,
+}
+
+/// What is taken from earlier builds, and what must be the same in later ones.
+#[derive(Args)]
+struct Records {
+    /// Carry every instruction out
+    #[arg(long)]
+    no_cache: bool,
+    /// Ask the registry for each base image, even one that is here
+    #[arg(long)]
+    pull: bool,
+    /// The same image from every checkout: plain modes, and times of SOURCE_DATE_EPOCH or zero
+    #[arg(long)]
+    reproducible: bool,
+}
+
+/// A Dockerfile: its name for messages, and its text.
+struct Dockerfile {
+    name: String,
+    path: Option<PathBuf>,
+    text: String,
+}
+
+impl Build {
+    pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+        let folder = self.folder()?;
+        let dockerfile = self.dockerfile(&folder)?;
+        let style = match self.quiet {
+            true => Style::Quiet,
+            false => self.progress.unwrap_or(Style::Auto),
+        };
+        let context = LocalContext::open(&folder, dockerfile.path.as_deref())?
+            .plain_modes(self.records.reproducible);
+        if style == Style::Classic {
+            let size = units::size(context.tar_size()?, 4);
+            host::print(&format!("Sending build context to Docker daemon  {size}\n"))?;
+        }
+        let request = self.request(&dockerfile, context, style)?;
+        let builder = host::builder()?;
+        let warnings = Mutex::new(Vec::new());
+        let observer = style.observer();
+        let on = |event: Event<'_>| match &event {
+            Event::Warning(report) => keep(&warnings, report),
+            event => observer.event(event),
+        };
+        if self.dry_run {
+            let plan = builder
+                .plan(&request, &on)
+                .map_err(|e| Failure::build(&e, &dockerfile.name, &dockerfile.text))?;
+            host::print(&plan)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let cancel = Cancel::new();
+        host::on_interrupt(&cancel);
+        let built = builder.build(&request, &cancel, &on);
+        observer.finish(built.is_err());
+        if style != Style::Quiet || built.is_err() {
+            tell(&warnings, &dockerfile);
+        }
+        match built {
+            Ok(built) => done(&built, style),
+            Err(e) => Err(failed(&e, &dockerfile, style)),
+        }
+    }
+
+    fn folder(&self) -> Result<PathBuf, Failure> {
+        let Some(context) = &self.context else {
+            let file = self.file.as_ref().map(|f| format!(" -f {}", f.display()));
+            let given = format!("kiln build{}", file.unwrap_or_default());
+            let what = "\"kiln build\" requires exactly 1 argument: the folder that COPY and ADD \
+                        take files from";
+            return Err(Failure::new(what).hint(format!("did you mean `{given} .`?")));
+        };
+        if context == "-" {
+            return Err(
+                Failure::new("a context from standard input is not read yet")
+                    .hint("unpack it to a folder, and name that"),
+            );
+        }
+        if context.contains("://") || context.starts_with("git@") {
+            return Err(
+                Failure::new(format!("the remote context `{context}` is not fetched yet"))
+                    .hint("fetch it to a folder, and name that"),
+            );
+        }
+        let path = PathBuf::from(context);
+        if path.is_file() {
+            return Err(
+                Failure::new(format!("the build context `{context}` is a file"))
+                    .hint(format!("did you mean `kiln build -f {context} .`?")),
+            );
+        }
+        Ok(path)
+    }
+
+    fn dockerfile(&self, folder: &Path) -> Result<Dockerfile, Failure> {
+        if self.file.as_deref() == Some(Path::new("-")) {
+            let mut bytes = Vec::new();
+            std::io::stdin()
+                .read_to_end(&mut bytes)
+                .map_err(|e| Failure::new("read the Dockerfile from standard input").because(&e))?;
+            return text("Dockerfile".to_owned(), None, bytes);
+        }
+        let path = match &self.file {
+            Some(file) => file.clone(),
+            None => {
+                let usual = folder.join("Dockerfile");
+                let lower = folder.join("dockerfile");
+                if !usual.exists() && lower.exists() {
+                    lower
+                } else {
+                    usual
+                }
+            }
+        };
+        let shown = path
+            .strip_prefix(folder)
+            .unwrap_or(&path)
+            .display()
+            .to_string();
+        match fs::read(&path) {
+            Ok(bytes) => text(shown, Some(path), bytes),
+            Err(e) => {
+                let what = format!("failed to read dockerfile: open `{}`", path.display());
+                let failure = Failure::new(what).because(&e);
+                Err(match others(folder) {
+                    Some(name) => failure.hint(format!("there is `{name}`: name it with -f")),
+                    None => failure.hint("name it with -f FILE"),
+                })
+            }
+        }
+    }
+
+    fn request(
+        &self,
+        dockerfile: &Dockerfile,
+        context: LocalContext,
+        style: Style,
+    ) -> Result<Request, Failure> {
+        let mut request = Request::new(dockerfile.text.clone(), Arc::new(context));
+        request.file.clone_from(&dockerfile.name);
+        for tag in &self.tags {
+            let name: Reference = tag.parse()?;
+            if name.digest().is_some() {
+                return Err(Failure::new(format!(
+                    "invalid tag `{tag}`: it has a digest"
+                )));
+            }
+            request.tags.push(name);
+        }
+        for pair in &self.build_args {
+            match pair.split_once('=') {
+                Some((key, value)) => request.build_args.push((key.to_owned(), value.to_owned())),
+                // Docker passes nothing on for a variable that is not set.
+                None => {
+                    let value = env::var(pair).ok();
+                    request.build_args.extend(value.map(|v| (pair.clone(), v)));
+                }
+            }
+        }
+        request.target.clone_from(&self.target);
+        request.settings.no_cache = self.records.no_cache;
+        request.settings.pull = self.records.pull;
+        request.settings.reproducible = self.records.reproducible;
+        request.settings.keep_steps = style == Style::Classic;
+        request.settings.epoch = epoch()?;
+        Ok(request)
+    }
+}
+
+/// `SOURCE_DATE_EPOCH` of the environment.
+fn epoch() -> Result<Option<i64>, Failure> {
+    let Ok(text) = env::var("SOURCE_DATE_EPOCH") else {
+        return Ok(None);
+    };
+    match text.trim() {
+        "" => Ok(None),
+        number => number.parse().map(Some).map_err(|_| {
+            Failure::new(format!("SOURCE_DATE_EPOCH is `{text}`")).hint(
+                "it is a number of seconds since 1970, for example $(git log -1 --pretty=%ct)",
+            )
+        }),
+    }
+}
+
+fn text(name: String, path: Option<PathBuf>, bytes: Vec<u8>) -> Result<Dockerfile, Failure> {
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(Dockerfile { name, path, text }),
+        Err(e) => {
+            let good = e.utf8_error().valid_up_to();
+            let line = e.as_bytes()[..good].iter().filter(|c| **c == b'\n').count() + 1;
+            let what = format!("{name}:{line}: the Dockerfile is not UTF-8 text");
+            Err(Failure::new(what).hint("save it as UTF-8"))
+        }
+    }
+}
+
+/// Another file that looks like a Dockerfile.
+fn others(folder: &Path) -> Option<String> {
+    let names = fs::read_dir(folder).ok()?;
+    let mut found: Vec<String> = names
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| {
+            let lower = name.to_lowercase();
+            let ignore = lower.ends_with(".dockerignore");
+            !ignore && (lower.contains("dockerfile") || lower.contains("containerfile"))
+        })
+        .collect();
+    found.sort();
+    found.into_iter().next()
+}
+
+fn keep(warnings: &Mutex<Vec<Report>>, report: &Report) {
+    let mut warnings = warnings.lock().unwrap_or_else(PoisonError::into_inner);
+    warnings.push(report.clone());
+}
+
+fn tell(warnings: &Mutex<Vec<Report>>, dockerfile: &Dockerfile) {
+    let warnings = warnings.lock().unwrap_or_else(PoisonError::into_inner);
+    for report in warnings.iter() {
+        host::say(&excerpt::report(report, &dockerfile.name, &dockerfile.text));
+    }
+}
+
+fn done(built: &Built, style: Style) -> Result<ExitCode, Failure> {
+    match style {
+        Style::Quiet => host::print(&format!("{}\n", built.id))?,
+        Style::Classic => {
+            let mut text = format!("Successfully built {}\n", built.id.short());
+            for name in &built.names {
+                text.push_str(&format!("Successfully tagged {}\n", name.familiar()));
+            }
+            host::print(&text)?;
+        }
+        _ => {
+            for name in &built.names {
+                host::say(&format!("named {}", name.familiar()));
+            }
+            host::print(&format!("{}\n", built.id))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn failed(e: &kiln_build::Error, dockerfile: &Dockerfile, style: Style) -> Failure {
+    let failure = Failure::build(e, &dockerfile.name, &dockerfile.text);
+    match (e.kind(), style) {
+        // What docker's classic builder says, and the exit code that it gives.
+        (ErrorKind::Run(code), Style::Classic) => failure.code(u8::try_from(code).unwrap_or(1)),
+        (ErrorKind::Canceled, _) => failure.code(130),
+        _ => failure,
+    }
+}

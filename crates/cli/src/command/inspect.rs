@@ -1,0 +1,159 @@
+//! `kiln inspect`: an image as docker's JSON.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use kiln_build::{
+    Builder,
+    image::{Config, Reference, Runtime},
+    store::{ImageRecord, Listed},
+};
+use serde_json::{Map, Value, json};
+
+use crate::{failure::Failure, host, template::Template};
+
+#[derive(Args)]
+pub(crate) struct Inspect {
+    /// Images: names or ids
+    #[arg(required = true)]
+    names: Vec<String>,
+    /// `json`, or a Go template
+    #[arg(short, long)]
+    format: Option<String>,
+    /// Kind of what is named: images are all there is to inspect
+    #[arg(long = "type", value_parser = ["image"])]
+    kind: Option<String>,
+}
+
+impl Inspect {
+    pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+        let builder = host::builder()?;
+        let listed = builder.store().images().list()?;
+        let mut values = Vec::new();
+        let mut failed = None;
+        for name in &self.names {
+            match builder.store().images().find(name) {
+                Ok(found) => values.push(value(&builder, &found.image, &listed)?),
+                // As docker has it: what was found is shown all the same.
+                Err(e) => failed = failed.or(Some(e)),
+            }
+        }
+        host::print(&render(&values, self.format.as_deref())?)?;
+        match failed {
+            Some(e) => Err(e.into()),
+            None => Ok(ExitCode::SUCCESS),
+        }
+    }
+}
+
+fn render(values: &[Value], format: Option<&str>) -> Result<String, Failure> {
+    match format {
+        None => {
+            let mut text = Vec::new();
+            let indent = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+            let mut out = serde_json::Serializer::with_formatter(&mut text, indent);
+            serde::Serialize::serialize(&values, &mut out)
+                .map_err(|e| Failure::new("write JSON").because(&e))?;
+            text.push(b'\n');
+            Ok(String::from_utf8_lossy(&text).into_owned())
+        }
+        Some("json") => Ok(format!("{}\n", Value::from(values))),
+        Some(format) => {
+            let template = Template::parse(format)?;
+            let lines = values.iter().map(|v| Ok(template.apply(v)? + "\n"));
+            lines
+                .collect::<Result<String, crate::template::Error>>()
+                .map_err(Failure::from)
+        }
+    }
+}
+
+fn value(builder: &Builder, image: &ImageRecord, listed: &[Listed]) -> Result<Value, Failure> {
+    let config = builder.store().images().config(image)?;
+    let names = listed
+        .iter()
+        .find(|l| l.image.id == image.id)
+        .map_or(&[][..], |l| &l.names);
+    let tagged = |n: &&kiln_build::store::Named| n.name.tag().is_some();
+    let tags: Vec<String> = names
+        .iter()
+        .filter(tagged)
+        .map(|n| n.name.familiar())
+        .collect();
+    let digests: Vec<String> = names
+        .iter()
+        .filter_map(|n| {
+            let manifest = n.manifest.as_ref()?;
+            Some(n.name.with_digest(manifest.digest))
+        })
+        .map(|name: Reference| name.familiar())
+        .collect();
+    let comment = config.history.last().and_then(|h| h.comment.clone());
+    let mut out = json!({
+        "Id": image.id.to_string(),
+        "RepoTags": tags,
+        "RepoDigests": digests,
+        "Parent": image.parent.map(|p| p.to_string()).unwrap_or_default(),
+        "Comment": comment.unwrap_or_default(),
+        "Created": config.created.clone().unwrap_or_default(),
+        "Author": config.author.clone().unwrap_or_default(),
+        "Config": runtime(&config.config),
+        "Architecture": config.architecture,
+        "Variant": config.variant.clone().unwrap_or_default(),
+        "Os": config.os,
+        "Size": image.size,
+        "RootFS": rootfs(&config),
+        "Metadata": json!({}),
+    });
+    if let Some(manifest) = &image.manifest {
+        out["Descriptor"] = json!({
+            "mediaType": manifest.media_type,
+            "digest": manifest.digest.to_string(),
+            "size": manifest.size,
+        });
+    }
+    Ok(out)
+}
+
+fn rootfs(config: &Config) -> Value {
+    let layers: Vec<String> = config
+        .rootfs
+        .diff_ids
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    json!({"Type": config.rootfs.kind, "Layers": layers})
+}
+
+/// The runtime config with every field that docker names, `null` where there is nothing, so that a
+/// template can ask for each.
+fn runtime(config: &Runtime) -> Value {
+    let mut out = Map::new();
+    let Ok(Value::Object(have)) = serde_json::to_value(config) else {
+        return Value::Null;
+    };
+    for name in [
+        "User",
+        "ExposedPorts",
+        "Env",
+        "Cmd",
+        "Healthcheck",
+        "Volumes",
+        "WorkingDir",
+        "Entrypoint",
+        "OnBuild",
+        "Labels",
+        "StopSignal",
+        "Shell",
+    ] {
+        let empty = match name {
+            "User" | "WorkingDir" => Value::from(""),
+            _ => Value::Null,
+        };
+        out.insert(name.to_owned(), have.get(name).cloned().unwrap_or(empty));
+    }
+    for (name, value) in have {
+        out.entry(name).or_insert(value);
+    }
+    Value::Object(out)
+}

@@ -1,0 +1,76 @@
+//! `kiln system check` and `kiln system df`.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use kiln_build::store::Row;
+use serde_json::{Value, json};
+
+use crate::{failure::Failure, host, table::Table, units};
+
+/// Nothing to say but that it is to be done.
+#[derive(Args)]
+pub(crate) struct Check {}
+
+impl Check {
+    pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+        let builder = host::builder()?;
+        let problems = builder.store().check()?;
+        if problems.is_empty() {
+            host::print("Everything in the store is whole.\n")?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        for problem in &problems {
+            host::print(&format!("{}: {}\n", problem.what, problem.why))?;
+        }
+        let count = problems.len();
+        Err(Failure::new(format!("{count} problem(s) in the store"))
+            .hint("remove the images named above and pull or build them again"))
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct Df {
+    /// `table`, `json`, `table TEMPLATE` or a Go template
+    #[arg(long)]
+    format: Option<String>,
+}
+
+const TABLE: Table = Table {
+    columns: &[
+        ("TYPE", "{{.Type}}"),
+        ("TOTAL", "{{.TotalCount}}"),
+        ("ACTIVE", "{{.Active}}"),
+        ("SIZE", "{{.Size}}"),
+        ("RECLAIMABLE", "{{.Reclaimable}}"),
+    ],
+};
+
+impl Df {
+    pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+        let builder = host::builder()?;
+        let usage = builder.store().usage()?;
+        let rows = [
+            value("Images", &usage.images),
+            value("Containers", &usage.containers),
+            value("Build Cache", &usage.cache),
+        ];
+        host::print(&TABLE.render(&rows, self.format.as_deref())?)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn value(kind: &str, row: &Row) -> Value {
+    let percent = (row.reclaimable * 100).checked_div(row.size);
+    let reclaimable = match percent {
+        Some(percent) => format!("{} ({percent}%)", units::size(row.reclaimable, 4)),
+        None => units::size(row.reclaimable, 4),
+    };
+    json!({
+        "Type": kind,
+        "TotalCount": row.total.to_string(),
+        "Active": row.active.to_string(),
+        "Size": units::size(row.size, 4),
+        "Reclaimable": reclaimable,
+    })
+}

@@ -1,0 +1,148 @@
+//! Failures as people see them: what, why, and what next; and the exit code.
+
+use std::{error::Error as _, fmt::Write as _, process::ExitCode};
+
+use crate::{excerpt, host};
+
+/// Why a command did not come to its end.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    message: String,
+    causes: Vec<String>,
+    hint: Option<String>,
+    /// What was drawn of a Dockerfile: shown before the message, or instead of it.
+    drawn: Option<String>,
+    code: u8,
+}
+
+impl Failure {
+    /// A failure with a message; exit code 1.
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            causes: Vec::new(),
+            hint: None,
+            drawn: None,
+            code: 1,
+        }
+    }
+
+    /// The same with its cause.
+    pub(crate) fn because(mut self, cause: &dyn std::error::Error) -> Self {
+        self.causes.push(cause.to_string());
+        self.causes.extend(chain(cause));
+        self
+    }
+
+    /// The same with what to do next.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same with another exit code.
+    pub(crate) fn code(mut self, code: u8) -> Self {
+        self.code = code;
+        self
+    }
+
+    /// A failed build, with what it says of the Dockerfile `text` drawn beside its lines.
+    pub(crate) fn build(e: &kiln_build::Error, file: &str, text: &str) -> Self {
+        let mut failure = Self::from_build(e);
+        if !e.reports().is_empty() {
+            let drawn: Vec<String> = e
+                .reports()
+                .iter()
+                .map(|r| excerpt::report(r, file, text))
+                .collect();
+            failure.drawn = Some(drawn.join("\n\n"));
+            failure.message.clear();
+        } else if let Some(place) = e.place() {
+            failure.drawn = Some(excerpt::error(
+                &failure.message,
+                e.hint_text(),
+                place,
+                file,
+                text,
+            ));
+            failure.message.clear();
+            failure.hint = None;
+        }
+        failure
+    }
+
+    fn from_build(e: &kiln_build::Error) -> Self {
+        let mut failure = Self::new(e.to_string());
+        failure.causes = chain(e);
+        failure.hint = e.hint_text().map(str::to_owned);
+        failure
+    }
+
+    /// Says it on standard error, and gives the exit code.
+    pub(crate) fn report(&self) -> ExitCode {
+        let mut text = self.drawn.clone().unwrap_or_default();
+        if !self.message.is_empty() {
+            let _ = write!(text, "error: {}", self.message);
+        }
+        let mut said = self.message.as_str();
+        for cause in &self.causes {
+            // A message that ends with its cause has told it already.
+            if !cause.is_empty() && !said.ends_with(cause.as_str()) {
+                let _ = write!(text, "\n  because: {cause}");
+            }
+            said = cause;
+        }
+        if let Some(hint) = &self.hint {
+            let _ = write!(text, "\n  hint: {hint}");
+        }
+        if !text.is_empty() {
+            host::say(&text);
+        }
+        ExitCode::from(self.code)
+    }
+}
+
+/// The causes of an error, nearest first.
+fn chain(e: &dyn std::error::Error) -> Vec<String> {
+    let mut causes = Vec::new();
+    let mut at = e.source();
+    while let Some(cause) = at {
+        causes.push(cause.to_string());
+        at = cause.source();
+    }
+    causes
+}
+
+impl From<kiln_build::Error> for Failure {
+    fn from(e: kiln_build::Error) -> Self {
+        Self::from_build(&e)
+    }
+}
+
+impl From<kiln_build::store::Error> for Failure {
+    fn from(e: kiln_build::store::Error) -> Self {
+        kiln_build::Error::from(e).into()
+    }
+}
+
+impl From<kiln_build::image::Error> for Failure {
+    fn from(e: kiln_build::image::Error) -> Self {
+        kiln_build::Error::from(e).into()
+    }
+}
+
+impl From<crate::template::Error> for Failure {
+    fn from(e: crate::template::Error) -> Self {
+        Failure::new(e.to_string()).code(64)
+    }
+}
+
+/// What clap says of the flags: help and version are results, the rest is a mistake.
+pub(crate) fn usage(e: &clap::Error) -> ExitCode {
+    // Printing fails only when the reader is gone.
+    let _ = e.print();
+    match e.use_stderr() {
+        true => ExitCode::from(125),
+        false => ExitCode::SUCCESS,
+    }
+}

@@ -1,0 +1,121 @@
+//! One line a step, and below them what runs just now with its last line of output.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use kiln_build::{Event, How, StepInfo};
+
+use super::{Progress, Tail, tail::title};
+use crate::units;
+
+/// Draws on standard error.
+pub(crate) struct Tty {
+    bars: MultiProgress,
+    state: Mutex<State>,
+    tail: Tail,
+}
+
+#[derive(Default)]
+struct State {
+    steps: Vec<StepInfo>,
+    running: HashMap<usize, (ProgressBar, Instant)>,
+}
+
+impl Tty {
+    pub(crate) fn new() -> Self {
+        Self {
+            bars: MultiProgress::new(),
+            state: Mutex::default(),
+            tail: Tail::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start(&self, state: &mut State, step: usize) {
+        let Some(info) = state.steps.get(step) else {
+            return;
+        };
+        let style = ProgressStyle::with_template("{spinner} {prefix} {elapsed}  {wide_msg:.dim}");
+        let bar = ProgressBar::new_spinner().with_prefix(title(info));
+        let bar = match style {
+            Ok(style) => bar.with_style(style),
+            Err(_) => bar,
+        };
+        let bar = self.bars.add(bar);
+        bar.enable_steady_tick(Duration::from_millis(100));
+        state.running.insert(step, (bar, Instant::now()));
+    }
+
+    /// Takes a step from what runs, and writes its line.
+    fn end(&self, state: &mut State, step: usize, mark: &str, word: &str) {
+        let Some(info) = state.steps.get(step) else {
+            return;
+        };
+        let mut line = format!("{mark} {}", title(info));
+        if let Some((bar, at)) = state.running.remove(&step) {
+            bar.finish_and_clear();
+            line.push_str(&format!("  {:.1}s", at.elapsed().as_secs_f64()));
+        }
+        if !word.is_empty() {
+            line.push_str(&format!("  {word}"));
+        }
+        // A terminal that is gone is no reason to stop a build.
+        let _ = self.bars.println(line);
+    }
+}
+
+impl Progress for Tty {
+    fn event(&self, event: &Event<'_>) {
+        self.tail.event(event);
+        let mut state = self.lock();
+        match event {
+            Event::Steps { steps, .. } => state.steps = steps.to_vec(),
+            Event::Started { step, .. } => self.start(&mut state, *step),
+            Event::Output { step, bytes, .. } => {
+                let text = String::from_utf8_lossy(bytes);
+                let last = text.lines().rev().find(|line| !line.trim().is_empty());
+                if let (Some((bar, _)), Some(last)) = (state.running.get(step), last) {
+                    let shown = last.chars().filter(|c| !c.is_control());
+                    bar.set_message(shown.collect::<String>());
+                }
+            }
+            Event::Pulling { step, blob, bytes } => {
+                if let (Some((bar, _)), Some(bytes)) = (state.running.get(step), bytes) {
+                    let (done, all) = (units::size(*bytes, 3), units::size(blob.size, 3));
+                    bar.set_message(format!("{} {done} / {all}", blob.digest.short()));
+                }
+            }
+            Event::Finished {
+                step, how, layer, ..
+            } => {
+                let size = layer.map_or_else(String::new, |(_, s)| units::size(s, 3));
+                match how {
+                    How::Cached => self.end(&mut state, *step, "=", "cached"),
+                    How::Verified => self.end(&mut state, *step, "=", "same as before"),
+                    How::Ran => self.end(&mut state, *step, "+", &size),
+                    How::Config => {
+                        if let Some((bar, _)) = state.running.remove(step) {
+                            bar.finish_and_clear();
+                        }
+                    }
+                }
+            }
+            Event::Failed { step } => self.end(&mut state, *step, "!", "failed"),
+            Event::Canceled { step } => self.end(&mut state, *step, "-", "canceled"),
+            _ => {}
+        }
+    }
+
+    fn finish(&self, failed: bool) {
+        // As above.
+        let _ = self.bars.clear();
+        self.tail.finish(failed);
+    }
+}

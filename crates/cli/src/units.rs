@@ -1,0 +1,88 @@
+//! Sizes and times in docker's words.
+
+/// A size in decimal units with `digits` significant digits, as docker prints it: `7.05MB`.
+pub(crate) fn size(bytes: u64, digits: usize) -> String {
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "for people, who see three digits"
+    )]
+    let mut value = bytes as f64;
+    let units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
+    let mut unit = 0;
+    while value >= 1000.0 && unit + 1 < units.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    format!("{}{}", significant(value, digits), units[unit])
+}
+
+/// `%.{digits}g`: significant digits, no trailing zeros.
+fn significant(value: f64, digits: usize) -> String {
+    let whole = format!("{value:.0}").len();
+    let text = format!("{value:.*}", digits.saturating_sub(whole));
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
+}
+
+/// How long ago something was, for `seconds` of it: `3 weeks`.
+pub(crate) fn duration(seconds: i64) -> String {
+    let minutes = seconds / 60;
+    let hours = (seconds + 1800) / 3600;
+    let days = hours / 24;
+    match (seconds, minutes, hours) {
+        (..1, _, _) => "Less than a second".to_owned(),
+        (1, _, _) => "1 second".to_owned(),
+        (..60, _, _) => format!("{seconds} seconds"),
+        (_, 1, _) => "About a minute".to_owned(),
+        (_, ..60, _) => format!("{minutes} minutes"),
+        (_, _, 1) => "About an hour".to_owned(),
+        (_, _, ..48) => format!("{hours} hours"),
+        (_, _, ..336) => format!("{days} days"),
+        (_, _, ..1440) => format!("{} weeks", days / 7),
+        (_, _, ..17520) => format!("{} months", days / 30),
+        _ => format!("{} years", days / 365),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        for (bytes, digits, want) in [
+            (0, 3, "0B"),
+            (999, 3, "999B"),
+            (1000, 3, "1kB"),
+            (3072, 4, "3.072kB"),
+            (7_050_000, 3, "7.05MB"),
+            (123_456_789, 3, "123MB"),
+            (1_240_000_000, 3, "1.24GB"),
+        ] {
+            assert_eq!(size(bytes, digits), want);
+        }
+    }
+
+    #[test]
+    fn durations() {
+        const DAY: i64 = 86_400;
+        for (seconds, want) in [
+            (0, "Less than a second"),
+            (1, "1 second"),
+            (59, "59 seconds"),
+            (60, "About a minute"),
+            (150, "2 minutes"),
+            (3600, "About an hour"),
+            (2 * 3600, "2 hours"),
+            (47 * 3600, "47 hours"),
+            (3 * DAY, "3 days"),
+            (14 * DAY, "2 weeks"),
+            (60 * DAY, "2 months"),
+            (730 * DAY, "2 years"),
+        ] {
+            assert_eq!(duration(seconds), want, "{seconds}");
+        }
+    }
+}

@@ -29,10 +29,10 @@ pub(super) fn rule(workspace: &Workspace) -> Result<Report> {
     if reader.tally.failed > 0 && success {
         failures.push("tests failed in a binary that ended well".into());
     }
-    if reader.tally.ignored > 0 {
-        let ignored = reader.tally.ignored;
+    if reader.silent() > 0 {
+        let ignored = reader.silent();
         failures.push(format!(
-            "{ignored} tests are ignored; run them, or say `not run: reason`"
+            "{ignored} tests are ignored in silence; run them, or say `not run: reason`"
         ));
     }
     let after = process::git(root, &["status", "--porcelain"])?;

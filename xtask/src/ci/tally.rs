@@ -29,11 +29,18 @@ pub(super) struct Reader {
     pub(super) tally: Tally,
     /// The reasons that tests gave for what they could not do.
     pub(super) not_run: Vec<String>,
+    /// How many tests that are counted as ignored gave their reason.
+    told: usize,
     /// Whether the lines are what a test that passed has printed.
     quiet: bool,
 }
 
 impl Reader {
+    /// How many tests were ignored in silence.
+    pub(super) fn silent(&self) -> usize {
+        self.tally.ignored.saturating_sub(self.told)
+    }
+
     /// Takes one line; whether a person wants to see it. What tests that passed have to say is
     /// read and kept from the screen.
     pub(super) fn line(&mut self, line: &str) -> bool {
@@ -44,7 +51,8 @@ impl Reader {
             self.quiet = false;
             return true;
         }
-        if let Some((_, reason)) = line.split_once("not run: ") {
+        if let Some((before, reason)) = line.split_once("not run: ") {
+            self.told += usize::from(before.ends_with("... ignored, "));
             let reason = reason.trim().to_owned();
             if !self.not_run.contains(&reason) {
                 self.not_run.push(reason);
@@ -145,6 +153,19 @@ mod tests {
         assert_eq!(reader.not_run, ["no nftables"]);
         assert!(!seen.contains(&"chatter"), "{seen:?}");
         assert!(seen.contains(&"running 2 tests"), "{seen:?}");
+    }
+
+    #[test]
+    fn who_is_ignored_says_why() {
+        let mut reader = Reader::default();
+        let output = "test a ... ignored, not run: no init\ntest b ... ignored\n\
+            test result: ok. 1 passed; 0 failed; 2 ignored; 0 measured\n";
+        let shown = output.lines().filter(|l| reader.line(l)).count();
+        assert_eq!(shown, 3);
+        assert_eq!(
+            (reader.silent(), reader.not_run),
+            (1, vec!["no init".to_owned()])
+        );
     }
 
     #[test]

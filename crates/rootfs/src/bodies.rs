@@ -27,6 +27,7 @@ pub trait Bodies: Send + Sync {
     ) -> Result<Applied, Error>;
 
     /// Packs what the upper directory `upper` of an overlay changes in `lower`, by reading it once.
+    /// `stubs` is what the overlay showed beside that, and is nobody's: mount points.
     ///
     /// Whiteouts are explicit: what an opaque folder hides is spelled out from `lower`. Entries that
     /// were copied up and equal those below are left out, unless another entry lies in them or is
@@ -41,6 +42,7 @@ pub trait Bodies: Send + Sync {
         &self,
         upper: &Path,
         lower: &Root,
+        stubs: &Tree,
         times: Times,
         tar: &mut (dyn Write + Send),
     ) -> Result<Packed, Error>;
@@ -122,11 +124,12 @@ impl Bodies for Direct {
         &self,
         upper: &Path,
         lower: &Root,
+        stubs: &Tree,
         times: Times,
         tar: &mut (dyn Write + Send),
     ) -> Result<Packed, Error> {
         able()?;
-        crate::commit::commit(upper, lower, times, tar)
+        crate::commit::commit(upper, (lower, stubs), times, tar)
     }
 
     fn pack(
@@ -172,6 +175,7 @@ impl Bodies for Direct {
         &self,
         _: &Path,
         _: &Root,
+        _: &Tree,
         _: Times,
         _: &mut (dyn Write + Send),
     ) -> Result<Packed, Error> {

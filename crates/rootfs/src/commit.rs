@@ -12,17 +12,17 @@ use crate::folder::Folder;
 use crate::plan::{Step, plan};
 use crate::upper::{Found, on_disk, scan};
 
-/// Packs what `upper` changes in `lower`. Afterwards `upper`, as an unpacked layer, shows exactly
+/// Packs what `upper` changes in what is `below`: a root, and stubs upon it. Afterwards `upper`, as an unpacked layer, shows exactly
 /// what the tar says: no more entries, no marks of overlayfs but whiteouts, the same times.
 pub(crate) fn commit(
     upper: &Path,
-    lower: &Root,
+    below: (&Root, &Tree),
     times: Times,
     tar: &mut (dyn Write + Send),
 ) -> Result<Packed, Error> {
     let found = scan(upper)?;
     let folder = Folder::open(upper)?;
-    let plan = plan(&found, lower, times, &mut |path| digest(upper, &folder, path))?;
+    let plan = plan(&found, below, times, &mut |path| digest(upper, &folder, path))?;
     let packed = pack(&folder, plan.entries.values(), times, tar)?;
     for step in &plan.steps {
         match step {

@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use kiln_image::Digest;
-use kiln_layer::{Entry, File, Files as _, Kind, LayerPath, Meta, Root, Times, keeps_attribute};
+use kiln_layer::{Entry, File, Files as _, Kind, LayerPath, Meta, Root, Times, Tree, keeps_attribute};
 
 use crate::Error;
 use crate::upper::{Found, What};
@@ -45,15 +45,17 @@ enum Fate {
     Drop,
 }
 
-/// `digest` gives the BLAKE3 of a regular file.
+/// `digest` gives the BLAKE3 of a regular file. The stubs upon the root are nobody's: a folder of
+/// them that was only copied up is not in the layer, and neither is their removal.
 pub(crate) fn plan(
     found: &[Found],
-    lower: &Root,
+    (lower, stubs): (&Root, &Tree),
     times: Times,
     digest: &mut dyn FnMut(&LayerPath) -> Result<Digest, Error>,
 ) -> Result<Plan, Error> {
     let mut planner = Planner {
         lower,
+        stubs,
         times,
         first_names: first_names(found),
         plan: Plan::default(),
@@ -103,6 +105,7 @@ fn first_names(found: &[Found]) -> HashMap<(u32, u32, u64), (LayerPath, usize)> 
 
 struct Planner<'a> {
     lower: &'a Root,
+    stubs: &'a Tree,
     times: Times,
     first_names: HashMap<(u32, u32, u64), (LayerPath, usize)>,
     plan: Plan,
@@ -177,7 +180,8 @@ impl Planner<'_> {
             meta: one.meta.clone(),
             kind,
         };
-        let same = below.is_some_and(|below| self.same(&entry, below));
+        let shown = below.or_else(|| self.stubs.get(&one.path));
+        let same = shown.is_some_and(|shown| self.same(&entry, shown));
         Ok(match (&entry.kind, same) {
             (Kind::Dir { .. }, true) => Fate::Same(entry),
             (Kind::File(_) | Kind::Hardlink { .. }, _) | (_, false) => Fate::Keep(entry),

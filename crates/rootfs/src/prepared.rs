@@ -13,6 +13,7 @@ use crate::{Bodies, Error, network_files};
 #[derive(Clone, Debug)]
 pub struct Prepared {
     pub(crate) root: Arc<Root>,
+    pub(crate) stubs: Tree,
     pub(crate) lowers: Vec<PathBuf>,
     /// The folder that becomes the body: it has `upper` in it.
     pub(crate) layer: PathBuf,

@@ -181,6 +181,7 @@ impl Roots {
         std::fs::create_dir(&work).map_err(|e| Error::io("make the folder", &work, e))?;
         Ok(Prepared {
             root,
+            stubs: extra,
             lowers,
             layer,
             upper,
@@ -228,9 +229,10 @@ impl Roots {
     ) -> Result<Option<Committed>, Error> {
         debug_assert_eq!(prepared.root.layers().len(), layers.len());
         let nowhere = &mut std::io::sink();
+        let (root, stubs) = (&prepared.root, &prepared.stubs);
         let packed = self
             .bodies
-            .commit(&prepared.upper, &prepared.root, times, nowhere)?;
+            .commit(&prepared.upper, root, stubs, times, nowhere)?;
         if packed.tree.is_empty() {
             return Ok(None);
         }

@@ -54,7 +54,7 @@ fn run_with(name: &str, script: &str, times: Times) -> Done {
     bash(&scratch.0, "mkdir lower upper work merged; touch -d @0 upper");
     bash(&scratch.join("lower"), LOWER);
     let base = Direct
-        .commit(&scratch.join("lower"), &Root::default(), Times::Keep, &mut std::io::sink())
+        .commit(&scratch.join("lower"), &Root::default(), &Tree::new(), Times::Keep, &mut std::io::sink())
         .unwrap();
     let merged = bash(
         &scratch.0,
@@ -65,7 +65,7 @@ fn run_with(name: &str, script: &str, times: Times) -> Done {
     );
     let mut tar = std::fs::File::create(scratch.join("layer.tar")).unwrap();
     let packed = Direct
-        .commit(&scratch.join("upper"), &root_of(vec![&base]), times, &mut tar)
+        .commit(&scratch.join("upper"), &root_of(vec![&base]), &Tree::new(), times, &mut tar)
         .unwrap_or_else(|e| panic!("{name}: {e}"));
     let sum = bash(&scratch.0, "sha256sum < layer.tar");
     assert_eq!(packed.diff_id.hex(), sum[..64], "{name}");
@@ -206,7 +206,7 @@ pub(crate) fn sockets_are_left_out() {
     bash(&scratch.0, "mkdir lower upper work merged");
     bash(&scratch.join("lower"), LOWER);
     let mut sink = std::io::sink();
-    let base = Direct.commit(&scratch.join("lower"), &Root::default(), Times::Keep, &mut sink);
+    let base = Direct.commit(&scratch.join("lower"), &Root::default(), &Tree::new(), Times::Keep, &mut sink);
     let base = base.unwrap();
     bash(
         &scratch.0,
@@ -216,7 +216,7 @@ pub(crate) fn sockets_are_left_out() {
         ),
     );
     let root = root_of(vec![&base]);
-    let packed = Direct.commit(&scratch.join("upper"), &root, Times::Keep, &mut sink).unwrap();
+    let packed = Direct.commit(&scratch.join("upper"), &root, &Tree::new(), Times::Keep, &mut sink).unwrap();
     assert_eq!(paths(&packed), ["d/", "-d/two"]);
     assert_eq!(bash(&scratch.0, "ls -A upper/d; stat -c %t:%T upper/d/two"), "two\n0:0\n");
 }
@@ -242,7 +242,7 @@ pub(crate) fn layer_upon_layer() {
     let first = run("first", "echo new > d/new; rm d/one; rm -r d/sub; mkdir d/sub; echo t >> usr/bin/tool");
     let scratch = &first.scratch;
     let mut sink = std::io::sink();
-    let base = Direct.commit(&scratch.join("lower"), &Root::default(), Times::Keep, &mut sink);
+    let base = Direct.commit(&scratch.join("lower"), &Root::default(), &Tree::new(), Times::Keep, &mut sink);
     let root = root_of(vec![&base.unwrap(), &first.packed]);
     let merged = bash(
         &scratch.0,
@@ -252,7 +252,7 @@ pub(crate) fn layer_upon_layer() {
         ),
     );
     let mut tar = std::fs::File::create(scratch.join("second.tar")).unwrap();
-    let second = Direct.commit(&scratch.join("upper2"), &root, Times::Keep, &mut tar).unwrap();
+    let second = Direct.commit(&scratch.join("upper2"), &root, &Tree::new(), Times::Keep, &mut tar).unwrap();
     assert_eq!(
         paths(&second),
         ["d/", "d/one", "d/sub/", "d/sub/three", "usr/", "usr/bin/", "-usr/bin/tool"]

@@ -14,6 +14,12 @@ pub fn rfc3339(seconds: i64) -> String {
     time.to_string()
 }
 
+/// As docker's lists show a time: `2024-05-01 10:00:00 +0000 UTC`.
+pub fn shown(seconds: i64) -> String {
+    let text = rfc3339(seconds).replace('T', " ");
+    format!("{} +0000 UTC", text.trim_end_matches('Z'))
+}
+
 /// The seconds of an RFC 3339 time.
 pub fn parse(text: &str) -> Option<i64> {
     text.parse::<jiff::Timestamp>()

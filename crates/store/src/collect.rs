@@ -134,16 +134,21 @@ impl Roots {
     /// All that must stay: what roots keep, what living owners named, and what belongs to it.
     pub(crate) fn live(&self, store: &Store) -> Result<HashSet<Digest>, Error> {
         let kept = self.good.iter().flat_map(|(_, root)| root.keeps.clone());
-        let mut kept: Vec<Digest> = kept.collect();
-        let leases = store.layout().folder("leases");
-        for owner in names(&leases)? {
-            let lease = leases.join(owner);
-            if Lease::held(&lease)? {
-                kept.extend(claims(&lease)?);
-            }
-        }
-        closure(store, kept)
+        closure(store, kept.chain(claimed(store)?))
     }
+}
+
+/// What living owners have named.
+pub(crate) fn claimed(store: &Store) -> Result<Vec<Digest>, Error> {
+    let leases = store.layout().folder("leases");
+    let mut all = Vec::new();
+    for owner in names(&leases)? {
+        let lease = leases.join(owner);
+        if Lease::held(&lease)? {
+            all.extend(claims(&lease)?);
+        }
+    }
+    Ok(all)
 }
 
 /// `kept` and what belongs to it: of a layer its tree and its blobs.

@@ -3,10 +3,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use kiln_durable::Lock;
 use kiln_image::{Config, Descriptor, Digest, Manifest, Raw, Reference, media, media::Compression};
 
 use crate::{
     Error, ErrorKind, ImageRecord, Store,
+    collect::claimed,
     record::{id_of_root, root_of_id, root_of_name},
 };
 
@@ -225,6 +227,32 @@ impl Images<'_> {
             }
         }
         Ok(self.0.refs().remove(&root_of_id(id))? || removed)
+    }
+
+    /// Removes the dangling images that `which` picks, and what is left dangling by that, but none
+    /// that somebody is just about to name. Gives them.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn prune(&self, which: &dyn Fn(&ImageRecord) -> bool) -> Result<Vec<ImageRecord>, Error> {
+        // Names and records are not written meanwhile.
+        let _alone = Lock::exclusive(&self.0.layout().lock("collect"))?;
+        let wanted: HashSet<Digest> = claimed(self.0)?.into_iter().collect();
+        let mut pruned = Vec::new();
+        loop {
+            let list = self.list()?;
+            let dangling = list.into_iter().filter(Listed::dangling).map(|l| l.image);
+            let round: Vec<ImageRecord> = dangling
+                .filter(|image| !wanted.contains(&image.id) && which(image))
+                .collect();
+            if round.is_empty() {
+                return Ok(pruned);
+            }
+            for image in &round {
+                self.0.refs().remove(&root_of_id(&image.id))?;
+            }
+            pruned.extend(round);
+        }
     }
 
     /// The manifest of an image with all layers in one format; or the layers, by diff id, of

@@ -1,7 +1,7 @@
 //! Images and names, as `docker images`, `rmi` and ids on a command line need them.
 
 use kiln_image::media::Compression;
-use kiln_store::ErrorKind;
+use kiln_store::{ErrorKind, ImageRecord};
 
 use crate::support::{
     Place, build_image, config, elsewhere, is_whole, layer, named_image, pull, reference,
@@ -133,8 +133,35 @@ fn what_others_were_built_upon_is_intermediate() {
     assert!(of(first.id).intermediate && !of(first.id).dangling());
     assert!(!of(second.id).intermediate);
     assert_eq!(second.size, 3);
-    // Made again without saying upon what: still known.
+    store.images().remove_name(&reference("app")).unwrap();
+    // What a handle put stays while it lives.
+    drop(store);
+    let store = place.open();
+    let others = |image: &ImageRecord| image.id != second.id;
+    assert_eq!(store.images().prune(&others).unwrap(), []);
+    let naming = store.begin().unwrap();
+    naming.name(&reference("again"), &second).unwrap();
+    assert_eq!(
+        store.images().prune(&|_| true).unwrap(),
+        [],
+        "about to be named"
+    );
+    drop((naming, store));
+    let store = place.open();
+    let pruned = store.images().prune(&|_| true).unwrap();
+    assert_eq!(pruned, [second, first]);
+}
+
+#[test]
+fn what_is_made_again_is_known_as_before() {
+    let place = Place::new();
+    let store = place.open();
     let build = store.begin().unwrap();
+    let lower = layer("lower", b"1").put(&store);
+    let first = build.put_image(&config(&[lower], ""), None, None).unwrap();
+    let both = config(&[lower, layer("upper", b"22").put(&store)], "");
+    build.put_image(&both, None, Some(first.id)).unwrap();
+    // Made again without saying upon what: still known.
     let again = build.put_image(&both, None, None).unwrap();
     assert_eq!(again.parent, Some(first.id));
 }

@@ -21,7 +21,7 @@ use super::streams::Streams;
 use super::watch::{self, Watched};
 use super::wire::{self, Order, Reply};
 use super::{bundle, exec, mounts, outward, root, sys};
-use crate::{Error, ErrorKind, Incoming, Network, RootSpec, Spec};
+use crate::{Error, ErrorKind, Incoming, Network, Spec};
 
 /// The door.
 pub(crate) fn run(incoming: Incoming) -> i32 {
@@ -74,17 +74,16 @@ fn failed(what: impl Into<String>) -> Error {
     Error::new(ErrorKind::Runtime, what)
 }
 
+/// A directory that is always there, that nobody can remove, and that a runtime does not look at.
+const PLACE: &str = "/proc/fs";
+
 /// Makes the bundle, in memory and in a mount namespace of its own, so that nothing of it is left
-/// whatever happens. It lies over a directory of the root's own that nobody needs meanwhile.
+/// whatever happens.
 fn prepare(spec: &Spec, network: Option<&Namespace>) -> Result<PathBuf, Error> {
     root::unshare_mounts()?;
     let root = root::mounted(&spec.root, spec.privileged)?;
-    let place = match &spec.root {
-        RootSpec::Overlay { work, .. } => work,
-        RootSpec::Directory(path) => path,
-    };
     let bundle = |error: std::io::Error| failed("make the bundle").because(error);
-    let place = std::path::absolute(place).map_err(bundle)?;
+    let place = PathBuf::from(PLACE);
     let memory = mounts::filesystem("tmpfs", &[("mode", "700")], MountAttrFlags::empty());
     let memory = memory.map_err(bundle)?;
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;

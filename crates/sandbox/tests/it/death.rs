@@ -51,33 +51,63 @@ fn sleeper(layers: &Layers, mark: &str, init: bool) -> Spec {
     spec
 }
 
-fn mounts() -> usize {
-    fs::read_to_string("/proc/self/mountinfo")
-        .unwrap()
+/// How many mounts the host sees in the directory of the tests.
+fn mounts(world: &World) -> usize {
+    let directory = world.image.parent().unwrap().to_str().unwrap();
+    let listed = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    listed
         .lines()
+        .filter(|line| line.contains(directory))
         .count()
+}
+
+/// A child that is killed at the latest when a test fails.
+struct Mortal(kiln_sandbox::Outgoing);
+
+impl Mortal {
+    fn kill(&mut self) {
+        // It may have been killed before.
+        let _ = self.0.child.kill();
+        let _ = self.0.child.wait();
+    }
+}
+
+impl Drop for Mortal {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The cgroups that OCI runtimes made.
+fn cgroups() -> usize {
+    let mut found = 0;
+    for top in ["/sys/fs/cgroup", "/sys/fs/cgroup/pids"] {
+        let entries = fs::read_dir(top).into_iter().flatten().flatten();
+        let ours =
+            |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with("sandbox-");
+        found += entries.filter(ours).count();
+    }
+    found
 }
 
 fn killing_the_starter_leaves_nothing(world: &World) -> Outcome {
     for init in [false, world.native] {
-        let (mark, before, layers) = (mark(world, "starter"), mounts(), world.layers(&[]));
-        let runc = (!world.native).then_some("/usr/sbin/runc");
-        let mut outgoing = kiln_sandbox::open("starter", runc).unwrap();
+        let (mark, layers) = (mark(world, "starter"), world.layers(&[]));
+        let groups = cgroups();
+        let runtime = world.runtime.as_ref();
+        let mut starter = Mortal(kiln_sandbox::open("starter", runtime).unwrap());
         let spec = serde_json::to_vec(&sleeper(&layers, &mark, init)).unwrap();
-        outgoing.socket.write_all(&spec).unwrap();
-        outgoing.socket.shutdown(std::net::Shutdown::Write).unwrap();
+        let socket = &mut starter.0.socket;
+        socket.write_all(&spec).unwrap();
+        socket.shutdown(std::net::Shutdown::Write).unwrap();
         let mut said = [0; 7];
-        outgoing.socket.read_exact(&mut said).unwrap();
+        socket.read_exact(&mut said).unwrap();
         assert!(lives(&mark));
-        assert_eq!(
-            mounts(),
-            before,
-            "no mount is seen from outside while it runs"
-        );
-        outgoing.child.kill().unwrap();
-        outgoing.child.wait().unwrap();
+        assert_eq!(mounts(world), 0, "none is seen from outside while it runs");
+        starter.kill();
         until("its processes have ended", || !lives(&mark));
-        assert_eq!(mounts(), before);
+        until("its cgroup is gone", || cgroups() <= groups);
+        assert_eq!(mounts(world), 0);
     }
     Ok(())
 }

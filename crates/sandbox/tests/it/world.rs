@@ -33,6 +33,8 @@ macro_rules! cases {
 pub(crate) struct World {
     pub(crate) runner: Box<dyn Runner>,
     pub(crate) native: bool,
+    /// The OCI runtime that the runner is.
+    pub(crate) runtime: Option<PathBuf>,
     /// The image: a layer with busybox.
     pub(crate) image: PathBuf,
     /// A layer with nothing but the sandbox's own mount points.
@@ -59,12 +61,12 @@ pub(crate) type Shared = Rc<Result<World, String>>;
 
 /// A world for each runner, or the reason why this machine has none.
 pub(crate) fn worlds() -> Vec<(&'static str, Shared)> {
-    let native = World::new(Box::new(Native), true);
+    let native = World::new(None);
     let runc = match ["/usr/sbin/runc", "/usr/bin/runc"]
         .iter()
         .find(|path| Path::new(path).exists())
     {
-        Some(path) => World::new(Box::new(Runtime::new(path)), false),
+        Some(path) => World::new(Some(path.into())),
         None => Err("runc is not installed".into()),
     };
     vec![("native", Rc::new(native)), ("runc", Rc::new(runc))]
@@ -78,7 +80,7 @@ const APPLETS: &[&str] = &[
 ];
 
 impl World {
-    fn new(runner: Box<dyn Runner>, native: bool) -> Result<Self, String> {
+    fn new(runtime: Option<PathBuf>) -> Result<Self, String> {
         if !rustix::process::geteuid().is_root() {
             return Err("it needs root".into());
         }
@@ -103,8 +105,12 @@ impl World {
             fs::create_dir_all(stub.join(point.path.trim_start_matches('/'))).unwrap();
         }
         let world = Self {
-            runner,
-            native,
+            runner: match &runtime {
+                Some(program) => Box::new(Runtime::new(program)),
+                None => Box::new(Native),
+            },
+            native: runtime.is_none(),
+            runtime,
             image,
             stub,
             directory,

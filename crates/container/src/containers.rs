@@ -358,7 +358,10 @@ fn is_id(text: &str) -> bool {
 }
 
 fn missing(text: &str) -> Error {
-    Error::new(ErrorKind::NotFound, format!("No such container: {}", short_of(text)))
+    Error::new(
+        ErrorKind::NotFound,
+        format!("No such container: {}", short_of(text)),
+    )
 }
 
 fn short_of(text: &str) -> &str {
@@ -367,14 +370,20 @@ fn short_of(text: &str) -> &str {
 
 /// Kills the process of a container that another program looks after; that program then ends it.
 fn kill(folder: &Path) -> Result<(), Error> {
-    let Some(Noted::Running { pid, born: then, .. }) = read_state(folder)? else {
+    let Some(Noted::Running {
+        pid, born: then, ..
+    }) = read_state(folder)?
+    else {
         return Ok(());
     };
     if then.is_none() || born(pid) != then {
         return Ok(());
     }
     #[cfg(unix)]
-    if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
+    if let Some(pid) = i32::try_from(pid)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw)
+    {
         // It may just have ended.
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
     }

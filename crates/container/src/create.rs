@@ -152,9 +152,8 @@ fn workdir(text: &str) -> Result<String, Error> {
         return Ok("/".to_owned());
     }
     if !text.starts_with('/') {
-        let what = format!(
-            "the working directory '{text}' is invalid, it needs to be an absolute path"
-        );
+        let what =
+            format!("the working directory '{text}' is invalid, it needs to be an absolute path");
         return Err(Error::new(ErrorKind::Invalid, what));
     }
     let mut parts: Vec<&str> = Vec::new();
@@ -195,7 +194,11 @@ mod tests {
 
     #[test]
     fn what_runs() {
-        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let words = |text: &str| {
+            text.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
         for (entrypoint, cmd, given_entrypoint, given, expected) in [
             ("e", "c", None, "", "e c"),
             ("e", "c", None, "x y", "e x y"),
@@ -217,7 +220,10 @@ mod tests {
             let mut create = create(&[], if given.is_some() { &["c"] } else { &[] });
             create.entrypoint = given;
             let error = argv(&create).unwrap_err();
-            assert_eq!((error.to_string().as_str(), error.docker_code()), ("no command specified", 125));
+            assert_eq!(
+                (error.to_string().as_str(), error.docker_code()),
+                ("no command specified", 125)
+            );
         }
     }
 
@@ -234,15 +240,31 @@ mod tests {
         let text: Vec<String> = env.iter().map(|(k, v)| format!("{k}={v}")).collect();
         assert_eq!(
             text,
-            ["PATH=/image", "HOSTNAME=0123456789ab", "TERM=xterm", "B=mine", "C=a=b"]
+            [
+                "PATH=/image",
+                "HOSTNAME=0123456789ab",
+                "TERM=xterm",
+                "B=mine",
+                "C=a=b"
+            ]
         );
     }
 
     #[test]
     fn where_it_starts() {
-        for (text, expected) in [("", "/"), ("/", "/"), ("/a//b/../c/.", "/a/c"), ("/..", "/")] {
+        for (text, expected) in [
+            ("", "/"),
+            ("/", "/"),
+            ("/a//b/../c/.", "/a/c"),
+            ("/..", "/"),
+        ] {
             assert_eq!(workdir(text).unwrap(), expected, "{text}");
         }
-        assert!(workdir("a").unwrap_err().to_string().contains("absolute path"));
+        assert!(
+            workdir("a")
+                .unwrap_err()
+                .to_string()
+                .contains("absolute path")
+        );
     }
 }

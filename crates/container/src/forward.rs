@@ -242,7 +242,10 @@ mod tests {
             assert!(answer == question);
         }
         drop(forwarder);
-        assert!(TcpStream::connect(address).is_err(), "the port is closed with the forwarder");
+        assert!(
+            TcpStream::connect(address).is_err(),
+            "the port is closed with the forwarder"
+        );
     }
 
     #[test]
@@ -253,9 +256,15 @@ mod tests {
             let error = Listeners::bind(&Publish::parse(&text).unwrap()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::PortTaken);
             let text = error.to_string();
-            assert!(text.contains(&format!("port {port} is already in use")), "{text}");
+            assert!(
+                text.contains(&format!("port {port} is already in use")),
+                "{text}"
+            );
             #[cfg(target_os = "linux")]
-            assert!(text.contains(&format!("(pid {})", std::process::id())), "{text}");
+            assert!(
+                text.contains(&format!("(pid {})", std::process::id())),
+                "{text}"
+            );
         }
     }
 

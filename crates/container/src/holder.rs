@@ -10,7 +10,10 @@ pub(crate) fn holder(port: u16) -> Option<String> {
         .collect();
     for entry in std::fs::read_dir("/proc").ok()?.flatten() {
         let name = entry.file_name();
-        let Some(pid) = name.to_str().filter(|n| n.bytes().all(|b| b.is_ascii_digit())) else {
+        let Some(pid) = name
+            .to_str()
+            .filter(|n| n.bytes().all(|b| b.is_ascii_digit()))
+        else {
             continue;
         };
         let Ok(descriptors) = std::fs::read_dir(entry.path().join("fd")) else {
@@ -20,7 +23,10 @@ pub(crate) fn holder(port: u16) -> Option<String> {
             let Ok(link) = std::fs::read_link(descriptor.path()) else {
                 continue;
             };
-            if inodes.iter().any(|inode| link.as_os_str() == format!("socket:[{inode}]").as_str()) {
+            if inodes
+                .iter()
+                .any(|inode| link.as_os_str() == format!("socket:[{inode}]").as_str())
+            {
                 let program = std::fs::read_to_string(entry.path().join("comm"));
                 let program = program.unwrap_or_default();
                 return Some(format!("`{}` (pid {pid})", program.trim()));
@@ -58,7 +64,10 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let found = holder(port).unwrap();
-        assert!(found.ends_with(&format!("(pid {})", std::process::id())), "{found}");
+        assert!(
+            found.ends_with(&format!("(pid {})", std::process::id())),
+            "{found}"
+        );
         drop(listener);
         assert_eq!(holder(port), None);
     }

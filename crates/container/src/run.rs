@@ -32,7 +32,11 @@ impl Container {
     /// [`ErrorKind::PortTaken`]; [`ErrorKind::ProgramNotFound`] and [`ErrorKind::NotExecutable`] for
     /// the program; [`ErrorKind::User`]; [`ErrorKind::Conflict`] when it was started before.
     pub fn start(&self, io: Io, runner: &dyn Runner) -> Result<Running, Error> {
-        let ours = self.lease.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let ours = self
+            .lease
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         let (Some(lease), Some(Noted::Created)) = (ours, read_state(&self.folder)?) else {
             let what = format!("container \"/{}\" was started before", self.name());
             return Err(Error::new(ErrorKind::Conflict, what));

@@ -52,12 +52,8 @@ pub trait Bodies: Send + Sync {
     /// # Errors
     ///
     /// [`ErrorKind::Layer`] where the body is not what the tree says.
-    fn pack(
-        &self,
-        body: &Path,
-        tree: &Tree,
-        tar: &mut (dyn Write + Send),
-    ) -> Result<Packed, Error>;
+    fn pack(&self, body: &Path, tree: &Tree, tar: &mut (dyn Write + Send))
+    -> Result<Packed, Error>;
 
     /// Makes the folder `at` and what `tree` has; for folders, empty files and other things without
     /// content. The root's entry, where there is one, says what `at` itself looks like. Folders that
@@ -99,7 +95,8 @@ fn able() -> Result<(), Error> {
     if rustix::process::geteuid().is_root() {
         return Ok(());
     }
-    let what = "unpacking layers with their owners needs root: running without it is not carried out yet";
+    let what =
+        "unpacking layers with their owners needs root: running without it is not carried out yet";
     Err(Error::new(ErrorKind::Unsupported, what).hint("run the same command as root"))
 }
 

@@ -22,7 +22,9 @@ pub(crate) fn commit(
 ) -> Result<Packed, Error> {
     let found = scan(upper)?;
     let folder = Folder::open(upper)?;
-    let plan = plan(&found, below, times, &mut |path| digest(upper, &folder, path))?;
+    let plan = plan(&found, below, times, &mut |path| {
+        digest(upper, &folder, path)
+    })?;
     let packed = pack(&folder, plan.entries.values(), times, tar)?;
     for step in &plan.steps {
         match step {

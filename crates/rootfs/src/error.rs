@@ -94,7 +94,9 @@ impl Error {
 
     /// Reading or writing `path` failed.
     pub(crate) fn io(what: &str, path: &Path, cause: impl Into<io::Error>) -> Self {
-        Self::new(ErrorKind::Io, what).at(path).because(cause.into())
+        Self::new(ErrorKind::Io, what)
+            .at(path)
+            .because(cause.into())
     }
 }
 

@@ -115,8 +115,14 @@ impl<'a> Folder<'a> {
         let failed = self.failed("set owner and mode of", path);
         let (folder, name) = self.place(path)?;
         let (uid, gid) = (Uid::from_raw(meta.uid), Gid::from_raw(meta.gid));
-        fs::chownat(&folder, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(&failed)?;
+        fs::chownat(
+            &folder,
+            name,
+            Some(uid),
+            Some(gid),
+            AtFlags::SYMLINK_NOFOLLOW,
+        )
+        .map_err(&failed)?;
         let mode = Mode::from_raw_mode(meta.mode & 0o7777);
         fs::chmodat(&folder, name, mode, AtFlags::empty()).map_err(&failed)?;
         self.set_attributes(&folder, name, &meta.xattrs)
@@ -161,7 +167,11 @@ pub(crate) fn remove(dir: &Path) -> Result<(), Error> {
     let (Some(parent), Some(name)) = (dir.parent(), dir.file_name()) else {
         return Err(failed(Errno::INVAL));
     };
-    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    let parent = if parent.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        parent
+    };
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let parent = match fs::open(parent, flags, Mode::empty()) {
         Err(Errno::NOENT) => return Ok(()),
@@ -173,7 +183,10 @@ pub(crate) fn remove(dir: &Path) -> Result<(), Error> {
         Err(e) => return Err(failed(e)),
     }
     let top = open_any(&parent, name.as_bytes()).map_err(failed)?;
-    let mut removal = Removal { top: &top, moved: 0 };
+    let mut removal = Removal {
+        top: &top,
+        moved: 0,
+    };
     // What is too deep for one walk is moved to the top, where the next walk finds it.
     loop {
         let moved = removal.moved;

@@ -12,11 +12,11 @@ pub mod network_files;
 pub mod owner;
 #[cfg(target_os = "linux")]
 mod plan;
-#[cfg(target_os = "linux")]
-mod upper;
 mod prepared;
 mod roots;
 mod stream;
+#[cfg(target_os = "linux")]
+mod upper;
 
 pub use bodies::{Bodies, Direct};
 pub use error::{Error, ErrorKind};

@@ -147,7 +147,11 @@ mod tests {
     #[test]
     fn servers_on_loopback_are_left_out() {
         for (machine, real, expected) in [
-            ("nameserver 10.0.0.1\nsearch a\n", "", "nameserver 10.0.0.1\nsearch a\n"),
+            (
+                "nameserver 10.0.0.1\nsearch a\n",
+                "",
+                "nameserver 10.0.0.1\nsearch a\n",
+            ),
             (
                 "# x\nnameserver 127.0.0.53\noptions edns0\n",
                 "nameserver 192.168.1.1\n",

@@ -81,9 +81,8 @@ fn read(root: &Root, path: &str) -> Result<String, Error> {
     match &file.inline {
         Some(inline) => bytes.extend_from_slice(inline),
         None => {
-            let failed = |e| {
-                Error::new(ErrorKind::Io, format!("read `/{path}` of the root")).because(e)
-            };
+            let failed =
+                |e| Error::new(ErrorKind::Io, format!("read `/{path}` of the root")).because(e);
             let file = root.open(&resolved.path).map_err(failed)?;
             file.take(LARGEST).read_to_end(&mut bytes).map_err(failed)?;
         }
@@ -102,7 +101,12 @@ struct User<'a> {
 fn users(text: &str) -> impl Iterator<Item = User<'_>> {
     text.lines().filter_map(|line| {
         let mut fields = line.trim().split(':');
-        let (name, _, uid, gid) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+        let (name, _, uid, gid) = (
+            fields.next()?,
+            fields.next()?,
+            fields.next()?,
+            fields.next()?,
+        );
         let (_, home) = (fields.next(), fields.next().unwrap_or(""));
         Some(User {
             name,
@@ -138,7 +142,10 @@ fn number(text: &str) -> Result<Option<u32>, Error> {
     }
     let id = text.parse::<u32>().ok().filter(|id| *id <= i32::MAX as u32);
     let out = || format!("`{text}`: uids and gids must be in range 0-2147483647");
-    id.map_or_else(|| Err(Error::new(ErrorKind::User, out())), |id| Ok(Some(id)))
+    id.map_or_else(
+        || Err(Error::new(ErrorKind::User, out())),
+        |id| Ok(Some(id)),
+    )
 }
 
 fn parts(text: &str) -> (&str, &str) {
@@ -150,12 +157,18 @@ fn missing(what: &str, name: &str, file: &str) -> Error {
         ErrorKind::User,
         format!("unable to find {what} {name}: no matching entries in {file} file"),
     )
-    .hint(format!("create it in the image first, or give the {what} by number"))
+    .hint(format!(
+        "create it in the image first, or give the {what} by number"
+    ))
 }
 
 fn resolve_in(text: &str, tables: &Tables) -> Result<Ids, Error> {
     let (user, group) = parts(text.trim());
-    let wanted = if user.is_empty() { Some(0) } else { number(user)? };
+    let wanted = if user.is_empty() {
+        Some(0)
+    } else {
+        number(user)?
+    };
     let line = users(&tables.passwd).find(|line| match wanted {
         Some(uid) => line.uid == uid,
         None => line.name == user,
@@ -178,7 +191,10 @@ fn resolve_in(text: &str, tables: &Tables) -> Result<Ids, Error> {
         ids.gid = named_group(group, tables)?;
     } else if let Some(line) = &line {
         let lists = |group: &Group<'_>| group.members.split(',').any(|m| m.trim() == line.name);
-        more = groups(&tables.group).filter(lists).map(|group| group.gid).collect();
+        more = groups(&tables.group)
+            .filter(lists)
+            .map(|group| group.gid)
+            .collect();
     }
     ids.groups.push(ids.gid);
     for gid in more {
@@ -194,7 +210,8 @@ fn named_group(group: &str, tables: &Tables) -> Result<u32, Error> {
         return Ok(gid);
     }
     let line = groups(&tables.group).find(|line| line.name == group);
-    line.map(|line| line.gid).ok_or_else(|| missing("group", group, "group"))
+    line.map(|line| line.gid)
+        .ok_or_else(|| missing("group", group, "group"))
 }
 
 /// What needs no file: all parts are numbers.
@@ -283,9 +300,18 @@ mod tests {
     #[test]
     fn what_is_unknown_is_said_as_docker_says_it() {
         for (text, why) in [
-            ("foo", "unable to find user foo: no matching entries in passwd file"),
-            ("broken", "unable to find user broken: no matching entries in passwd file"),
-            ("app:foo", "unable to find group foo: no matching entries in group file"),
+            (
+                "foo",
+                "unable to find user foo: no matching entries in passwd file",
+            ),
+            (
+                "broken",
+                "unable to find user broken: no matching entries in passwd file",
+            ),
+            (
+                "app:foo",
+                "unable to find group foo: no matching entries in group file",
+            ),
             ("4294967295", "uids and gids must be in range 0-2147483647"),
             ("-1", "unable to find user -1"),
         ] {

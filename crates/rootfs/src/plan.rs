@@ -10,7 +10,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use kiln_image::Digest;
-use kiln_layer::{Entry, File, Files as _, Kind, LayerPath, Meta, Root, Times, Tree, keeps_attribute};
+use kiln_layer::{
+    Entry, File, Files as _, Kind, LayerPath, Meta, Root, Times, Tree, keeps_attribute,
+};
 
 use crate::Error;
 use crate::upper::{Found, What};
@@ -227,7 +229,10 @@ impl Planner<'_> {
     fn same_meta(&self, ours: &Meta, below: &Meta) -> bool {
         let time = ours.mtime == below.mtime || self.times.of(ours.mtime) == below.mtime;
         let plain = |meta: &Meta| (meta.mode, meta.uid, meta.gid);
-        let below_xattrs = below.xattrs.iter().filter(|(name, _)| keeps_attribute(name));
+        let below_xattrs = below
+            .xattrs
+            .iter()
+            .filter(|(name, _)| keeps_attribute(name));
         time && plain(ours) == plain(below) && ours.xattrs.iter().eq(below_xattrs)
     }
 

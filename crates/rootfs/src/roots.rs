@@ -227,12 +227,16 @@ impl Roots {
         layers: &[Digest],
         times: Times,
     ) -> Result<Option<Committed>, Error> {
-        debug_assert_eq!(prepared.root.layers().len(), layers.len());
+        let Prepared {
+            root,
+            stubs,
+            layer,
+            upper,
+            ..
+        } = prepared;
+        debug_assert_eq!(root.layers().len(), layers.len());
         let nowhere = &mut std::io::sink();
-        let (root, stubs) = (&prepared.root, &prepared.stubs);
-        let packed = self
-            .bodies
-            .commit(&prepared.upper, root, stubs, times, nowhere)?;
+        let packed = self.bodies.commit(&upper, &root, &stubs, times, nowhere)?;
         if packed.tree.is_empty() {
             return Ok(None);
         }
@@ -246,7 +250,7 @@ impl Roots {
             ..facts_of(size, &tree)
         };
         // The facts say that there is a body: so it comes first.
-        self.store.layers().adopt(&diff_id, &prepared.layer)?;
+        self.store.layers().adopt(&diff_id, &layer)?;
         self.store.layers().put(&diff_id, facts, Some(&tree))?;
         Ok(Some(Committed { diff_id, size }))
     }

@@ -78,7 +78,7 @@ pub(crate) fn scan(upper: &Path) -> Result<Vec<Found>, Error> {
         meta: meta(&stat, attributes.image),
         what: What::Dir { opaque: false },
     });
-    scan.folder(top, &LayerPath::root(), opaque)?;
+    scan.folder(&top, &LayerPath::root(), opaque)?;
     Ok(scan.found)
 }
 
@@ -96,83 +96,74 @@ struct Scan<'a> {
 
 impl Scan<'_> {
     /// `marked`: the folder has an opaque mark of any kind, so that files in it may be whiteouts.
-    fn folder(&mut self, folder: OwnedFd, at: &LayerPath, marked: bool) -> Result<(), Error> {
-        for name in self.names(&folder, at)? {
+    fn folder(&mut self, folder: &OwnedFd, at: &LayerPath, marked: bool) -> Result<(), Error> {
+        for name in self.names(folder, at)? {
             let path = at.join(&name)?;
-            let failed = |what| {
-                let on_disk = on_disk(self.upper, &path);
-                move |e: Errno| Error::io(what, &on_disk, e)
-            };
-            let stat = fs::statx(
-                &folder,
-                name.as_slice(),
-                AtFlags::SYMLINK_NOFOLLOW,
-                StatxFlags::BASIC_STATS,
-            )
-            .map_err(failed("look at"))?;
-            let mut own = own_path(&folder);
-            own.push(std::ffi::OsStr::from_bytes(&name));
-            let whiteout = is_zero_device(&stat);
-            // A whiteout has no attributes that matter, and there may be many of them.
-            let attributes = match whiteout {
-                true => Attributes::default(),
-                false => self.attributes(&own, &path)?,
-            };
-            let what = match FileType::from_raw_mode(u32::from(stat.stx_mode)) {
-                _ if whiteout => What::Whiteout,
-                FileType::RegularFile if marked && attributes.own.contains_key(WHITEOUT) => {
-                    What::Whiteout
-                }
-                FileType::RegularFile => What::File {
-                    size: stat.stx_size,
-                    links: stat.stx_nlink,
-                    inode: (stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino),
-                },
-                FileType::Directory => What::Dir {
-                    opaque: attributes.own.get(OPAQUE.to_bytes()).is_some_and(|v| v == b"y"),
-                },
-                FileType::Symlink => {
-                    let target = fs::readlinkat(&folder, name.as_slice(), Vec::new())
-                        .map_err(failed("read the link"))?;
-                    What::Symlink {
-                        target: target.into_bytes(),
-                    }
-                }
-                FileType::CharacterDevice => What::Char {
-                    major: stat.stx_rdev_major,
-                    minor: stat.stx_rdev_minor,
-                },
-                FileType::BlockDevice => What::Block {
-                    major: stat.stx_rdev_major,
-                    minor: stat.stx_rdev_minor,
-                },
-                FileType::Fifo => What::Fifo,
-                _ => What::Socket,
-            };
-            let inner = match what {
-                What::Dir { .. } => {
-                    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
-                    let flags = flags | OFlags::CLOEXEC;
-                    let opened = fs::openat(&folder, name.as_slice(), flags, Mode::empty());
-                    Some(opened.map_err(failed("open"))?)
-                }
-                _ => None,
-            };
-            let marked = attributes.own.contains_key(OPAQUE.to_bytes());
-            self.found.push(Found {
-                path: path.clone(),
-                meta: meta(&stat, attributes.image),
-                what,
-            });
-            if let Some(inner) = inner {
-                self.folder(inner, &path, marked)?;
+            let (found, inner_marked) = self.entry(folder, &name, path.clone(), marked)?;
+            let is_dir = matches!(found.what, What::Dir { .. });
+            self.found.push(found);
+            if is_dir {
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+                let inner = fs::openat(folder, &name, flags | OFlags::CLOEXEC, Mode::empty());
+                let inner = inner.map_err(self.failed("open", &path))?;
+                self.folder(&inner, &path, inner_marked)?;
             }
         }
         Ok(())
     }
 
+    /// One entry, and whether it has an opaque mark of any kind.
+    fn entry(
+        &self,
+        folder: &OwnedFd,
+        name: &[u8],
+        path: LayerPath,
+        marked: bool,
+    ) -> Result<(Found, bool), Error> {
+        let basic = StatxFlags::BASIC_STATS;
+        let stat = fs::statx(folder, name, AtFlags::SYMLINK_NOFOLLOW, basic)
+            .map_err(self.failed("look at", &path))?;
+        let mut own = own_path(folder);
+        own.push(std::ffi::OsStr::from_bytes(name));
+        let whiteout = is_zero_device(&stat);
+        // A whiteout has no attributes that matter, and there may be many of them.
+        let attributes = match whiteout {
+            true => Attributes::default(),
+            false => self.attributes(&own, &path)?,
+        };
+        let mark = attributes.own.get(OPAQUE.to_bytes());
+        let what = match FileType::from_raw_mode(u32::from(stat.stx_mode)) {
+            _ if whiteout => What::Whiteout,
+            FileType::RegularFile if marked && attributes.own.contains_key(WHITEOUT) => {
+                What::Whiteout
+            }
+            FileType::Directory => What::Dir {
+                opaque: mark.is_some_and(|mark| mark == b"y"),
+            },
+            FileType::Symlink => {
+                let target = fs::readlinkat(folder, name, Vec::new())
+                    .map_err(self.failed("read the link", &path))?;
+                What::Symlink {
+                    target: target.into_bytes(),
+                }
+            }
+            kind => plain(kind, &stat),
+        };
+        let found = Found {
+            path,
+            meta: meta(&stat, attributes.image),
+            what,
+        };
+        Ok((found, mark.is_some()))
+    }
+
+    fn failed(&self, what: &'static str, path: &LayerPath) -> impl FnOnce(Errno) -> Error {
+        let on_disk = on_disk(self.upper, path);
+        move |e| Error::io(what, &on_disk, e)
+    }
+
     fn names(&self, folder: &OwnedFd, at: &LayerPath) -> Result<Vec<Vec<u8>>, Error> {
-        let failed = |e: Errno| Error::io("list", &on_disk(self.upper, at), e);
+        let failed = |e: Errno| self.failed("list", at)(e);
         let mut names = Vec::new();
         for entry in Dir::read_from(folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
@@ -186,10 +177,7 @@ impl Scan<'_> {
     }
 
     fn attributes(&self, own: &Path, path: &LayerPath) -> Result<Attributes, Error> {
-        let failed = |e: Errno| {
-            let on_disk = on_disk(self.upper, path);
-            Error::io("read the extended attributes of", &on_disk, e)
-        };
+        let failed = |e: Errno| self.failed("read the extended attributes of", path)(e);
         let mut found = Attributes::default();
         for name in attribute_names(own).map_err(failed)? {
             let value = attribute(own, &name).map_err(failed)?;
@@ -242,6 +230,22 @@ fn descriptor_path(fd: BorrowedFd<'_>) -> PathBuf {
 pub(crate) fn on_disk(upper: &Path, path: &LayerPath) -> PathBuf {
     let inner = std::ffi::OsString::from_vec(path.as_bytes().to_vec());
     upper.join(inner)
+}
+
+/// What the file type alone tells.
+fn plain(kind: FileType, stat: &fs::Statx) -> What {
+    let (major, minor) = (stat.stx_rdev_major, stat.stx_rdev_minor);
+    match kind {
+        FileType::RegularFile => What::File {
+            size: stat.stx_size,
+            links: stat.stx_nlink,
+            inode: (stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino),
+        },
+        FileType::CharacterDevice => What::Char { major, minor },
+        FileType::BlockDevice => What::Block { major, minor },
+        FileType::Fifo => What::Fifo,
+        _ => What::Socket,
+    }
 }
 
 fn is_zero_device(stat: &fs::Statx) -> bool {

@@ -51,10 +51,19 @@ struct Done {
 /// the result against the merged mount.
 fn run_with(name: &str, script: &str, times: Times) -> Done {
     let scratch = Scratch::new("differ");
-    bash(&scratch.0, "mkdir lower upper work merged; touch -d @0 upper");
+    bash(
+        &scratch.0,
+        "mkdir lower upper work merged; touch -d @0 upper",
+    );
     bash(&scratch.join("lower"), LOWER);
     let base = Direct
-        .commit(&scratch.join("lower"), &Root::default(), &Tree::new(), Times::Keep, &mut std::io::sink())
+        .commit(
+            &scratch.join("lower"),
+            &Root::default(),
+            &Tree::new(),
+            Times::Keep,
+            &mut std::io::sink(),
+        )
         .unwrap();
     let merged = bash(
         &scratch.0,
@@ -65,17 +74,34 @@ fn run_with(name: &str, script: &str, times: Times) -> Done {
     );
     let mut tar = std::fs::File::create(scratch.join("layer.tar")).unwrap();
     let packed = Direct
-        .commit(&scratch.join("upper"), &root_of(vec![&base]), &Tree::new(), times, &mut tar)
+        .commit(
+            &scratch.join("upper"),
+            &root_of(vec![&base]),
+            &Tree::new(),
+            times,
+            &mut tar,
+        )
         .unwrap_or_else(|e| panic!("{name}: {e}"));
     let sum = bash(&scratch.0, "sha256sum < layer.tar");
     assert_eq!(packed.diff_id.hex(), sum[..64], "{name}");
     if times == Times::Keep {
-        assert_eq!(applied(&scratch), merged, "{name}: the tar applied to a copy");
-        assert_eq!(mounted(&scratch), merged, "{name}: the upper directory as a layer");
+        assert_eq!(
+            applied(&scratch),
+            merged,
+            "{name}: the tar applied to a copy"
+        );
+        assert_eq!(
+            mounted(&scratch),
+            merged,
+            "{name}: the upper directory as a layer"
+        );
     } else {
         assert_eq!(applied(&scratch), mounted(&scratch), "{name}");
     }
-    let stranger = bash(&scratch.0, "cd upper; getfattr -R -h -d -m 'user.overlay.opaque' . || true");
+    let stranger = bash(
+        &scratch.0,
+        "cd upper; getfattr -R -h -d -m 'user.overlay.opaque' . || true",
+    );
     assert_eq!(stranger, "", "{name}: marks are spelled out");
     Done {
         scratch,
@@ -121,61 +147,189 @@ const ROWS: &[(&str, &str, &[&str])] = &[
     ("reading", "cat d/one; ls -R > /dev/null", &[]),
     ("a new file", "echo x > new", &["new"]),
     ("a new file in a folder", "echo x > d/new", &["d/", "d/new"]),
-    ("a deep folder", "mkdir -p a/b/c; echo x > a/b/c/x", &["a/", "a/b/", "a/b/c/", "a/b/c/x"]),
+    (
+        "a deep folder",
+        "mkdir -p a/b/c; echo x > a/b/c/x",
+        &["a/", "a/b/", "a/b/c/", "a/b/c/x"],
+    ),
     ("appending", "echo x >> d/two", &["d/", "d/two"]),
-    ("a changed file, time put back", "echo y > d/two; touch -d @1600000000 d/two", &["d/", "d/two"]),
+    (
+        "a changed file, time put back",
+        "echo y > d/two; touch -d @1600000000 d/two",
+        &["d/", "d/two"],
+    ),
     ("chmod", "chmod 600 d/two", &["d/", "d/two"]),
-    ("chown", "chown 5:6 usr/bin/tool", &["usr/", "usr/bin/", "usr/bin/tool"]),
+    (
+        "chown",
+        "chown 5:6 usr/bin/tool",
+        &["usr/", "usr/bin/", "usr/bin/tool"],
+    ),
     ("chown of a link", "chown -h 5:6 d/link", &["d/", "d/link"]),
     ("touch", "touch -d @1700000000 d/two", &["d/", "d/two"]),
     ("chmod of a folder", "chmod 700 d/sub", &["d/", "d/sub/"]),
-    ("copied up and the same", "chmod 700 usr/bin/same; chmod 755 usr/bin/same; chmod 4755 usr/bin/tool", &[]),
+    (
+        "copied up and the same",
+        "chmod 700 usr/bin/same; chmod 755 usr/bin/same; chmod 4755 usr/bin/tool",
+        &[],
+    ),
     ("opened for writing", "exec 3>>d/two; exec 3>&-", &[]),
     ("the folder copied up alone", "chmod 755 d/sub/deep", &[]),
     ("removing a file", "rm d/two", &["d/", "-d/two"]),
     ("removing a tree", "rm -r d", &["-d"]),
-    ("replacing a folder by a folder", "rm -r d; mkdir d; echo x > d/new",
-        &["d/", "-d/big", "-d/hard", "-d/link", "d/new", "-d/one", "-d/sub", "-d/two"]),
-    ("an empty folder in the place of a full one", "rm -r d/sub; mkdir d/sub",
-        &["d/", "d/sub/", "-d/sub/deep", "-d/sub/three"]),
-    ("folders in a replaced folder", "rm -r d; mkdir -p d/sub/deep; echo 4 > d/sub/deep/five",
-        &["d/", "-d/big", "-d/hard", "-d/link", "-d/one", "d/sub/", "d/sub/deep/",
-          "d/sub/deep/five", "-d/sub/deep/four", "-d/sub/three", "-d/two"]),
-    ("replaced by the same", "rm d/two; echo 2 > d/two; setfattr -n user.color -v red d/two; touch -d @1600000000 d/two d", &[]),
-    ("a file in the place of a folder", "rm -r d/sub; echo x > d/sub", &["d/", "d/sub"]),
-    ("a folder in the place of a file", "rm d/two; mkdir d/two; echo x > d/two/x",
-        &["d/", "d/two/", "d/two/x"]),
-    ("a link in the place of a folder", "rm -r d/sub; ln -s /tmp d/sub", &["d/", "d/sub"]),
-    ("a folder in the place of a link", "rm d/link; mkdir d/link", &["d/", "d/link/"]),
-    ("renaming a file", "mv d/two d/zwei", &["d/", "-d/two", "d/zwei"]),
-    ("renaming over a file", "mv d/two d/one", &["d/", "d/one", "-d/two"]),
-    ("renaming a folder", "mv d/sub e",
-        &["d/", "-d/sub", "e/", "e/deep/", "e/deep/four", "e/three"]),
-    ("renaming a folder there and back", "mv d/sub e; mv e d/sub; touch -d @1600000000 d", &[]),
-    ("a link within the layer", "echo x > a; ln a b; ln a tmp/c; echo y >> b",
-        &["a", "b=a", "tmp/", "tmp/c=a"]),
-    ("a link to what was below", "ln d/two z; touch -d @1600000000 d",
-        &["d/", "d/two", "z=d/two"]),
-    ("a link before what was below", "ln d/two a", &["a", "d/", "d/two=a"]),
+    (
+        "replacing a folder by a folder",
+        "rm -r d; mkdir d; echo x > d/new",
+        &[
+            "d/", "-d/big", "-d/hard", "-d/link", "d/new", "-d/one", "-d/sub", "-d/two",
+        ],
+    ),
+    (
+        "an empty folder in the place of a full one",
+        "rm -r d/sub; mkdir d/sub",
+        &["d/", "d/sub/", "-d/sub/deep", "-d/sub/three"],
+    ),
+    (
+        "folders in a replaced folder",
+        "rm -r d; mkdir -p d/sub/deep; echo 4 > d/sub/deep/five",
+        &[
+            "d/",
+            "-d/big",
+            "-d/hard",
+            "-d/link",
+            "-d/one",
+            "d/sub/",
+            "d/sub/deep/",
+            "d/sub/deep/five",
+            "-d/sub/deep/four",
+            "-d/sub/three",
+            "-d/two",
+        ],
+    ),
+    (
+        "replaced by the same",
+        "rm d/two; echo 2 > d/two; setfattr -n user.color -v red d/two; touch -d @1600000000 d/two d",
+        &[],
+    ),
+    (
+        "a file in the place of a folder",
+        "rm -r d/sub; echo x > d/sub",
+        &["d/", "d/sub"],
+    ),
+    (
+        "a folder in the place of a file",
+        "rm d/two; mkdir d/two; echo x > d/two/x",
+        &["d/", "d/two/", "d/two/x"],
+    ),
+    (
+        "a link in the place of a folder",
+        "rm -r d/sub; ln -s /tmp d/sub",
+        &["d/", "d/sub"],
+    ),
+    (
+        "a folder in the place of a link",
+        "rm d/link; mkdir d/link",
+        &["d/", "d/link/"],
+    ),
+    (
+        "renaming a file",
+        "mv d/two d/zwei",
+        &["d/", "-d/two", "d/zwei"],
+    ),
+    (
+        "renaming over a file",
+        "mv d/two d/one",
+        &["d/", "d/one", "-d/two"],
+    ),
+    (
+        "renaming a folder",
+        "mv d/sub e",
+        &["d/", "-d/sub", "e/", "e/deep/", "e/deep/four", "e/three"],
+    ),
+    (
+        "renaming a folder there and back",
+        "mv d/sub e; mv e d/sub; touch -d @1600000000 d",
+        &[],
+    ),
+    (
+        "a link within the layer",
+        "echo x > a; ln a b; ln a tmp/c; echo y >> b",
+        &["a", "b=a", "tmp/", "tmp/c=a"],
+    ),
+    (
+        "a link to what was below",
+        "ln d/two z; touch -d @1600000000 d",
+        &["d/", "d/two", "z=d/two"],
+    ),
+    (
+        "a link before what was below",
+        "ln d/two a",
+        &["a", "d/", "d/two=a"],
+    ),
     ("a name of several", "echo x >> d/hard", &["d/", "d/hard"]),
-    ("made and removed", "echo x > d/new; rm d/new; mkdir -p a/b; rm -r a; touch -d @1600000000 d", &[]),
-    ("fifo, devices, socket", "mkfifo a; mknod b c 1 5; mknod c b 7 300; python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"s\")'; rm s",
-        &["a", "b", "c"]),
-    ("a fifo touched and put back", "touch odd/fifo odd/dev; touch -d @1600000000 odd/fifo odd/dev odd", &[]),
-    ("attributes", "setfattr -n user.color -v blue d/two; setfattr -n user.x -v y d", &["d/", "d/two"]),
-    ("an attribute removed", "setfattr -x user.color d/two", &["d/", "d/two"]),
-    ("capabilities and setuid", "cp usr/bin/tool p; setcap cap_net_raw+ep p; cp usr/bin/tool q; chmod 6755 q", &["p", "q"]),
-    ("an access list", "setfacl -m u:7:r d/one || setfattr -n system.posix_acl_access -v 0x0200000001000600ffffffff020004000700000004000400ffffffff10000400ffffffff20000400ffffffff d/one", &["d/", "d/one"]),
+    (
+        "made and removed",
+        "echo x > d/new; rm d/new; mkdir -p a/b; rm -r a; touch -d @1600000000 d",
+        &[],
+    ),
+    (
+        "fifo, devices, socket",
+        "mkfifo a; mknod b c 1 5; mknod c b 7 300; python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"s\")'; rm s",
+        &["a", "b", "c"],
+    ),
+    (
+        "a fifo touched and put back",
+        "touch odd/fifo odd/dev; touch -d @1600000000 odd/fifo odd/dev odd",
+        &[],
+    ),
+    (
+        "attributes",
+        "setfattr -n user.color -v blue d/two; setfattr -n user.x -v y d",
+        &["d/", "d/two"],
+    ),
+    (
+        "an attribute removed",
+        "setfattr -x user.color d/two",
+        &["d/", "d/two"],
+    ),
+    (
+        "capabilities and setuid",
+        "cp usr/bin/tool p; setcap cap_net_raw+ep p; cp usr/bin/tool q; chmod 6755 q",
+        &["p", "q"],
+    ),
+    (
+        "an access list",
+        "setfacl -m u:7:r d/one || setfattr -n system.posix_acl_access -v 0x0200000001000600ffffffff020004000700000004000400ffffffff10000400ffffffff20000400ffffffff d/one",
+        &["d/", "d/one"],
+    ),
     ("a sparse file", "truncate -s 10M a; echo end >> a", &["a"]),
-    ("odd names", "echo 1 > $'a\\xff\\n'; mkdir ' '; echo 2 > ' /-'; echo 3 > 'ä'; ln -s $'\\xfe' l",
-        &[" /", " /-", "a\\xff\\n", "l", "ä"]),
-    ("long names", "n=$(printf 'n%.0s' $(seq 250)); mkdir -p $n/$n; echo 1 > $n/$n/$n; ln -s $n/$n l; rm -r $n", &["l"]),
-    ("every mode", "for m in 0 7 70 700 1777 2755 4711 7777; do echo $m > m$m; chmod $m m$m; mkdir d$m; chmod $m d$m; done",
-        &["d0/", "d1777/", "d2755/", "d4711/", "d7/", "d70/", "d700/", "d7777/",
-          "m0", "m1777", "m2755", "m4711", "m7", "m70", "m700", "m7777"]),
-    ("a whiteout of what never was", "echo x > d/n; sync d/n; rm d/n; touch -d @1600000000 d", &[]),
-    ("the time before 1970", "touch -d @-5 a; touch -d @5000000000 b; touch -d @1600000000.5 d/two; touch -d @1600000001 d/two",
-        &["a", "b", "d/", "d/two"]),
+    (
+        "odd names",
+        "echo 1 > $'a\\xff\\n'; mkdir ' '; echo 2 > ' /-'; echo 3 > 'ä'; ln -s $'\\xfe' l",
+        &[" /", " /-", "a\\xff\\n", "l", "ä"],
+    ),
+    (
+        "long names",
+        "n=$(printf 'n%.0s' $(seq 250)); mkdir -p $n/$n; echo 1 > $n/$n/$n; ln -s $n/$n l; rm -r $n",
+        &["l"],
+    ),
+    (
+        "every mode",
+        "for m in 0 7 70 700 1777 2755 4711 7777; do echo $m > m$m; chmod $m m$m; mkdir d$m; chmod $m d$m; done",
+        &[
+            "d0/", "d1777/", "d2755/", "d4711/", "d7/", "d70/", "d700/", "d7777/", "m0", "m1777",
+            "m2755", "m4711", "m7", "m70", "m700", "m7777",
+        ],
+    ),
+    (
+        "a whiteout of what never was",
+        "echo x > d/n; sync d/n; rm d/n; touch -d @1600000000 d",
+        &[],
+    ),
+    (
+        "the time before 1970",
+        "touch -d @-5 a; touch -d @5000000000 b; touch -d @1600000000.5 d/two; touch -d @1600000001 d/two",
+        &["a", "b", "d/", "d/two"],
+    ),
 ];
 
 pub(crate) fn rows() {
@@ -191,10 +345,20 @@ pub(crate) fn rows() {
 
 /// A fraction of a second is not in the tar: neither is it on the disk afterwards.
 pub(crate) fn fractions_of_seconds() {
-    let done = run("fractions", "touch -d @1600000000.75 a d/two; mkdir b; touch -d @1600000000.5 b");
+    let done = run(
+        "fractions",
+        "touch -d @1600000000.75 a d/two; mkdir b; touch -d @1600000000.5 b",
+    );
     let two = done.packed.tree.get(&"d/two".parse().unwrap());
-    assert_eq!(two.map(|e| e.meta.mtime), None, "the same but for a fraction");
-    let times = bash(&done.scratch.join("upper"), "find . -mindepth 1 -printf '%p %T@\n' | sort");
+    assert_eq!(
+        two.map(|e| e.meta.mtime),
+        None,
+        "the same but for a fraction"
+    );
+    let times = bash(
+        &done.scratch.join("upper"),
+        "find . -mindepth 1 -printf '%p %T@\n' | sort",
+    );
     assert!(times.contains("./a 1600000000.0000000000\n"), "{times}");
     assert!(times.contains("./b 1600000000.0000000000\n"), "{times}");
 }
@@ -206,7 +370,13 @@ pub(crate) fn sockets_are_left_out() {
     bash(&scratch.0, "mkdir lower upper work merged");
     bash(&scratch.join("lower"), LOWER);
     let mut sink = std::io::sink();
-    let base = Direct.commit(&scratch.join("lower"), &Root::default(), &Tree::new(), Times::Keep, &mut sink);
+    let base = Direct.commit(
+        &scratch.join("lower"),
+        &Root::default(),
+        &Tree::new(),
+        Times::Keep,
+        &mut sink,
+    );
     let base = base.unwrap();
     bash(
         &scratch.0,
@@ -216,14 +386,26 @@ pub(crate) fn sockets_are_left_out() {
         ),
     );
     let root = root_of(vec![&base]);
-    let packed = Direct.commit(&scratch.join("upper"), &root, &Tree::new(), Times::Keep, &mut sink).unwrap();
+    let packed = Direct
+        .commit(
+            &scratch.join("upper"),
+            &root,
+            &Tree::new(),
+            Times::Keep,
+            &mut sink,
+        )
+        .unwrap();
     assert_eq!(paths(&packed), ["d/", "-d/two"]);
-    assert_eq!(bash(&scratch.0, "ls -A upper/d; stat -c %t:%T upper/d/two"), "two\n0:0\n");
+    assert_eq!(
+        bash(&scratch.0, "ls -A upper/d; stat -c %t:%T upper/d/two"),
+        "two\n0:0\n"
+    );
 }
 
 /// With an epoch no time is later, on the disk as in the tar, and what was below is not touched.
 pub(crate) fn clamped_times() {
-    let script = "echo x > new; mkdir -p a/b; ln -s x a/l; echo y >> d/two; rm d/one; touch -d @1 old";
+    let script =
+        "echo x > new; mkdir -p a/b; ln -s x a/l; echo y >> d/two; rm d/one; touch -d @1 old";
     let done = run_with("clamped", script, Times::Clamp(1_650_000_000));
     for entry in done.packed.tree.iter().filter(|e| !e.is_whiteout()) {
         let expected = match entry.path.to_string().as_str() {
@@ -239,10 +421,19 @@ pub(crate) fn clamped_times() {
 /// A second layer on a first: what an earlier layer whited out is not whited out again, and what
 /// the body of the first shows is what the tree of the first says.
 pub(crate) fn layer_upon_layer() {
-    let first = run("first", "echo new > d/new; rm d/one; rm -r d/sub; mkdir d/sub; echo t >> usr/bin/tool");
+    let first = run(
+        "first",
+        "echo new > d/new; rm d/one; rm -r d/sub; mkdir d/sub; echo t >> usr/bin/tool",
+    );
     let scratch = &first.scratch;
     let mut sink = std::io::sink();
-    let base = Direct.commit(&scratch.join("lower"), &Root::default(), &Tree::new(), Times::Keep, &mut sink);
+    let base = Direct.commit(
+        &scratch.join("lower"),
+        &Root::default(),
+        &Tree::new(),
+        Times::Keep,
+        &mut sink,
+    );
     let root = root_of(vec![&base.unwrap(), &first.packed]);
     let merged = bash(
         &scratch.0,
@@ -252,26 +443,53 @@ pub(crate) fn layer_upon_layer() {
         ),
     );
     let mut tar = std::fs::File::create(scratch.join("second.tar")).unwrap();
-    let second = Direct.commit(&scratch.join("upper2"), &root, &Tree::new(), Times::Keep, &mut tar).unwrap();
+    let second = Direct
+        .commit(
+            &scratch.join("upper2"),
+            &root,
+            &Tree::new(),
+            Times::Keep,
+            &mut tar,
+        )
+        .unwrap();
     assert_eq!(
         paths(&second),
-        ["d/", "d/one", "d/sub/", "d/sub/three", "usr/", "usr/bin/", "-usr/bin/tool"]
+        [
+            "d/",
+            "d/one",
+            "d/sub/",
+            "d/sub/three",
+            "usr/",
+            "usr/bin/",
+            "-usr/bin/tool"
+        ]
     );
     let again = bash(
         &scratch.0,
-        &format!("{APPLY}\ncp -a lower copy2; apply layer.tar copy2; apply second.tar copy2; cd copy2; {LIST}"),
+        &format!(
+            "{APPLY}\ncp -a lower copy2; apply layer.tar copy2; apply second.tar copy2; cd copy2; {LIST}"
+        ),
     );
     assert_eq!(again, merged);
 }
 
 /// The tar of a committed body, packed again, is the same tar.
 pub(crate) fn packed_again() {
-    let done = run("again", "echo x > a; ln a b; rm d/one; mkfifo f; cp usr/bin/tool t; rm -r d/sub; mkdir d/sub");
+    let done = run(
+        "again",
+        "echo x > a; ln a b; rm d/one; mkfifo f; cp usr/bin/tool t; rm -r d/sub; mkdir d/sub",
+    );
     let mut tar = Vec::new();
-    let again = Direct.pack(&done.scratch.join("upper"), &done.packed.tree, &mut tar).unwrap();
+    let again = Direct
+        .pack(&done.scratch.join("upper"), &done.packed.tree, &mut tar)
+        .unwrap();
     assert_eq!(again.diff_id, done.packed.diff_id);
     assert_eq!(tar, std::fs::read(done.scratch.join("layer.tar")).unwrap());
     bash(&done.scratch.join("upper"), "echo X > a");
-    let changed = Direct.pack(&done.scratch.join("upper"), &done.packed.tree, &mut Vec::new());
+    let changed = Direct.pack(
+        &done.scratch.join("upper"),
+        &done.packed.tree,
+        &mut Vec::new(),
+    );
     assert!(changed.is_err(), "a body that is not what its tree says");
 }

@@ -1,5 +1,6 @@
 //! Runs the tests by name, one after another: `main` belongs to the doors, so the usual harness
 //! cannot have it. Knows filters, `--exact` and `--list`.
+#![allow(clippy::print_stdout)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -8,8 +9,9 @@ use std::process::ExitCode;
 pub(crate) type Test = (&'static str, fn() -> Result<(), String>);
 
 pub(crate) fn run(tests: &[Test]) -> ExitCode {
-    let (flags, filters): (Vec<String>, Vec<String>) =
-        std::env::args().skip(1).partition(|arg| arg.starts_with('-'));
+    let (flags, filters): (Vec<String>, Vec<String>) = std::env::args()
+        .skip(1)
+        .partition(|arg| arg.starts_with('-'));
     let exact = flags.iter().any(|flag| flag == "--exact");
     let wanted = |name: &str| {
         let fits = |filter: &String| match exact {

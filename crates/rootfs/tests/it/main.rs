@@ -16,18 +16,32 @@ fn main() -> std::process::ExitCode {
     kiln_sandbox::entry(&[]);
     harness::run(&[
         ("differ::rows", || root(differ::rows)),
-        ("differ::fractions_of_seconds", || root(differ::fractions_of_seconds)),
-        ("differ::sockets_are_left_out", || root(differ::sockets_are_left_out)),
+        ("differ::fractions_of_seconds", || {
+            root(differ::fractions_of_seconds)
+        }),
+        ("differ::sockets_are_left_out", || {
+            root(differ::sockets_are_left_out)
+        }),
         ("differ::clamped_times", || root(differ::clamped_times)),
-        ("differ::layer_upon_layer", || root(differ::layer_upon_layer)),
+        ("differ::layer_upon_layer", || {
+            root(differ::layer_upon_layer)
+        }),
         ("differ::packed_again", || root(differ::packed_again)),
-        ("roots::nothing_of_the_sandbox_is_in_a_layer", || root(roots::nothing_of_the_sandbox_is_in_a_layer)),
+        ("roots::nothing_of_the_sandbox_is_in_a_layer", || {
+            root(roots::nothing_of_the_sandbox_is_in_a_layer)
+        }),
         ("roots::layer_upon_layer", || root(roots::layer_upon_layer)),
-        ("roots::the_same_changes_twice", || root(roots::the_same_changes_twice)),
+        ("roots::the_same_changes_twice", || {
+            root(roots::the_same_changes_twice)
+        }),
         ("roots::foreign_layers", || root(roots::foreign_layers)),
-        ("roots::mount_points_that_were_removed", || root(roots::mount_points_that_were_removed)),
+        ("roots::mount_points_that_were_removed", || {
+            root(roots::mount_points_that_were_removed)
+        }),
         ("roots::unpacked_once", || root(roots::unpacked_once)),
-        ("roots::what_cannot_be_mounted", || root(roots::what_cannot_be_mounted)),
+        ("roots::what_cannot_be_mounted", || {
+            root(roots::what_cannot_be_mounted)
+        }),
         ("roots::an_epoch", || root(roots::an_epoch)),
         ("roots::users_of_a_root", || root(roots::users_of_a_root)),
         ("roots::removal", || root(roots::removal)),
@@ -49,7 +63,9 @@ fn main() -> std::process::ExitCode {
     use kiln_rootfs::{Bodies as _, Direct, ErrorKind};
     harness::run(&[("elsewhere_it_is_a_typed_error", || {
         let tar = &mut std::io::empty();
-        let error = Direct.unpack(tar, None, std::path::Path::new("nowhere")).unwrap_err();
+        let error = Direct
+            .unpack(tar, None, std::path::Path::new("nowhere"))
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         Ok(())
     })])

@@ -14,13 +14,25 @@ use crate::world::World;
 /// nothing of the sandbox is in one.
 pub(crate) fn nothing_of_the_sandbox_is_in_a_layer() {
     let world = World::new("nothing");
-    let (output, made) = world.run(&[world.base], "cat /etc/hosts /proc/self/comm; ls /dev/null /sys");
-    assert!(output.contains("localhost") && output.contains("/dev/null"), "{output}");
+    let (output, made) = world.run(
+        &[world.base],
+        "cat /etc/hosts /proc/self/comm; ls /dev/null /sys",
+    );
+    assert!(
+        output.contains("localhost") && output.contains("/dev/null"),
+        "{output}"
+    );
     assert_eq!(made, None);
     let (_, made) = world.run(&[world.base], "echo x > /etc/conf; echo y > /new");
-    assert_eq!(world.tree_of(&made.unwrap().diff_id), ["etc", "etc/conf", "new"]);
+    assert_eq!(
+        world.tree_of(&made.unwrap().diff_id),
+        ["etc", "etc/conf", "new"]
+    );
     let (_, made) = world.run(&[world.base], "chmod 755 /etc; chmod 755 /");
-    assert_eq!(made, None, "what was put there for the mounts is not the image's");
+    assert_eq!(
+        made, None,
+        "what was put there for the mounts is not the image's"
+    );
 }
 
 /// A layer that a RUN made is mounted below the next; its tar is the same from each of its bodies.
@@ -33,22 +45,51 @@ pub(crate) fn layer_upon_layer() {
         ["a", "a/b", "bin", "bin/false", "tmp", "tmp/one", "tmp/two"]
     );
     let layers = [world.base, first.diff_id];
-    let (output, second) = world.run(&layers, "cat /tmp/two; ls /bin/false || true; echo 2 >> /tmp/one; rm -r /a");
-    assert!(output.starts_with("one\n") && output.contains("No such file"), "{output}");
+    let (output, second) = world.run(
+        &layers,
+        "cat /tmp/two; ls /bin/false || true; echo 2 >> /tmp/one; rm -r /a",
+    );
+    assert!(
+        output.starts_with("one\n") && output.contains("No such file"),
+        "{output}"
+    );
     let second = second.unwrap();
     assert_eq!(world.tree_of(&second.diff_id), ["a", "tmp", "tmp/one"]);
 
     let mut tar = Vec::new();
-    world.roots.packed(&first.diff_id).unwrap().read_to_end(&mut tar).unwrap();
-    assert_eq!((Digest::sha256(&tar), tar.len() as u64), (first.diff_id, first.size));
-    assert!(!world.roots.store().blobs().has(&first.diff_id), "no packed copy was written");
+    world
+        .roots
+        .packed(&first.diff_id)
+        .unwrap()
+        .read_to_end(&mut tar)
+        .unwrap();
+    assert_eq!(
+        (Digest::sha256(&tar), tar.len() as u64),
+        (first.diff_id, first.size)
+    );
+    assert!(
+        !world.roots.store().blobs().has(&first.diff_id),
+        "no packed copy was written"
+    );
 
-    let gzip = world.roots.compressed(&first.diff_id, Compression::Gzip).unwrap();
+    let gzip = world
+        .roots
+        .compressed(&first.diff_id, Compression::Gzip)
+        .unwrap();
     let blob = world.roots.store().blobs().path(&gzip.digest);
-    let unzipped = bash(&world.scratch.0, &format!("gzip -dc {} | sha256sum", blob.display()));
+    let unzipped = bash(
+        &world.scratch.0,
+        &format!("gzip -dc {} | sha256sum", blob.display()),
+    );
     assert_eq!(unzipped[..64], first.diff_id.hex());
     std::fs::remove_file(&blob).unwrap();
-    assert_eq!(world.roots.compressed(&first.diff_id, Compression::Gzip).unwrap(), gzip);
+    assert_eq!(
+        world
+            .roots
+            .compressed(&first.diff_id, Compression::Gzip)
+            .unwrap(),
+        gzip
+    );
     assert!(blob.exists(), "made again");
 
     // From the blob a body comes that shows the same.
@@ -77,7 +118,10 @@ pub(crate) fn foreign_layers() {
          tar -cf ../bare.tar --numeric-owner usr/lib/deep/file; tar -cf - bin/busybox bin/printf | tar --delete -f - bin/busybox > ../link.tar",
     );
     let bare = world.foreign("bare.tar");
-    let (output, made) = world.run(&[world.base, bare], "stat -c '%a %u:%g %Y' /usr; cat /usr/lib/deep/file");
+    let (output, made) = world.run(
+        &[world.base, bare],
+        "stat -c '%a %u:%g %Y' /usr; cat /usr/lib/deep/file",
+    );
     assert_eq!(output, "750 0:7 1600000000\nx\n");
     assert_eq!(made, None);
     let link = world.foreign("link.tar");
@@ -89,7 +133,8 @@ pub(crate) fn foreign_layers() {
 /// Mount points that a layer has removed, or that are links to nowhere, are there all the same.
 pub(crate) fn mount_points_that_were_removed() {
     let world = World::new("removed");
-    let script = "mkdir -p /run; echo image > /etc/x; ln -s ../run/stub/resolv.conf /etc/conf; ls -ld /etc";
+    let script =
+        "mkdir -p /run; echo image > /etc/x; ln -s ../run/stub/resolv.conf /etc/conf; ls -ld /etc";
     let first = world.run(&[world.base], script).1.unwrap();
     bash(
         &world.scratch.0,
@@ -110,7 +155,10 @@ pub(crate) fn unpacked_once() {
         let threads: Vec<_> = (0..8)
             .map(|_| scope.spawn(|| world.roots.unpacked(&world.base, &[]).unwrap()))
             .collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
     });
     assert!(paths.windows(2).all(|pair| pair[0] == pair[1]));
     assert!(paths[0].join("bin/busybox").exists());
@@ -133,7 +181,15 @@ pub(crate) fn what_cannot_be_mounted() {
     std::fs::write(&blob, bytes).unwrap();
     let error = world.roots.prepare(&[world.base], &at).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Mismatch, "{error}");
-    assert!(world.roots.store().layers().unpacked(&world.base).unwrap().is_none());
+    assert!(
+        world
+            .roots
+            .store()
+            .layers()
+            .unpacked(&world.base)
+            .unwrap()
+            .is_none()
+    );
 }
 
 /// An epoch holds for what the next step sees.
@@ -142,7 +198,11 @@ pub(crate) fn an_epoch() {
     let prepared = world.prepare(&[world.base], "e");
     std::fs::write(prepared.upper().join("file"), "x").unwrap();
     let layers = [world.base];
-    let made = world.roots.commit(prepared, &layers, Times::Clamp(1000)).unwrap().unwrap();
+    let made = world
+        .roots
+        .commit(prepared, &layers, Times::Clamp(1000))
+        .unwrap()
+        .unwrap();
     let (output, _) = world.run(&[world.base, made.diff_id], "stat -c %Y /file");
     assert_eq!(output, "1000\n");
 }
@@ -173,5 +233,8 @@ pub(crate) fn removal() {
     world.roots.remove(&at).unwrap();
     std::os::unix::fs::symlink(world.scratch.join("kept"), &at).unwrap();
     world.roots.remove(&at).unwrap();
-    assert!(world.scratch.join("kept").exists(), "a link is removed, not what it leads to");
+    assert!(
+        world.scratch.join("kept").exists(),
+        "a link is removed, not what it leads to"
+    );
 }

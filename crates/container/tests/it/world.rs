@@ -1,0 +1,115 @@
+//! A store with an image of busybox in it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use kiln_container::{Base, Containers, Create};
+use kiln_image::{Digest, Runtime};
+use kiln_rootfs::{Direct, Roots};
+use kiln_sandbox::{Exit, Io, Native, Stream};
+use kiln_store::{Facts, Store};
+
+pub(crate) struct World {
+    pub(crate) folder: PathBuf,
+    pub(crate) containers: Containers,
+    pub(crate) image: Base,
+}
+
+const BASE: &str = r#"
+mkdir base; cd base; mkdir -m 755 bin etc srv; mkdir -m 1777 tmp
+cp $(command -v busybox) bin/busybox
+for l in $(ldd bin/busybox 2>/dev/null | grep -o '/[^ ]*'); do mkdir -p .$(dirname $l); cp -L $l .$l; done
+for a in sh cat echo ls rm mkdir touch stat ln true false id env hostname sleep nc httpd pwd; do ln -s busybox bin/$a; done
+echo 'root:x:0:0::/root:/bin/sh' > etc/passwd; echo 'app:x:5:6::/home/app:/bin/sh' >> etc/passwd
+echo 'video:x:44:app' > etc/group; echo 'hello from inside' > srv/index.html; echo data > srv/data; chmod 644 srv/*
+tar -cf ../base.tar --numeric-owner --sort=name .
+"#;
+
+impl World {
+    pub(crate) fn new(name: &str) -> Self {
+        use std::hash::{BuildHasher as _, Hasher as _};
+        let number = std::hash::RandomState::new().build_hasher().finish();
+        let folder = std::env::temp_dir().join(format!("container-{name}-{number:016x}"));
+        std::fs::create_dir(&folder).unwrap();
+        let mut bash = Command::new("bash");
+        let made = bash
+            .args(["-euc", BASE])
+            .current_dir(&folder)
+            .status()
+            .unwrap();
+        assert!(made.success());
+        Self::at(folder)
+    }
+
+    /// The world in a folder where the image's tar lies.
+    pub(crate) fn at(folder: PathBuf) -> Self {
+        let bytes = std::fs::read(folder.join("base.tar")).unwrap();
+        let store = Store::open(&folder.join("store")).unwrap();
+        let diff_id = store.blobs().put(&bytes).unwrap();
+        let facts = Facts {
+            size: bytes.len() as u64,
+            ..Facts::default()
+        };
+        store.layers().put(&diff_id, facts, None).unwrap();
+        let config = Runtime {
+            env: vec!["PATH=/bin".into(), "FROM=image".into()],
+            cmd: Some(vec!["env".into()]),
+            ..Runtime::default()
+        };
+        let roots = Arc::new(Roots::new(store, Arc::new(Direct)));
+        Self {
+            containers: Containers::open(&roots).unwrap(),
+            folder,
+            image: Base {
+                id: Digest::sha256(b"the config of the image"),
+                name: "busybox".into(),
+                layers: vec![diff_id],
+                config,
+            },
+        }
+    }
+
+    pub(crate) fn create(&self, script: &str) -> Create {
+        let mut create = Create::new(self.image.clone());
+        create.command = ["sh", "-c", script].map(str::to_owned).to_vec();
+        create
+    }
+
+    /// Runs it to its end: its output, and how it ended.
+    pub(crate) fn run(&self, create: &Create) -> (String, Exit) {
+        let container = self.containers.create(create).unwrap();
+        let out = self.folder.join("output");
+        let mut running = container.start(output(&out), &Native).unwrap();
+        let exit = running.wait().unwrap();
+        self.containers.remove(&container, false).unwrap();
+        (std::fs::read_to_string(out).unwrap(), exit)
+    }
+}
+
+/// Both outputs into one file.
+pub(crate) fn output(to: &Path) -> Io {
+    let file = std::fs::File::create(to).unwrap();
+    Io {
+        stdin: Stream::Null,
+        stdout: Stream::from(file.try_clone().unwrap()),
+        stderr: Stream::from(file),
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = Command::new("rm").arg("-rf").arg(&self.folder).status();
+    }
+}
+
+/// Waits until something is so; the machine may be busy, but not for ever.
+pub(crate) fn until(what: &str, so: impl Fn() -> bool) {
+    for _ in 0..2000 {
+        if so() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("not in 20 seconds: {what}");
+}

@@ -7,7 +7,8 @@ use clap::{Parser, Subcommand};
 use crate::{
     command::{
         build::Build, history::History, images::Images, import::Import, inspect::Inspect,
-        load::Load, prune, pull::Pull, push::Push, rmi::Rmi, save::Save, system, tag::Tag,
+        load::Load, prune, pull::Pull, push::Push, rmi::Rmi, run::Run, save::Save, system,
+        tag::Tag,
     },
     failure::Failure,
 };
@@ -25,6 +26,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Build an image from a Dockerfile
     Build(Build),
+    /// Run a command in a new container
+    Run(Run),
     /// List images
     Images(Images),
     /// Show the history of an image
@@ -110,6 +113,7 @@ impl Command {
             Command::Build(c)
             | Command::Image(Image::Build(c))
             | Command::Builder(Builder::Build(c)) => c.run(),
+            Command::Run(c) => c.run(),
             Command::Images(c) | Command::Image(Image::Ls(c)) => c.run(),
             Command::History(c) | Command::Image(Image::History(c)) => c.run(),
             Command::Inspect(c) | Command::Image(Image::Inspect(c)) => c.run(),

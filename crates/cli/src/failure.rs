@@ -137,6 +137,15 @@ impl From<crate::template::Error> for Failure {
     }
 }
 
+impl From<kiln_container::Error> for Failure {
+    fn from(e: kiln_container::Error) -> Self {
+        let mut failure = Self::new(e.to_string());
+        failure.causes = chain(&e);
+        failure.hint = e.hint_text().map(str::to_owned);
+        failure
+    }
+}
+
 /// What clap says of the flags: help and version are results, the rest is a mistake.
 pub(crate) fn usage(e: &clap::Error) -> ExitCode {
     // Printing fails only when the reader is gone.

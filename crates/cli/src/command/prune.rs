@@ -13,6 +13,8 @@ use kiln_build::{
     time,
 };
 
+use kiln_container::Containers;
+
 use crate::{failure::Failure, host, units};
 
 #[derive(Args)]
@@ -99,7 +101,7 @@ impl System {
         }
         let builder = host::builder()?;
         let mut text = String::new();
-        let removed: Vec<String> = Vec::new();
+        let removed = Containers::open(builder.roots())?.prune()?;
         if !removed.is_empty() {
             text.push_str("Deleted Containers:\n");
             for id in removed {

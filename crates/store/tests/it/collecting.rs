@@ -1,7 +1,8 @@
 //! Garbage collection: roots and leases stay with all that belongs to them, the rest goes.
 
-use std::fs;
+use std::{fs, sync::mpsc, thread, time::Duration};
 
+use kiln_durable::Lock;
 use kiln_image::media::Compression;
 use kiln_store::{CollectOptions, Collected, ErrorKind, Store};
 
@@ -112,6 +113,32 @@ fn what_the_living_named_stays_until_they_are_gone() {
     assert!(ours.blobs().has(&put));
     drop(theirs);
     assert_eq!(collect(&ours).blobs, [put]);
+}
+
+/// Between reading the leases and removing, nobody can name a thing or write a root.
+#[test]
+fn naming_waits_for_a_collection() {
+    let place = Place::new();
+    let store = place.open();
+    let build = store.begin().unwrap();
+    let digest = kiln_image::Digest::sha256(b"x");
+    let keep = || drop(build.keep(&[digest]).unwrap());
+    let put = || assert!(store.blobs().put(b"x").is_ok());
+    let record = || build.record("cache/x", vec![digest], vec![]).unwrap();
+    for name in [&keep as &(dyn Fn() + Sync), &put, &record] {
+        let alone = Lock::exclusive(&place.root().join("locks/collect")).unwrap();
+        let (done, wait) = mpsc::channel();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                name();
+                done.send(()).unwrap();
+            });
+            let early = wait.recv_timeout(Duration::from_millis(60));
+            assert_eq!(early, Err(mpsc::RecvTimeoutError::Timeout));
+            drop(alone);
+            wait.recv().unwrap();
+        });
+    }
 }
 
 #[test]

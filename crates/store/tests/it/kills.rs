@@ -9,12 +9,9 @@ use std::{
 };
 
 use kiln_image::media::Compression;
-use kiln_layer::{Directory, Whiteouts, apply};
 use kiln_store::{CollectOptions, Store};
 
-use crate::support::{
-    Place, build_image, count, elsewhere, is_whole, layer, named_image, pull, reference,
-};
+use crate::support::{Place, count, elsewhere, is_whole, layer, named_image, pull, reference};
 
 const ROOT: &str = "KILN_STORE_TEST_ROOT";
 
@@ -111,6 +108,9 @@ fn root() -> Option<Store> {
 #[cfg(unix)]
 #[test]
 fn build_until_killed() {
+    use crate::support::build_image;
+    use kiln_layer::{Directory, Whiteouts, apply};
+
     let Some(first) = root() else {
         return;
     };

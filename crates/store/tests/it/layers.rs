@@ -1,9 +1,9 @@
 //! Layers: facts add up, bodies are found in whichever form they are.
 
-use std::{fs, io::Read, path::Path};
+use std::io::Read;
 
 use kiln_image::{Descriptor, Digest, Location, media::Compression};
-use kiln_layer::{Directory, LayerPath, Whiteouts, apply};
+use kiln_layer::LayerPath;
 use kiln_store::{Elsewhere, ErrorKind, FOREIGN, Facts, PackedAs, Store};
 
 use crate::support::{Made, Place, count, is_whole, layer};
@@ -33,7 +33,10 @@ fn packed(made: &Made, compression: Compression) -> (Vec<u8>, PackedAs) {
 }
 
 #[cfg(unix)]
-fn unpack(made: &Made, at: &Path) {
+fn unpack(made: &Made, at: &std::path::Path) {
+    use kiln_layer::{Directory, Whiteouts, apply};
+    use std::fs;
+
     fs::create_dir_all(at.join("root")).unwrap();
     let mut target = Directory::new(&at.join("root"), Whiteouts::Overlay).unwrap();
     apply(&made.tar[..], &mut target).unwrap();
@@ -202,6 +205,8 @@ fn a_layer_without_a_body_says_so() {
 #[cfg(unix)]
 #[test]
 fn an_unpacked_body_is_adopted_whole_and_once() {
+    use std::fs;
+
     let place = Place::new();
     let store = place.open();
     let build = store.begin().unwrap();

@@ -55,6 +55,21 @@ fn a_name_keeps_its_image_through_a_power_failure() {
 }
 
 #[test]
+fn a_name_does_not_stand_on_a_record_of_somebody_else() {
+    let place = Place::new();
+    let store = place.open();
+    let alive = store.begin().unwrap();
+    let image = build_image(&alive, "x", "");
+    let build = store.begin().unwrap();
+    build.name(&reference("app"), &image).unwrap();
+    build.seal().unwrap();
+    drop((alive, store));
+    pretend_reboot(&place.root());
+    let store = place.open();
+    assert_eq!(store.images().by_id(&image.id).unwrap(), Some(image));
+}
+
+#[test]
 fn a_seal_leaves_nothing_unsynced_behind() {
     let place = Place::new();
     let store = place.open();

@@ -6,22 +6,22 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use kiln_durable::{Lease, Lock};
 use kiln_rootfs::Roots;
 
 use crate::create::{Create, command, short};
 use crate::state::{
-    Details, Noted, State, born, failed, now, read_details, read_state, write_details, write_state,
+    Details, Noted, State, failed, now, read_details, read_state, write_details, write_state,
 };
+use crate::sweep::{kill, wait_for};
 use crate::{Error, ErrorKind, names};
 
 /// The containers of a store. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Containers {
-    roots: Arc<Roots>,
-    folder: PathBuf,
+    pub(crate) roots: Arc<Roots>,
+    pub(crate) folder: PathBuf,
 }
 
 /// One container.
@@ -247,7 +247,7 @@ impl Containers {
     }
 
     /// Out of sight first, whole; a kill after that leaves the rest to the next sweep.
-    fn take_away(&self, id: &str, held: Lease) -> Result<(), Error> {
+    pub(crate) fn take_away(&self, id: &str, held: Lease) -> Result<(), Error> {
         let gone = self.folder.join(format!("gone-{id}"));
         let folder = self.folder.join(id);
         let lock = self.lock()?;
@@ -263,56 +263,11 @@ impl Containers {
         Ok(())
     }
 
-    fn forget(&self, id: &str, folder: &Path) -> Result<(), Error> {
+    pub(crate) fn forget(&self, id: &str, folder: &Path) -> Result<(), Error> {
         let refs = self.roots.store().refs();
         refs.remove(&root_name(id))
             .map_err(kiln_rootfs::Error::from)?;
         Ok(self.roots.remove(folder)?)
-    }
-
-    /// What was half made or half removed, and what was to go by itself.
-    fn sweep(&self) -> Result<(), Error> {
-        for name in self.names()? {
-            let (kind, id) = name.split_once('-').unwrap_or(("", &name));
-            if !is_id(id) {
-                continue;
-            }
-            let path = lease(&self.leases(), id);
-            match kind {
-                "new" | "gone" => {
-                    if let Some(_held) = Lease::try_take(&path)? {
-                        self.forget(id, &self.folder.join(&name))?;
-                    }
-                }
-                "" => {
-                    let details = read_details(&self.folder.join(&name))?;
-                    if details.is_some_and(|details| details.remove)
-                        && let Some(held) = Lease::try_take(&path)?
-                    {
-                        self.take_away(id, held)?;
-                    }
-                }
-                _ => {}
-            }
-        }
-        self.sweep_roots()
-    }
-
-    /// A root without a folder: its program died between the two.
-    fn sweep_roots(&self) -> Result<(), Error> {
-        let refs = self.roots.store().refs();
-        let named = refs.names("container/").map_err(kiln_rootfs::Error::from)?;
-        for name in named {
-            let id = name.trim_start_matches("container/");
-            if is_id(id)
-                && !self.folder.join(id).exists()
-                && let Some(_held) = Lease::try_take(&lease(&self.leases(), id))?
-                && !self.folder.join(id).exists()
-            {
-                refs.remove(&name).map_err(kiln_rootfs::Error::from)?;
-            }
-        }
-        Ok(())
     }
 
     fn at(&self, id: &str) -> Result<Option<Container>, Error> {
@@ -326,7 +281,7 @@ impl Containers {
         }))
     }
 
-    fn names(&self) -> Result<Vec<String>, Error> {
+    pub(crate) fn names(&self) -> Result<Vec<String>, Error> {
         let mut names = Vec::new();
         for entry in std::fs::read_dir(&self.folder).map_err(failed("list", &self.folder))? {
             let entry = entry.map_err(failed("list", &self.folder))?;
@@ -335,7 +290,7 @@ impl Containers {
         Ok(names)
     }
 
-    fn leases(&self) -> PathBuf {
+    pub(crate) fn leases(&self) -> PathBuf {
         self.folder.join("leases")
     }
 
@@ -345,15 +300,15 @@ impl Containers {
     }
 }
 
-fn lease(leases: &Path, id: &str) -> PathBuf {
+pub(crate) fn lease(leases: &Path, id: &str) -> PathBuf {
     leases.join(id)
 }
 
-fn root_name(id: &str) -> String {
+pub(crate) fn root_name(id: &str) -> String {
     format!("container/{id}")
 }
 
-fn is_id(text: &str) -> bool {
+pub(crate) fn is_id(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
@@ -366,37 +321,4 @@ fn missing(text: &str) -> Error {
 
 fn short_of(text: &str) -> &str {
     if is_id(text) { short(text) } else { text }
-}
-
-/// Kills the process of a container that another program looks after; that program then ends it.
-fn kill(folder: &Path) -> Result<(), Error> {
-    let Some(Noted::Running {
-        pid, born: then, ..
-    }) = read_state(folder)?
-    else {
-        return Ok(());
-    };
-    if then.is_none() || born(pid) != then {
-        return Ok(());
-    }
-    #[cfg(unix)]
-    if let Some(pid) = i32::try_from(pid)
-        .ok()
-        .and_then(rustix::process::Pid::from_raw)
-    {
-        // It may just have ended.
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-    }
-    Ok(())
-}
-
-/// The lease, when its holder lets go of it within ten seconds.
-fn wait_for(path: &Path) -> Result<Option<Lease>, Error> {
-    for _ in 0..1000 {
-        if let Some(held) = Lease::try_take(path)? {
-            return Ok(Some(held));
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    Ok(None)
 }

@@ -9,6 +9,7 @@ mod names;
 mod publish;
 mod run;
 mod state;
+mod sweep;
 
 pub use containers::{Container, Containers};
 pub use create::{Base, Command, Create};

@@ -37,4 +37,7 @@ def serve_by_http_server():
 
 
 if __name__ == "__main__":
-    serve_by_flask() if Flask else serve_by_http_server()
+    try:
+        serve_by_flask() if Flask else serve_by_http_server()
+    except KeyboardInterrupt:
+        pass

@@ -71,7 +71,7 @@ fn play(stage: &mut Stage<'_>, place: &Place, base: &base::Base) -> Result<()> {
     stage.kiln(&build)?;
 
     stage.title("Push it to a registry, remove it, and pull it");
-    let registry = place.registry();
+    let registry = place.registry()?;
     println!("({})", registry.said());
     let name = format!("{}/{APP}", registry.address());
     stage.kiln(&["tag", APP, &name])?;

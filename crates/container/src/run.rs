@@ -102,8 +102,9 @@ impl Container {
             groups: ids.groups,
         };
         process.terminal = command.terminal;
-        // What a container changed outlives the machine's failures as far as it was synced inside.
-        let mut spec = Spec::new(prepared.root_spec(false), process);
+        // What a container changed outlives the machine's failures as far as it was synced inside;
+        // what goes with its end need not, and is not waited for.
+        let mut spec = Spec::new(prepared.root_spec(self.details.remove), process);
         let hostname = short(self.id());
         let mut files = NetworkFiles::of_machine(hostname, own_network)?;
         if !own_network {

@@ -52,11 +52,13 @@ impl Place {
     }
 
     /// A registry: Debian's where it is installed, else a small one in this process.
-    pub(super) fn registry(&self) -> AnyRegistry {
-        match docker_registry(&self.folder.join("registry")) {
+    pub(super) fn registry(&self) -> Result<AnyRegistry> {
+        let folder = self.folder.join("registry");
+        fs::create_dir_all(&folder)?;
+        Ok(match docker_registry(&folder) {
             Some(debian) => AnyRegistry::Debian(debian),
             None => AnyRegistry::Ours(Registry::start()),
-        }
+        })
     }
 }
 

@@ -19,12 +19,14 @@ mod plain;
 mod scan;
 
 #[cfg(unix)]
-pub use directory::{Directory, Refusal, Whiteouts};
+pub use directory::Directory;
 #[cfg(unix)]
 pub use open::{Folder, Unpacked};
 #[cfg(not(unix))]
-pub use other::{Directory, Folder, Refusal, Unpacked, Whiteouts};
+pub use other::{Directory, Folder, Unpacked};
 pub use plain::PlainTar;
+
+use crate::LayerPath;
 
 /// What to do with an entry that a scan comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,4 +37,23 @@ pub enum Keep {
     No,
     /// Look inside without taking it; it is taken when something inside is.
     Look,
+}
+
+/// How a [`Directory`] takes whiteouts and opaque folders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whiteouts {
+    /// As overlayfs has them (with `userxattr`): a character device 0:0, and the attribute
+    /// `user.overlay.opaque`. The directory holds one layer.
+    Overlay,
+    /// By removing what is there: the directory holds the layers below.
+    Apply,
+}
+
+/// What the kernel did not let this process put on disk; the tree has it all the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The entry.
+    pub path: LayerPath,
+    /// The owner, the mode, an attribute or the whole entry, in words.
+    pub what: String,
 }

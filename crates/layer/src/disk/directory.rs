@@ -16,27 +16,8 @@ use rustix::{
     io::Errno,
 };
 
-use super::{at, delete, meta, node, open::open_root};
+use super::{Refusal, Whiteouts, at, delete, meta, node, open::open_root};
 use crate::{Entry, Error, ErrorKind, Files, Kind, LayerPath, Meta, Target, Tree};
-
-/// How a [`Directory`] takes whiteouts and opaque folders.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whiteouts {
-    /// As overlayfs has them (with `userxattr`): a character device 0:0, and the attribute
-    /// `user.overlay.opaque`. The directory holds one layer.
-    Overlay,
-    /// By removing what is there: the directory holds the layers below.
-    Apply,
-}
-
-/// What the kernel did not let this process put on disk; the tree has it all the same.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The entry.
-    pub path: LayerPath,
-    /// The owner, the mode, an attribute or the whole entry, in words.
-    pub what: String,
-}
 
 /// A directory into which layers are unpacked.
 ///

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::Keep;
+use super::{Keep, Refusal, Whiteouts};
 use crate::{Entry, Error, ErrorKind, Files, LayerPath, Target, Tree};
 
 fn unsupported(what: &str) -> Error {
@@ -74,24 +74,6 @@ impl Files for Unpacked {
     fn open(&self, _: &LayerPath) -> io::Result<Box<dyn Read + Send>> {
         match self.0 {}
     }
-}
-
-/// How a [`Directory`] takes whiteouts and opaque folders.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whiteouts {
-    /// As overlayfs has them.
-    Overlay,
-    /// By removing what is there.
-    Apply,
-}
-
-/// What the kernel did not let this process put on disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The entry.
-    pub path: LayerPath,
-    /// What of it, in words.
-    pub what: String,
 }
 
 /// A directory into which layers are unpacked.

@@ -4,5 +4,9 @@
 
 mod build;
 mod classic;
+mod demo;
 mod images;
+mod inspect;
+mod interop;
 mod messages;
+mod run;

@@ -3,4 +3,5 @@
 
 pub mod base;
 pub mod kiln;
+pub mod peers;
 pub mod registry;

@@ -27,7 +27,6 @@ pub(crate) fn command(arguments: &[String]) -> Result<ExitCode> {
     let built = process::succeeds(process::cargo(&root).args([
         "build",
         "--quiet",
-        "--release",
         "--package",
         "kiln-cli",
     ]))?;

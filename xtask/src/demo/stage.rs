@@ -25,7 +25,7 @@ impl Place {
         let folder = target.join("demo");
         let place = Self {
             root: root.to_path_buf(),
-            kiln: target.join("release/kiln"),
+            kiln: target.join("debug/kiln"),
             folder,
         };
         // The store of an earlier demo; nothing of it is running.

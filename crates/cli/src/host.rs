@@ -3,7 +3,8 @@
 use std::{
     env,
     io::{self, Write as _},
-    time::{SystemTime, UNIX_EPOCH},
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use kiln_build::{Builder, Options, store};
@@ -48,15 +49,36 @@ pub(crate) fn now() -> i64 {
     since.map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX))
 }
 
-/// Has Ctrl-C and SIGTERM cancel: once. The second one ends the program.
+/// Signals that come this soon after another are the same request: a terminal and a supervisor
+/// often both send one.
+const SAME_REQUEST: Duration = Duration::from_millis(500);
+
+/// Counts requests to stop. For a signal that belongs to the last request there is no number.
+#[derive(Default)]
+pub(crate) struct Requests(Mutex<Option<(u32, Instant)>>);
+
+impl Requests {
+    /// The number of this request, from 0.
+    pub(crate) fn next(&self) -> Option<u32> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = match *last {
+            None => 0,
+            Some((_, at)) if at.elapsed() < SAME_REQUEST => return None,
+            Some((number, _)) => number + 1,
+        };
+        *last = Some((number, Instant::now()));
+        Some(number)
+    }
+}
+
+/// Has Ctrl-C and SIGTERM cancel. Asked again, the program ends at once.
 pub(crate) fn on_interrupt(cancel: &kiln_build::Cancel) {
     let cancel = cancel.clone();
-    let seen = std::sync::atomic::AtomicBool::new(false);
-    let handled = ctrlc::set_handler(move || {
-        if seen.swap(true, std::sync::atomic::Ordering::SeqCst) {
-            std::process::exit(130);
-        }
-        cancel.cancel();
+    let requests = Requests::default();
+    let handled = ctrlc::set_handler(move || match requests.next() {
+        Some(0) => cancel.cancel(),
+        Some(_) => std::process::exit(130),
+        None => {}
     });
     if let Err(e) = handled {
         say(&format!("warning: Ctrl-C will end kiln at once: {e}"));

@@ -1,12 +1,6 @@
 //! `kiln run`: a container in the foreground.
 
-use std::{
-    env,
-    process::ExitCode,
-    sync::atomic::{AtomicU32, Ordering},
-    thread,
-    time::Duration,
-};
+use std::{env, process::ExitCode, thread, time::Duration};
 
 use clap::Args;
 use kiln_build::{
@@ -17,7 +11,10 @@ use kiln_build::{
 };
 use kiln_container::{Base, Container, Containers, Create, Publish, Running};
 
-use crate::{failure::Failure, host};
+use crate::{
+    failure::Failure,
+    host::{self, Requests},
+};
 
 #[derive(Args)]
 pub(crate) struct Run {
@@ -184,15 +181,16 @@ const SIGKILL: i32 = 9;
 /// Ctrl-C asks the command to end; asked again, or after a while, it is made to. A process that is
 /// the first of its namespace ignores what it has no handler for, so asking may not be enough.
 fn pass_signals(running: &Running) {
-    let asked = AtomicU32::new(0);
+    let requests = Requests::default();
     let signal = running.signaller();
     let last = running.signaller();
     let last = std::sync::Mutex::new(Some(last));
     let handled = ctrlc::set_handler(move || {
-        match asked.fetch_add(1, Ordering::SeqCst) {
-            0 => signal(SIGINT),
-            1 => signal(SIGTERM),
-            _ => signal(SIGKILL),
+        match requests.next() {
+            None => return,
+            Some(0) => signal(SIGINT),
+            Some(1) => signal(SIGTERM),
+            Some(_) => signal(SIGKILL),
         }
         let last = last.lock().ok().and_then(|mut last| last.take());
         if let Some(kill) = last {

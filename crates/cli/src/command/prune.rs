@@ -1,6 +1,7 @@
 //! `kiln image prune`, `kiln builder prune`, `kiln system prune`: what is not used goes.
 
 use std::{
+    collections::HashSet,
     io::{self, BufRead as _, IsTerminal as _, Write as _},
     process::ExitCode,
 };
@@ -8,11 +9,10 @@ use std::{
 use clap::Args;
 use kiln_build::{
     Builder,
-    image::Reference,
-    store::{CollectOptions, Collected},
+    image::{Config, Reference},
+    store::{CollectOptions, Collected, ImageRecord},
     time,
 };
-
 use kiln_container::Containers;
 
 use crate::{failure::Failure, host, units};
@@ -25,7 +25,8 @@ pub(crate) struct Images {
     /// Do not ask
     #[arg(short, long)]
     force: bool,
-    /// Only what matches: `until=TIME` (a date, or a duration before now as `24h`)
+    /// Only what matches: `until=TIME` (a date, or a duration before now as `24h`),
+    /// `label=KEY[=VALUE]`, `label!=KEY[=VALUE]`
     #[arg(long, value_name = "KEY=VALUE")]
     filter: Vec<String>,
 }
@@ -48,6 +49,9 @@ pub(crate) struct System {
     /// Do not ask
     #[arg(short, long)]
     force: bool,
+    /// Only images that match, as in `kiln image prune`
+    #[arg(long, value_name = "KEY=VALUE")]
+    filter: Vec<String>,
 }
 
 impl Images {
@@ -61,9 +65,9 @@ impl Images {
         if !self.force && !confirm(&format!("WARNING! {what}"))? {
             return Ok(ExitCode::SUCCESS);
         }
-        let until = until(&self.filter)?;
+        let filter = Filter::parse(&self.filter)?;
         let builder = host::builder()?;
-        let mut text = images(&builder, self.all, until)?;
+        let mut text = images(&builder, self.all, &filter)?;
         text.push_str(&total(&collect(&builder)?));
         host::print(&text)?;
         Ok(ExitCode::SUCCESS)
@@ -80,8 +84,9 @@ impl Cache {
             return Ok(ExitCode::SUCCESS);
         }
         let builder = host::builder()?;
-        records(&builder, self.all)?;
-        host::print(&total(&collect(&builder)?))?;
+        let mut text = records(&builder, self.all)?;
+        text.push_str(&total(&collect(&builder)?));
+        host::print(&text)?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -94,8 +99,10 @@ impl System {
         };
         let what = format!(
             "WARNING! This will remove:\n  - all stopped containers\n  - {images_too}\n  \
-             - unused build cache\n"
+             - {} build cache\n",
+            if self.all { "all" } else { "unused" }
         );
+        let filter = Filter::parse(&self.filter)?;
         if !self.force && !confirm(&what)? {
             return Ok(ExitCode::SUCCESS);
         }
@@ -109,8 +116,8 @@ impl System {
             }
             text.push('\n');
         }
-        text.push_str(&images(&builder, self.all, None)?);
-        records(&builder, true)?;
+        text.push_str(&images(&builder, self.all, &filter)?);
+        text.push_str(&records(&builder, self.all)?);
         text.push_str(&total(&collect(&builder)?));
         host::print(&text)?;
         Ok(ExitCode::SUCCESS)
@@ -118,32 +125,30 @@ impl System {
 }
 
 /// Removes images: those without a name, or all that no container uses. Tells which.
-fn images(builder: &Builder, all: bool, until: Option<i64>) -> Result<String, Failure> {
+fn images(builder: &Builder, all: bool, filter: &Filter) -> Result<String, Failure> {
     let images = builder.store().images();
-    let listed = images.list()?;
     let used = builder.store().refs().list("container/")?;
+    let goes = |record: &ImageRecord| {
+        let in_use = used.iter().any(|(_, r)| r.keeps.contains(&record.id));
+        // A config that cannot be read is no reason to remove anything.
+        !in_use
+            && images
+                .config(record)
+                .is_ok_and(|config| filter.keeps(record, &config))
+    };
     let mut text = String::new();
-    for image in &listed {
-        let id = image.image.id;
-        let in_use = used.iter().any(|(_, r)| r.keeps.contains(&id));
-        let stands = listed
-            .iter()
-            .any(|l| l.image.parent == Some(id) && !l.names.is_empty());
-        let created = image
-            .image
-            .created
-            .as_deref()
-            .and_then(time::parse)
-            .unwrap_or(0);
-        let young = until.is_some_and(|until| created > until);
-        if in_use || young || (!all && (!image.names.is_empty() || stands)) {
-            continue;
+    if all {
+        for image in images.list()?.iter().filter(|l| goes(&l.image)) {
+            for name in image.names.iter().map(|n| &n.name) {
+                text.push_str(&format!("untagged: {}\n", Reference::familiar(name)));
+            }
+            images.remove(&image.image.id)?;
+            text.push_str(&format!("deleted: {}\n", image.image.id));
         }
-        for name in image.names.iter().map(|n| &n.name) {
-            text.push_str(&format!("untagged: {}\n", Reference::familiar(name)));
+    } else {
+        for image in images.prune(&goes)? {
+            text.push_str(&format!("deleted: {}\n", image.id));
         }
-        images.remove(&id)?;
-        text.push_str(&format!("deleted: {id}\n"));
     }
     match text.is_empty() {
         true => Ok(text),
@@ -151,14 +156,15 @@ fn images(builder: &Builder, all: bool, until: Option<i64>) -> Result<String, Fa
     }
 }
 
-/// Removes records of builds: all, or those that keep something no image has.
-fn records(builder: &Builder, all: bool) -> Result<(), Failure> {
+/// Removes records of builds: all, or those that keep something no image has. Tells which.
+fn records(builder: &Builder, all: bool) -> Result<String, Failure> {
     let store = builder.store();
     let listed = store.images().list()?;
-    let kept: std::collections::HashSet<_> = listed
+    let kept: HashSet<_> = listed
         .iter()
         .flat_map(|l| l.image.layers.iter().copied())
         .collect();
+    let mut text = String::new();
     for name in store.refs().names("cache/")? {
         let dangling = match store.refs().get(&name)? {
             Some(found) => !found.keeps.iter().all(|d| kept.contains(d)),
@@ -166,9 +172,13 @@ fn records(builder: &Builder, all: bool) -> Result<(), Failure> {
         };
         if all || dangling {
             store.refs().remove(&name)?;
+            text.push_str(&format!("{}\n", name.trim_start_matches("cache/")));
         }
     }
-    Ok(())
+    match text.is_empty() {
+        true => Ok(text),
+        false => Ok(format!("Deleted build cache objects:\n{text}\n")),
+    }
 }
 
 fn collect(builder: &Builder) -> Result<Collected, Failure> {
@@ -200,25 +210,65 @@ fn confirm(warning: &str) -> Result<bool, Failure> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-/// The time before which an image must have been made.
-fn until(filters: &[String]) -> Result<Option<i64>, Failure> {
-    let mut until = None;
-    for filter in filters {
-        let Some(value) = filter.strip_prefix("until=") else {
-            return Err(
-                Failure::new(format!("invalid filter `{filter}`")).hint("there is: until=TIME")
-            );
-        };
-        let ago = duration(value).map(|seconds| host::now() - seconds);
-        until = ago
-            .or_else(|| time::parse(value))
-            .or_else(|| value.parse().ok());
-        if until.is_none() {
-            return Err(Failure::new(format!("`{value}` is no time"))
-                .hint("write a duration as 24h, or a date as 2024-05-01T00:00:00Z"));
+/// Which of the images that nobody uses go.
+#[derive(Default)]
+struct Filter {
+    /// Those that were made before this time.
+    until: Option<i64>,
+    /// Those that have these labels, or with `false` those that do not.
+    labels: Vec<(bool, String, Option<String>)>,
+}
+
+impl Filter {
+    fn parse(filters: &[String]) -> Result<Self, Failure> {
+        let mut filter = Self::default();
+        for text in filters {
+            if let Some(value) = text.strip_prefix("until=") {
+                filter.until = Some(before(value)?);
+            } else if let Some(label) = text.strip_prefix("label!=") {
+                filter.labels.push(Self::label(false, label));
+            } else if let Some(label) = text.strip_prefix("label=") {
+                filter.labels.push(Self::label(true, label));
+            } else {
+                return Err(Failure::new(format!("invalid filter `{text}`"))
+                    .hint("there are: until=TIME, label=KEY[=VALUE], label!=KEY[=VALUE]"));
+            }
+        }
+        Ok(filter)
+    }
+
+    fn label(wanted: bool, text: &str) -> (bool, String, Option<String>) {
+        match text.split_once('=') {
+            Some((key, value)) => (wanted, key.to_owned(), Some(value.to_owned())),
+            None => (wanted, text.to_owned(), None),
         }
     }
-    Ok(until)
+
+    /// Whether it leaves an image among those that go.
+    fn keeps(&self, record: &ImageRecord, config: &Config) -> bool {
+        let created = record.created.as_deref().and_then(time::parse).unwrap_or(0);
+        let old = self.until.is_none_or(|until| created <= until);
+        let has = |key: &String, value: &Option<String>| {
+            let found = config.config.labels.get(key);
+            found.is_some_and(|f| value.as_ref().is_none_or(|v| v == f))
+        };
+        old && self
+            .labels
+            .iter()
+            .all(|(wanted, key, value)| has(key, value) == *wanted)
+    }
+}
+
+/// The time that `until=` names: so long ago, a date, or seconds since 1970.
+fn before(value: &str) -> Result<i64, Failure> {
+    let ago = duration(value).map(|seconds| host::now() - seconds);
+    let time = ago
+        .or_else(|| time::parse(value))
+        .or_else(|| value.parse().ok());
+    time.ok_or_else(|| {
+        Failure::new(format!("`{value}` is no time"))
+            .hint("write a duration as 24h, or a date as 2024-05-01T00:00:00Z")
+    })
 }
 
 /// `1h30m` in seconds.

@@ -13,6 +13,9 @@ use crate::{
 /// How many blobs of an image travel at once, as docker does.
 const AT_ONCE: usize = 3;
 
+/// How deep indexes may lie in indexes. One level is usual, two are known.
+const NESTED: u32 = 4;
+
 /// Which images of an index to copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Select {
@@ -51,7 +54,7 @@ pub fn copy(
 ) -> Result<Descriptor, Error> {
     let found = from.resolve(what)?;
     on(Progress::Resolved(&found));
-    let copied = document(from, to, found, select, on)?;
+    let copied = document(from, to, found, select, on, NESTED)?;
     for name in names {
         to.name(&copied, name)?;
     }
@@ -64,6 +67,7 @@ fn document(
     found: Descriptor,
     select: &Select,
     on: &(dyn Fn(Progress<'_>) + Sync),
+    nested: u32,
 ) -> Result<Descriptor, Error> {
     let bytes = from.document(&found)?;
     if media::is_manifest(&found.media_type) {
@@ -80,15 +84,21 @@ fn document(
             ),
         ));
     }
+    let Some(nested) = nested.checked_sub(1) else {
+        return Err(Error::invalid(format!(
+            "index `{}`: nested too deeply",
+            found.digest
+        )));
+    };
     let index: Raw<Index> = Raw::parse(bytes)?;
     match select {
         Select::Platform(platform) => {
             let chosen = index.for_platform(platform)?.clone();
-            document(from, to, chosen, select, on)
+            document(from, to, chosen, select, on, nested)
         }
         Select::All => {
             for child in &index.manifests {
-                document(from, to, child.clone(), select, on)?;
+                document(from, to, child.clone(), select, on, nested)?;
             }
             to.put_document(&found, index.bytes())?;
             Ok(found)

@@ -96,3 +96,17 @@ fn a_blob_that_is_not_what_it_says_is_refused() {
         "{e}"
     );
 }
+
+#[test]
+fn indexes_in_indexes_come_to_an_end() {
+    let (from, to) = (Memory::new(), Memory::new());
+    let mut inner = put_image(&from, "linux/amd64", b"layer");
+    for depth in 0..6 {
+        let index = Raw::new(Index::new(vec![inner]));
+        inner = from.put(media::INDEX, index.bytes().to_vec());
+        from.name(&inner, &name(&format!("app:{depth}"))).unwrap();
+    }
+    assert!(copy(&from, &to, &name("app:3"), &[], &Select::All, &|_| {}).is_ok());
+    let e = copy(&from, &to, &name("app:4"), &[], &Select::All, &|_| {}).unwrap_err();
+    assert!(e.to_string().contains("nested too deeply"), "{e}");
+}

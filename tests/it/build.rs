@@ -131,7 +131,7 @@ fn only_the_stages_that_the_target_needs_are_built() {
     let tar = kiln.scratch().join("app.tar");
     kiln.ok(["save", "-o", tar.to_str().unwrap(), "app"]);
     let e = kiln.fails(["build", "--target", "nope", context.to_str().unwrap()]);
-    assert!(e.err.contains("one, unneeded, three"), "{}", e.err);
+    assert!(e.err.contains("`one`, `unneeded`, `three`"), "{}", e.err);
 }
 
 #[test]

@@ -40,8 +40,6 @@ ID
  ---> Removed intermediate container ID
  ---> ID
 Step 4/5 : COPY a /a
- ---> Running in ID
- ---> Removed intermediate container ID
  ---> ID
 Step 5/5 : CMD [\"/a\"]
  ---> Running in ID
@@ -96,7 +94,8 @@ fn a_failing_run_says_what_docker_says() {
     let said = kiln.fails(["build", "--progress=classic", context.to_str().unwrap()]);
     assert_eq!(said.code, 7);
     let want = "The command '/bin/sh -c echo hi; exit 7' returned a non-zero code: 7";
-    assert!(said.err.contains(want), "{}", said.err);
+    assert_eq!(said.err.lines().next(), Some(want), "{}", said.err);
+    assert!(said.err.contains("--> Dockerfile:2:1"), "{}", said.err);
     assert!(said.out.contains("\nhi\n"), "{}", said.out);
 }
 
@@ -114,4 +113,82 @@ fn stages_print_in_the_order_of_the_file() {
         .collect();
     let numbers: Vec<&str> = steps.iter().map(|s| &s[..3]).collect();
     assert_eq!(numbers, ["1/5", "2/5", "3/5", "4/5", "5/5"], "{out}");
+}
+
+#[test]
+fn arguments_before_from_triggers_and_nothing_to_begin_with() {
+    let kiln = Kiln::new();
+    busybox(&kiln);
+    let base = "FROM busybox\nONBUILD COPY r /r\nONBUILD RUN cat /r\n";
+    kiln.build("base", &[("Dockerfile", base)]);
+    let text = "ARG V=1\nFROM scratch AS zero\nCOPY r /z\nFROM base\nCOPY --from=zero /z /z\n";
+    let context = kiln.context("app", &[("Dockerfile", text), ("r", "read\n")]);
+    let build = ["build", "--progress=classic", context.to_str().unwrap()];
+    let want = "Step 1/5 : ARG V=1
+Step 2/5 : FROM scratch AS zero
+ --->\x20
+Step 3/5 : COPY r /z
+ ---> ID
+Step 4/5 : FROM base
+# Executing 2 build triggers
+ ---> Running in ID
+read
+ ---> Removed intermediate container ID
+ ---> ID
+Step 5/5 : COPY --from=zero /z /z
+ ---> ID
+Successfully built ID";
+    let first = kiln.ok(build);
+    assert_eq!(masked(&first), want, "{first}");
+    let want = "Step 1/5 : ARG V=1
+Step 2/5 : FROM scratch AS zero
+ --->\x20
+Step 3/5 : COPY r /z
+ ---> Using cache
+ ---> ID
+Step 4/5 : FROM base
+# Executing 2 build triggers
+ ---> Using cache
+ ---> Using cache
+ ---> ID
+Step 5/5 : COPY --from=zero /z /z
+ ---> Using cache
+ ---> ID
+Successfully built ID";
+    let second = kiln.ok(build);
+    assert_eq!(masked(&second), want, "{second}");
+}
+
+#[test]
+fn quiet_is_only_the_id() {
+    let kiln = Kiln::new();
+    busybox(&kiln);
+    let context = kiln.context("app", &[("Dockerfile", "FROM busybox\nRUN echo noise\n")]);
+    let said = kiln.run([
+        "build",
+        "--progress=classic",
+        "-q",
+        context.to_str().unwrap(),
+    ]);
+    assert!(said.out.starts_with("sha256:"), "{}", said.out);
+    assert_eq!((said.out.len(), said.err.as_str()), (72, ""));
+}
+
+#[test]
+fn a_stage_that_fails_beside_another_shows_its_output() {
+    let kiln = Kiln::new();
+    busybox(&kiln);
+    let text = "FROM busybox AS slow\nRUN sleep 30\nFROM busybox\nRUN echo why; exit 3\n\
+                COPY --from=slow /bin/sh /x\n";
+    let context = kiln.context("app", &[("Dockerfile", text)]);
+    let said = kiln.fails(["build", "--progress=classic", context.to_str().unwrap()]);
+    assert_eq!(said.code, 3);
+    let end = "Step 2/5 : RUN sleep 30
+ ---> Running in ID
+Step 3/5 : FROM busybox
+ ---> ID
+Step 4/5 : RUN echo why; exit 3
+ ---> Running in ID
+why";
+    assert!(masked(&said.out).ends_with(end), "{}", said.out);
 }

@@ -32,6 +32,14 @@ fn a_dockerfile_that_is_wrong() {
             "FROM busybox\nCOPY nothing /x\n",
             &["Dockerfile:2:", "nothing"],
         ),
+        (
+            "FROM busybox AS a\nFROM busybox\nCOPY --from=a /BIN/sh /x\n",
+            &["Dockerfile:3:1", "`/BIN/sh`", "--from", "`/bin/sh`"],
+        ),
+        (
+            "FROM scratch\nRUN echo\n",
+            &["Dockerfile:2:1", "/bin/sh", "exit code: 127", "RUN [\""],
+        ),
         ("RUN echo\n", &["Dockerfile:1:1", "FROM"]),
         ("FROM busybox\nADD https://x.y/z /\n", &["Dockerfile:2:"]),
         (
@@ -52,8 +60,14 @@ fn a_registry_that_is_not_there() {
         e.contains("Dockerfile:1:6") && e.contains("127.0.0.1:1"),
         "{e}"
     );
+    assert!(e.contains("connection refused"), "{e}");
+    assert_eq!(
+        e.to_lowercase().matches("connection refused").count(),
+        1,
+        "{e}"
+    );
     let e = kiln.fails(["pull", "127.0.0.1:1/none"]).err;
-    assert!(e.contains("127.0.0.1:1"), "{e}");
+    assert!(e.contains("127.0.0.1:1") && e.contains("tried"), "{e}");
 }
 
 #[test]
@@ -62,7 +76,10 @@ fn warnings_for_what_is_copied_from_tutorials() {
     busybox(&kiln);
     for (text, expected) in [
         ("FROM busybox\nRUN echo \u{2013}y\n", "\u{2013}"),
-        ("FROM busybox\nCMD ['a']\n", "shell form"),
+        (
+            "FROM busybox\nCMD ['a']\n",
+            "CMD hands it to the shell as it is",
+        ),
         (
             "FROM busybox\nENTRYPOINT FLASK_APP-/opt/app.py flask run\n",
             "FLASK_APP=/opt/app.py",
@@ -91,9 +108,58 @@ fn commands_that_are_almost_right() {
         e.contains("did you mean `kiln build -f Dockerfile .`?"),
         "{e}"
     );
+    let context = kiln.context("app", &[("Dockerfile", "FROM scratch\nCOPY Readme /\n")]);
+    let path = context.to_str().unwrap();
+    std::fs::write(context.join("README"), "").unwrap();
+    let e = kiln.fails(["build", path]).err;
+    assert!(e.contains("Dockerfile:2:1"), "{e}");
+    assert!(e.contains("there is `README`"), "{e}");
+    let e = kiln.fails(["build", "-f", path, path]).err;
+    assert!(
+        e.contains(&format!("did you mean `-f {path}/Dockerfile`?")),
+        "{e}"
+    );
+    let e = kiln.fails(["build", &format!("{path}/README")]).err;
+    assert!(e.contains("is a file") && e.contains("README .`?"), "{e}");
+    let e = kiln.fails(["build", &format!("{path}/none")]).err;
+    assert!(e.contains("/none`") && e.contains("No such file"), "{e}");
+    let said = kiln.fails(["build", "-t", "Upper", path]);
+    assert_eq!(said.code, 125);
+    assert!(
+        said.err.contains("--tag") && said.err.contains("`upper`"),
+        "{}",
+        said.err
+    );
+    let e = kiln.fails(["build", "--targte", "x", path]).err;
+    assert!(e.contains("--target"), "{e}");
     let e = kiln.fails(["run", "simple:", "app"]).err;
     assert!(e.contains("simple:"), "{e}");
     let e = kiln.fails(["run", "simple: app"]).err;
     assert!(e.contains("did you mean `simple:app`?"), "{e}");
     assert_eq!(kiln.fails(["build", "--nope"]).code, 125);
+}
+
+#[test]
+fn a_failing_run_shows_the_end_of_its_output_where_it_was_not_shown() {
+    let kiln = Kiln::new();
+    busybox(&kiln);
+    let text = "FROM busybox\nRUN seq 100; exit 4\n";
+    let context = kiln.context("app", &[("Dockerfile", text)]);
+    let path = context.to_str().unwrap();
+    for flags in [&["-q"][..], &["--progress=quiet"]] {
+        let args = [&["build", path], flags].concat();
+        let said = kiln.fails(args);
+        assert_eq!(said.out, "");
+        assert!(
+            said.err.contains("\n81\n") && said.err.contains("\n100\n"),
+            "{}",
+            said.err
+        );
+        assert!(!said.err.contains("\n80\n"), "{}", said.err);
+        assert!(said.err.contains("exit code: 4"), "{}", said.err);
+    }
+    let err = kiln.fails(["build", path]).err;
+    assert_eq!(err.matches(" 100\n").count(), 1, "{err}");
+    // Nobody is asked for an image that is here.
+    assert!(!err.contains("resolving"), "{err}");
 }

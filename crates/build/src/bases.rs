@@ -54,12 +54,15 @@ impl<'a> Bases<'a> {
         }
     }
 
-    /// What `name` stands for.
-    pub(crate) fn resolve(&self, name: &Reference) -> Result<Base, Error> {
+    /// What `name` stands for. `asked` is called when a registry has to be asked.
+    pub(crate) fn resolve(&self, name: &Reference, asked: &dyn Fn()) -> Result<Base, Error> {
         let local = if self.pull { None } else { self.local(name)? };
         let base = match local {
             Some(base) => base,
-            None => self.remote(name)?,
+            None => {
+                asked();
+                self.remote(name)?
+            }
         };
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         found.insert(base.digest, base.clone());

@@ -18,6 +18,15 @@ fn cause(e: &dyn std::error::Error) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
+/// What the last of the causes of an error says.
+fn deepest(e: &dyn std::error::Error) -> Option<String> {
+    let mut at = e.source()?;
+    while let Some(inner) = at.source() {
+        at = inner;
+    }
+    Some(at.to_string())
+}
+
 fn translated(e: &dyn std::error::Error, kind: ErrorKind, hint: Option<&str>) -> Error {
     let mut error = Error::new(kind, e.to_string());
     if let Some(cause) = cause(e) {
@@ -41,7 +50,12 @@ impl From<kiln_image::Error> for Error {
             K::Unsupported => ErrorKind::Unsupported,
             _ => ErrorKind::Io,
         };
-        translated(&e, kind, e.hint_text())
+        let error = translated(&e, kind, e.hint_text());
+        match (kind, deepest(&e)) {
+            // What lies between is how the connection was made; the last one says why it was not.
+            (ErrorKind::Unreachable, Some(why)) => error.because(why),
+            _ => error,
+        }
     }
 }
 

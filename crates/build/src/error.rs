@@ -70,6 +70,7 @@ pub struct Error {
     hint: Option<String>,
     place: Option<Place>,
     reports: Vec<Report>,
+    command: Option<String>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -82,7 +83,29 @@ impl Error {
             hint: None,
             place: None,
             reports: Vec::new(),
+            command: None,
             source: None,
+        }
+    }
+
+    /// The error of a RUN whose process ended with `code`.
+    pub fn run(argv: &[String], code: i32) -> Self {
+        let command = argv.join(" ");
+        let what =
+            format!("process \"{command}\" did not complete successfully: exit code: {code}");
+        Self {
+            command: Some(command),
+            ..Self::new(ErrorKind::Run(code), what)
+        }
+    }
+
+    /// The error of a RUN whose process could not be started, with the code that a shell would give.
+    pub fn not_started(argv: &[String], code: i32, why: &str) -> Self {
+        let command = argv.join(" ");
+        let what = format!("process \"{command}\" could not be started: {why}: exit code: {code}");
+        Self {
+            command: Some(command),
+            ..Self::new(ErrorKind::Run(code), what)
         }
     }
 
@@ -128,6 +151,11 @@ impl Error {
     /// What a person can do next, where that is known.
     pub fn hint_text(&self) -> Option<&str> {
         self.hint.as_deref()
+    }
+
+    /// The command of the RUN that failed, its words joined by blanks.
+    pub fn command(&self) -> Option<&str> {
+        self.command.as_deref()
     }
 
     /// Where in the Dockerfile.

@@ -60,7 +60,7 @@ pub enum Event<'a> {
     },
     /// Something in the Dockerfile or the flags that does not stop the build.
     Warning(&'a Report),
-    /// A base image is being looked up.
+    /// A registry is asked for a base image.
     Resolving(&'a Reference),
     /// A base image was found, under this digest.
     Resolved(&'a Reference, Digest),

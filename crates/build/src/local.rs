@@ -88,13 +88,7 @@ impl Local {
         }
         match exit.code() {
             0 => Ok(()),
-            code => Err(Error::new(
-                ErrorKind::Run(code),
-                format!(
-                    "process \"{}\" did not complete successfully: exit code: {code}",
-                    step.argv.join(" ")
-                ),
-            )),
+            code => Err(Error::run(&step.argv, code)),
         }
     }
 }
@@ -112,13 +106,16 @@ fn pass_on(mut from: impl Read, stream: Stream, io: &StepIo<'_>) {
 /// A process that could not be started: not the machine's fault where the image lacks the program.
 fn start_error(e: &kiln_sandbox::Error, step: &Step) -> Error {
     match e.docker_code() {
-        code @ (126 | 127) => Error::new(
-            ErrorKind::Run(code),
-            format!(
-                "process \"{}\" could not be started: {e}",
-                step.argv.join(" ")
-            ),
-        ),
+        code @ (126 | 127) => {
+            let error = Error::not_started(&step.argv, code, &e.to_string());
+            match (&step.argv[..], code) {
+                ([shell, option, _], 127) if option == "-c" => error.hint(format!(
+                    "this form of RUN needs `{shell}` in the image; an image without a shell takes \
+                     RUN [\"program\", \"argument\"]"
+                )),
+                _ => error,
+            }
+        }
         _ => Error::new(ErrorKind::Io, format!("start the step: {e}"))
             .because(std::error::Error::source(e).map_or_else(String::new, ToString::to_string)),
     }

@@ -26,8 +26,9 @@ pub(crate) struct Tracked {
     pub(crate) id: String,
 }
 
-/// Keeps the image after a step: its id, and whether it was there already.
-pub(crate) type Keep<'a> = dyn Fn(usize, &Slots) -> Result<(Digest, bool), Error> + Sync + 'a;
+/// Keeps the image after a step: its id, and whether it was there already; none after `FROM scratch`.
+pub(crate) type Keep<'a> =
+    dyn Fn(usize, &Slots) -> Result<Option<(Digest, bool)>, Error> + Sync + 'a;
 
 /// Tells of steps.
 pub(crate) struct Tracker<'a> {
@@ -172,7 +173,8 @@ impl<'a> Tracker<'a> {
         let mut image = None;
         if let Some(keep) = self.keep {
             match keep(step, slots) {
-                Ok((id, existed)) => {
+                Ok(None) => {}
+                Ok(Some((id, existed))) => {
                     image = Some(id);
                     if how == How::Config && existed {
                         how = How::Cached;

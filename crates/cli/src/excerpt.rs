@@ -8,18 +8,19 @@ const WIDTH: usize = 120;
 
 /// A finding: an error or a warning.
 pub(crate) fn report(report: &Report, file: &str, text: &str) -> String {
-    let level = match report.error {
-        true => Level::ERROR,
-        false => Level::WARNING,
+    let (level, name) = match report.error {
+        true => (Level::ERROR, "error"),
+        false => (Level::WARNING, "warning"),
     };
-    draw(
-        level,
-        &report.message,
-        report.help.as_deref(),
-        report.place.as_ref(),
-        file,
-        text,
-    )
+    let help = report.help.as_deref();
+    match &report.place {
+        Some(place) => draw(level, &report.message, help, place, file, text),
+        // It is about a flag, or the whole.
+        None => {
+            let help = help.map_or_else(String::new, |help| format!("\n  hint: {help}"));
+            format!("{name}: {}{help}", report.message)
+        }
+    }
 }
 
 /// An error at a place.
@@ -30,31 +31,41 @@ pub(crate) fn error(
     file: &str,
     text: &str,
 ) -> String {
-    draw(Level::ERROR, message, help, Some(place), file, text)
+    draw(Level::ERROR, message, help, place, file, text)
+}
+
+/// The same, with the message alone on its line.
+pub(crate) fn unnamed(
+    message: &str,
+    help: Option<&str>,
+    place: &Place,
+    file: &str,
+    text: &str,
+) -> String {
+    let level = Level::ERROR.no_name();
+    draw(level, message, help, place, file, text)
 }
 
 fn draw(
     level: Level<'_>,
     message: &str,
     help: Option<&str>,
-    place: Option<&Place>,
+    place: &Place,
     file: &str,
     text: &str,
 ) -> String {
     let mut group = level
         .primary_title(message)
         .elements([] as [annotate_snippets::Origin<'_>; 0]);
-    if let Some(place) = place {
-        let start = clamp(text, place.start);
-        let end = clamp(text, place.end).max(start);
-        // One line is enough to find the place; a long instruction would fill the screen.
-        let end = text[start..end].find('\n').map_or(end, |i| start + i);
-        let snippet = Snippet::source(text)
-            .path(file)
-            .fold(true)
-            .annotation(AnnotationKind::Primary.span(start..end));
-        group = group.element(snippet);
-    }
+    let start = clamp(text, place.start);
+    let end = clamp(text, place.end).max(start);
+    // One line is enough to find the place; a long instruction would fill the screen.
+    let end = text[start..end].find('\n').map_or(end, |i| start + i);
+    let snippet = Snippet::source(text)
+        .path(file)
+        .fold(true)
+        .annotation(AnnotationKind::Primary.span(start..end));
+    group = group.element(snippet);
     if let Some(help) = help {
         group = group.element(Level::HELP.message(help));
     }

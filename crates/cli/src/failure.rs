@@ -1,6 +1,6 @@
 //! Failures as people see them: what, why, and what next; and the exit code.
 
-use std::{error::Error as _, fmt::Write as _, process::ExitCode};
+use std::{fmt::Write as _, process::ExitCode};
 
 use crate::{excerpt, host};
 
@@ -40,6 +40,12 @@ impl Failure {
         self
     }
 
+    /// The same with something said before its message.
+    pub(crate) fn before(mut self, what: &str) -> Self {
+        self.message.insert_str(0, what);
+        self
+    }
+
     /// The same with another exit code.
     pub(crate) fn code(mut self, code: u8) -> Self {
         self.code = code;
@@ -71,6 +77,16 @@ impl Failure {
         failure
     }
 
+    /// A failed build in docker's words, which stand alone on their line: others look for them.
+    pub(crate) fn as_docker(what: &str, e: &kiln_build::Error, file: &str, text: &str) -> Self {
+        let mut failure = Self::new("");
+        failure.drawn = Some(match e.place() {
+            Some(place) => excerpt::unnamed(what, e.hint_text(), place, file, text),
+            None => what.to_owned(),
+        });
+        failure
+    }
+
     fn from_build(e: &kiln_build::Error) -> Self {
         let mut failure = Self::new(e.to_string());
         failure.causes = chain(e);
@@ -84,10 +100,14 @@ impl Failure {
         if !self.message.is_empty() {
             let _ = write!(text, "error: {}", self.message);
         }
-        let mut said = self.message.as_str();
+        // What was drawn begins with the message.
+        let mut said = match self.message.as_str() {
+            "" => self.drawn.as_deref().unwrap_or_default(),
+            message => message,
+        };
         for cause in &self.causes {
-            // A message that ends with its cause has told it already.
-            if !cause.is_empty() && !said.ends_with(cause.as_str()) {
+            // Where the message has the words of its cause, it has told it already.
+            if !told(said, cause) {
                 let _ = write!(text, "\n  because: {cause}");
             }
             said = cause;
@@ -100,6 +120,12 @@ impl Failure {
         }
         ExitCode::from(self.code)
     }
+}
+
+/// Whether the words of a cause, but for the system's number of it, stand in what was said.
+fn told(said: &str, cause: &str) -> bool {
+    let words = cause.split(" (os error").next().unwrap_or_default();
+    said.to_lowercase().contains(&words.to_lowercase())
 }
 
 /// The causes of an error, nearest first.

@@ -22,7 +22,7 @@ pub(crate) use tail::Tail;
 pub(crate) enum Style {
     /// `tty` on a terminal, else `plain`
     Auto,
-    /// One line a step, and what runs is drawn again and again
+    /// One line a step, and what runs is drawn again and again; `plain` where there is no terminal
     Tty,
     /// All output, each line with its step
     Plain,
@@ -46,8 +46,9 @@ impl Style {
     pub(crate) fn observer(self) -> Box<dyn Progress> {
         match self {
             Style::Auto if io::stderr().is_terminal() => Box::new(tty::Tty::new()),
-            Style::Tty => Box::new(tty::Tty::new()),
-            Style::Auto | Style::Plain => Box::new(plain::Plain::new()),
+            // Where there is no terminal, nothing can be drawn again.
+            Style::Tty if io::stderr().is_terminal() => Box::new(tty::Tty::new()),
+            Style::Auto | Style::Tty | Style::Plain => Box::new(plain::Plain::new()),
             Style::Classic => Box::new(Classic::new()),
             Style::Quiet => Box::new(Tail::new()),
         }

@@ -31,7 +31,7 @@ impl Carrier<'_> {
             refuse_archives(&from, &request.sources)?;
         }
         let changes = copy::plan(&*from, &request, &onto)
-            .map_err(|e| self.explain_missing(e.into(), &op.sources))?;
+            .map_err(|e| self.explain_copy(e.into(), op, &from))?;
         let times = match (self.epoch, op.exact_times) {
             (None, _) => Times::Keep,
             (Some(epoch), true) => Times::Exactly(epoch),
@@ -61,7 +61,7 @@ impl Carrier<'_> {
         let from = self.source(source)?;
         let request = self.copy_request(op, &from, &onto)?;
         let met = copy::met(&*from, &request, &onto)
-            .map_err(|e| self.explain_missing(e.into(), &op.sources))?;
+            .map_err(|e| self.explain_copy(e.into(), op, &from))?;
         Ok(Digest::sha256(
             format!("{met:?} {:?}", request.owner).as_bytes(),
         ))
@@ -71,8 +71,7 @@ impl Carrier<'_> {
     pub(super) fn copied(&self, op: &graph::Copy, source: &Output) -> Result<Digest, Error> {
         let from = self.source(source)?;
         let owners = op.owner.is_none() && matches!(source, Output::Root(_));
-        selection::digest(&from, &op.sources, owners)
-            .map_err(|e| self.explain_missing(e, &op.sources))
+        selection::digest(&from, &op.sources, owners).map_err(|e| self.explain_copy(e, op, &from))
     }
 
     fn copy_request(
@@ -162,13 +161,25 @@ impl Carrier<'_> {
         Ok(Some(packed.diff_id))
     }
 
-    /// Says of a source that is not there why that may be.
-    pub(super) fn explain_missing(&self, e: Error, sources: &[String]) -> Error {
-        if e.kind() != ErrorKind::NotFound {
-            return e;
+    /// Says of a source of a COPY that is not there why that may be.
+    fn explain_copy(&self, e: Error, op: &graph::Copy, from: &Root) -> Error {
+        if op.exact_times {
+            return self.explain_missing(e, &op.sources);
         }
-        let named = |s: &&String| !is_pattern(s) && e.to_string().contains(&format!("`{s}`"));
-        let Some(source) = sources.iter().find(named) else {
+        let Some(source) = missing(&e, &op.sources) else {
+            return e;
+        };
+        let what = format!("`/{source}` is not in the image or stage that `--from` names");
+        let error = Error::new(ErrorKind::NotFound, what);
+        match nearly(from, source) {
+            Some(path) => error.hint(format!("there is `/{path}`: letters have a case here")),
+            None => error,
+        }
+    }
+
+    /// Says of a file of the context that is not there why that may be.
+    pub(super) fn explain_missing(&self, e: Error, sources: &[String]) -> Error {
+        let Some(source) = missing(&e, sources) else {
             return e;
         };
         let what = format!("`{source}` is not in the build context");
@@ -179,6 +190,26 @@ impl Carrier<'_> {
             None => error.hint("paths are relative to the folder that `kiln build` was given"),
         }
     }
+}
+
+/// The source that an error says is not there.
+fn missing<'a>(e: &Error, sources: &'a [String]) -> Option<&'a String> {
+    if e.kind() != ErrorKind::NotFound {
+        return None;
+    }
+    let said = e.to_string();
+    let named = |s: &&String| !is_pattern(s) && said.contains(&format!("`{s}`"));
+    sources.iter().find(named)
+}
+
+/// A path that differs in nothing but the case of its letters.
+fn nearly(from: &Root, source: &str) -> Option<String> {
+    let wanted = source.to_lowercase();
+    let text = |e: &kiln_layer::Entry| String::from_utf8_lossy(e.path.as_bytes()).into_owned();
+    from.tree()
+        .iter()
+        .map(text)
+        .find(|path| path.to_lowercase() == wanted)
 }
 
 fn folder_changes(op: &graph::Folder, onto: &Root, now: i64) -> Result<Vec<Change>, Error> {

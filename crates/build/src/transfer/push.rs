@@ -80,7 +80,7 @@ impl Builder {
             on: &|_| {},
         };
         let solved = planned.and_then(|plan| solve(&context, plan, &pusher));
-        let solved = solved.map_err(crate::builder::solve_error)?;
+        let solved = solved.map_err(crate::job::solve_error)?;
         let descriptor = |id: &NodeId| solved.output(*id).cloned().flatten();
         let layers: Option<Vec<Descriptor>> = uploads.iter().map(descriptor).collect();
         layers.ok_or_else(|| Error::new(ErrorKind::Io, "a layer was not uploaded"))

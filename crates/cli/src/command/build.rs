@@ -128,13 +128,14 @@ impl Build {
             );
         }
         let path = PathBuf::from(context);
-        if path.is_file() {
-            return Err(
+        match fs::metadata(&path) {
+            Ok(meta) if meta.is_dir() => Ok(path),
+            Ok(_) => Err(
                 Failure::new(format!("the build context `{context}` is a file"))
                     .hint(format!("did you mean `kiln build -f {context} .`?")),
-            );
+            ),
+            Err(e) => Err(Failure::new(format!("read the build context `{context}`")).because(&e)),
         }
-        Ok(path)
     }
 
     fn dockerfile(&self, folder: &Path) -> Result<Dockerfile, Failure> {
@@ -167,6 +168,13 @@ impl Build {
             Err(e) => {
                 let what = format!("failed to read dockerfile: open `{}`", path.display());
                 let failure = Failure::new(what).because(&e);
+                if path.is_dir() {
+                    let inner = path.join("Dockerfile");
+                    return Err(failure.hint(match inner.is_file() {
+                        true => format!("did you mean `-f {}`?", inner.display()),
+                        false => "-f takes a file; the folder comes last".to_owned(),
+                    }));
+                }
                 Err(match others(folder) {
                     Some(name) => failure.hint(format!("there is `{name}`: name it with -f")),
                     None => failure.hint("name it with -f FILE"),
@@ -184,13 +192,7 @@ impl Build {
         let mut request = Request::new(dockerfile.text.clone(), Arc::new(context));
         request.file.clone_from(&dockerfile.name);
         for tag in &self.tags {
-            let name: Reference = tag.parse()?;
-            if name.digest().is_some() {
-                return Err(Failure::new(format!(
-                    "invalid tag `{tag}`: it has a digest"
-                )));
-            }
-            request.tags.push(name);
+            request.tags.push(parse_tag(tag)?);
         }
         for pair in &self.build_args {
             match pair.split_once('=') {
@@ -209,6 +211,20 @@ impl Build {
         request.settings.keep_steps = style == Style::Classic;
         request.settings.epoch = epoch()?;
         Ok(request)
+    }
+}
+
+/// A name for the image. A wrong one is a mistake of the command line.
+fn parse_tag(tag: &str) -> Result<Reference, Failure> {
+    let name: Reference = tag
+        .parse()
+        .map_err(|e: kiln_build::image::Error| Failure::from(e).before("--tag: ").code(125))?;
+    match name.digest() {
+        None => Ok(name),
+        Some(_) => {
+            let what = format!("--tag: `{tag}` has a digest, which is known only after the build");
+            Err(Failure::new(what).code(125))
+        }
     }
 }
 
@@ -262,7 +278,8 @@ fn keep(warnings: &Mutex<Vec<Report>>, report: &Report) {
 fn tell(warnings: &Mutex<Vec<Report>>, dockerfile: &Dockerfile) {
     let warnings = warnings.lock().unwrap_or_else(PoisonError::into_inner);
     for report in warnings.iter() {
-        host::say(&excerpt::report(report, &dockerfile.name, &dockerfile.text));
+        let drawn = excerpt::report(report, &dockerfile.name, &dockerfile.text);
+        host::say(&format!("{drawn}\n"));
     }
 }
 
@@ -287,11 +304,19 @@ fn done(built: &Built, style: Style) -> Result<ExitCode, Failure> {
 }
 
 fn failed(e: &kiln_build::Error, dockerfile: &Dockerfile, style: Style) -> Failure {
-    let failure = Failure::build(e, &dockerfile.name, &dockerfile.text);
-    match (e.kind(), style) {
+    match (e.kind(), e.command(), style) {
         // What docker's classic builder says, and the exit code that it gives.
-        (ErrorKind::Run(code), Style::Classic) => failure.code(u8::try_from(code).unwrap_or(1)),
-        (ErrorKind::Canceled, _) => failure.code(130),
-        _ => failure,
+        (ErrorKind::Run(code), Some(command), Style::Classic) => {
+            let what = format!("The command '{command}' returned a non-zero code: {code}");
+            Failure::as_docker(&what, e, &dockerfile.name, &dockerfile.text)
+                .code(u8::try_from(code).unwrap_or(1))
+        }
+        (kind, ..) => {
+            let failure = Failure::build(e, &dockerfile.name, &dockerfile.text);
+            match kind {
+                ErrorKind::Canceled => failure.code(130),
+                _ => failure,
+            }
+        }
     }
 }

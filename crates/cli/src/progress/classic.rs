@@ -75,8 +75,8 @@ impl State {
         }
         let from = info.in_stage == 1;
         match said {
-            // FROM works in no container.
-            Said::Started(_) if from => {}
+            // FROM, COPY and ADD work in no container.
+            Said::Started(_) if from || copies(&info) => {}
             Said::Started(id) => {
                 line(out, &format!(" ---> Running in {}", &id[..12]));
                 self.container = Some(id);
@@ -123,6 +123,10 @@ impl State {
     }
 }
 
+fn copies(info: &StepInfo) -> bool {
+    ["COPY ", "ADD "].iter().any(|k| info.text.starts_with(k))
+}
+
 fn line(out: &mut Vec<u8>, text: &str) {
     out.extend(text.as_bytes());
     out.push(b'\n');
@@ -153,5 +157,18 @@ impl Progress for Classic {
         }
     }
 
-    fn finish(&self, _failed: bool) {}
+    /// What later steps said that ran beside the one that failed: it waited for a turn that will not
+    /// come.
+    fn finish(&self, _failed: bool) {
+        let mut state = self.lock();
+        let mut out = Vec::new();
+        while state.turn < state.steps.len() {
+            while state.write(&mut out) {}
+            state.turn += 1;
+            state.header = false;
+            state.container = None;
+        }
+        // As above.
+        let _ = io::stdout().lock().write_all(&out);
+    }
 }

@@ -10,7 +10,10 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use kiln_build::{Event, How, StepInfo};
 
 use super::{Progress, Tail, tail::title};
-use crate::units;
+use crate::{host, units};
+
+/// How many letters of a title are shown while its step runs.
+const TITLE: usize = 48;
 
 /// Draws on standard error.
 pub(crate) struct Tty {
@@ -43,7 +46,7 @@ impl Tty {
             return;
         };
         let style = ProgressStyle::with_template("{spinner} {prefix} {elapsed}  {wide_msg:.dim}");
-        let bar = ProgressBar::new_spinner().with_prefix(title(info));
+        let bar = ProgressBar::new_spinner().with_prefix(cut(&title(info)));
         let bar = match style {
             Ok(style) => bar.with_style(style),
             Err(_) => bar,
@@ -66,8 +69,16 @@ impl Tty {
         if !word.is_empty() {
             line.push_str(&format!("  {word}"));
         }
-        // A terminal that is gone is no reason to stop a build.
-        let _ = self.bars.println(line);
+        self.bars.suspend(|| host::say(&line));
+    }
+}
+
+/// A title that leaves room for a line of output beside it.
+fn cut(title: &str) -> String {
+    let line: String = title.chars().filter(|c| !c.is_control()).collect();
+    match line.char_indices().nth(TITLE) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
     }
 }
 
@@ -114,7 +125,7 @@ impl Progress for Tty {
     }
 
     fn finish(&self, failed: bool) {
-        // As above.
+        // A terminal that is gone is no reason to stop a build.
         let _ = self.bars.clear();
         self.tail.finish(failed);
     }

@@ -1,0 +1,105 @@
+//! From a Dockerfile to its graph: the frontend is asked again until it needs no more base images.
+
+use std::collections::BTreeMap;
+
+use kiln_frontend::{Lowered, Lowering, Resolved, lower};
+use kiln_image::Platform;
+
+use crate::{Error, ErrorKind, Event, Place, Report, Request, bases::Bases};
+
+/// Calls the frontend until it needs no more base images.
+pub(crate) fn lower_all(
+    file: &kiln_parser::Dockerfile<'_>,
+    request: &Request,
+    bases: &Bases<'_>,
+    on: &(dyn Fn(Event<'_>) + Sync),
+) -> Result<Lowered, Error> {
+    let mut build_args: BTreeMap<String, String> = request.build_args.iter().cloned().collect();
+    if let Some(epoch) = request.settings.epoch {
+        build_args
+            .entry("SOURCE_DATE_EPOCH".to_owned())
+            .or_insert_with(|| epoch.to_string());
+    }
+    let options = kiln_frontend::Options {
+        file: request.file.clone(),
+        build_args,
+        target: request.target.clone(),
+        platform: request.platform.clone(),
+        build_platform: Platform::host(),
+        network: kiln_graph::Network::Default,
+    };
+    let mut known = kiln_frontend::Bases::new();
+    loop {
+        let lowering = lower(file, &options, &known)
+            .map_err(|found| Error::dockerfile(found.iter().map(finding).collect()))?;
+        let needed = match lowering {
+            Lowering::Done(lowered) => return Ok(*lowered),
+            Lowering::Need(needed) => needed,
+        };
+        for (base, found) in resolve_all(needed, bases, on) {
+            let found = found.map_err(|e| at_base(e, &base))?;
+            on(Event::Resolved(&base.reference, found.digest));
+            let resolved = Resolved {
+                manifest: found.digest,
+                config: found.config.into_value(),
+            };
+            known.insert(base.reference, base.platform, resolved);
+        }
+    }
+}
+
+/// A finding of the frontend. One without a place is about a flag or the whole: no line is shown.
+fn finding(d: &kiln_parser::Diagnostic) -> Report {
+    let mut report = Report::from(d);
+    report.place = report.place.filter(|place| place.end > 0);
+    report
+}
+
+/// Tells that a registry is asked for `base`.
+fn asked<'a>(on: &'a (dyn Fn(Event<'_>) + Sync), base: &'a kiln_frontend::Base) -> impl Fn() + 'a {
+    || on(Event::Resolving(&base.reference))
+}
+
+type Found = Result<crate::bases::Base, Error>;
+
+/// Looks base images up, all at once.
+fn resolve_all(
+    needed: Vec<kiln_frontend::Base>,
+    bases: &Bases<'_>,
+    on: &(dyn Fn(Event<'_>) + Sync),
+) -> Vec<(kiln_frontend::Base, Found)> {
+    if let [_] = &needed[..] {
+        // The usual case is worth no thread.
+        return needed
+            .into_iter()
+            .map(|base| {
+                let found = bases.resolve(&base.reference, &asked(on, &base));
+                (base, found)
+            })
+            .collect();
+    }
+    let found: Vec<Found> = std::thread::scope(|scope| {
+        let one = |base: &kiln_frontend::Base| bases.resolve(&base.reference, &asked(on, base));
+        let threads: Vec<_> = needed
+            .iter()
+            .map(|base| scope.spawn(move || one(base)))
+            .collect();
+        let lost = || Error::new(ErrorKind::Io, "a thread panicked");
+        threads
+            .into_iter()
+            .map(|t| t.join().unwrap_or_else(|_| Err(lost())))
+            .collect()
+    });
+    needed.into_iter().zip(found).collect()
+}
+
+fn at_base(e: Error, base: &kiln_frontend::Base) -> Error {
+    let place = Place {
+        start: base.span.start,
+        end: base.span.end,
+    };
+    match &base.hint {
+        Some(hint) => e.hint(hint.clone()).at(Some(place)),
+        None => e.at(Some(place)),
+    }
+}

@@ -9,4 +9,5 @@ mod images;
 mod inspect;
 mod interop;
 mod messages;
+mod reproducible;
 mod run;

@@ -1,4 +1,5 @@
 //! The tests of this crate as a stranger sees it: through its public face.
+#![allow(clippy::unwrap_used)]
 
 use std::sync::Mutex;
 

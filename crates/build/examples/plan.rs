@@ -1,5 +1,7 @@
 //! Prints what a build of the folder given as the first argument would do, and does none of it.
 
+#![allow(clippy::print_stdout)]
+
 use std::{env, error::Error, fs, path::PathBuf, sync::Arc};
 
 use kiln_build::{Builder, DOORS, LocalContext, Options, Request, sandbox};

@@ -14,8 +14,11 @@ use kiln_sandbox::{Native, Runner};
 use kiln_store::Store;
 
 use crate::{
-    Error, Event, Local, Report, Request, Worker, assemble::Assembly, bases::Bases, job::Job,
-    lowering::lower_all,
+    Error, Event, Local, Report, Request, Worker,
+    assemble::Assembly,
+    bases::Bases,
+    job::Job,
+    lowering::{finding, lower_all},
 };
 
 /// What a [`Builder`] works with.
@@ -159,7 +162,7 @@ impl Builder {
         let bases = Bases::new(&self.store, &client, platform, request.settings.pull);
         let lowered = lower_all(&file, request, &bases, on)?;
         for warning in &lowered.warnings {
-            on(Event::Warning(&warning.into()));
+            on(Event::Warning(&finding(warning)));
         }
         let epoch = request.settings.epoch.or(lowered.epoch);
         let epoch = epoch.or(request.settings.epoch());

@@ -63,8 +63,10 @@ impl From<&kiln_parser::Diagnostic> for Report {
 }
 
 /// Why a build, or a transfer of an image, did not come to its end.
-#[derive(Debug)]
-pub struct Error {
+pub struct Error(Box<Inner>);
+
+/// What it is about, in a box: a result should be small where nothing failed.
+struct Inner {
     kind: ErrorKind,
     what: String,
     hint: Option<String>,
@@ -77,7 +79,7 @@ pub struct Error {
 impl Error {
     /// An error of `kind`; `what` is a lower-case fragment that reads after "failed to …: ".
     pub fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Inner {
             kind,
             what: what.into(),
             hint: None,
@@ -85,7 +87,7 @@ impl Error {
             reports: Vec::new(),
             command: None,
             source: None,
-        }
+        }))
     }
 
     /// The error of a RUN whose process ended with `code`.
@@ -93,30 +95,27 @@ impl Error {
         let command = argv.join(" ");
         let what =
             format!("process \"{command}\" did not complete successfully: exit code: {code}");
-        Self {
-            command: Some(command),
-            ..Self::new(ErrorKind::Run(code), what)
-        }
+        let mut error = Self::new(ErrorKind::Run(code), what);
+        error.0.command = Some(command);
+        error
     }
 
     /// The error of a RUN whose process could not be started, with the code that a shell would give.
     pub fn not_started(argv: &[String], code: i32, why: &str) -> Self {
         let command = argv.join(" ");
         let what = format!("process \"{command}\" could not be started: {why}: exit code: {code}");
-        Self {
-            command: Some(command),
-            ..Self::new(ErrorKind::Run(code), what)
-        }
+        let mut error = Self::new(ErrorKind::Run(code), what);
+        error.0.command = Some(command);
+        error
     }
 
     /// The error of a Dockerfile with findings.
     pub fn dockerfile(reports: Vec<Report>) -> Self {
         let first = reports.iter().find(|r| r.error);
         let what = first.map_or("the Dockerfile cannot be built", |r| &r.message);
-        Self {
-            reports: reports.clone(),
-            ..Self::new(ErrorKind::Input, what)
-        }
+        let mut error = Self::new(ErrorKind::Input, what);
+        error.0.reports = reports;
+        error
     }
 
     /// The same error with its cause.
@@ -125,47 +124,47 @@ impl Error {
         mut self,
         cause: impl Into<Box<dyn std::error::Error + Send + Sync + 'static>>,
     ) -> Self {
-        self.source = Some(cause.into());
+        self.0.source = Some(cause.into());
         self
     }
 
     /// The same error with what a person can do next.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.0.hint = Some(hint.into());
         self
     }
 
     /// The same error with its place in the Dockerfile, unless it has one.
     #[must_use]
     pub fn at(mut self, place: Option<Place>) -> Self {
-        self.place = self.place.or(place);
+        self.0.place = self.0.place.take().or(place);
         self
     }
 
     /// What kind of error this is.
     pub fn kind(&self) -> ErrorKind {
-        self.kind
+        self.0.kind
     }
 
     /// What a person can do next, where that is known.
     pub fn hint_text(&self) -> Option<&str> {
-        self.hint.as_deref()
+        self.0.hint.as_deref()
     }
 
     /// The command of the RUN that failed, its words joined by blanks.
     pub fn command(&self) -> Option<&str> {
-        self.command.as_deref()
+        self.0.command.as_deref()
     }
 
     /// Where in the Dockerfile.
     pub fn place(&self) -> Option<&Place> {
-        self.place.as_ref()
+        self.0.place.as_ref()
     }
 
     /// The findings, where the Dockerfile itself is at fault.
     pub fn reports(&self) -> &[Report] {
-        &self.reports
+        &self.0.reports
     }
 
     pub(crate) fn io(what: impl Into<String>, cause: std::io::Error) -> Self {
@@ -173,14 +172,26 @@ impl Error {
     }
 }
 
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.0.kind)
+            .field("what", &self.0.what)
+            .field("hint", &self.0.hint)
+            .field("place", &self.0.place)
+            .field("source", &self.0.source)
+            .finish_non_exhaustive()
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)
+        f.write_str(&self.0.what)
     }
 }
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_deref().map(|e| e as _)
+        self.0.source.as_deref().map(|e| e as _)
     }
 }

@@ -49,7 +49,7 @@ pub(crate) fn lower_all(
 }
 
 /// A finding of the frontend. One without a place is about a flag or the whole: no line is shown.
-fn finding(d: &kiln_parser::Diagnostic) -> Report {
+pub(crate) fn finding(d: &kiln_parser::Diagnostic) -> Report {
     let mut report = Report::from(d);
     report.place = report.place.filter(|place| place.end > 0);
     report

@@ -124,7 +124,7 @@ impl Builder {
             let sink = build.sink();
             let what = entry.reference();
             let descriptor = copy(&reader, &sink, &what, &entry.names, &select, &|p| {
-                tell(on, &p)
+                tell(on, &p);
             })?;
             let bytes = kiln_image::Source::document(&reader, &descriptor)?;
             let manifest: Raw<kiln_image::Manifest> = Raw::parse(bytes)?;

@@ -1,0 +1,114 @@
+//! Builds whose RUNs are carried out: on this machine, and by whoever is sent the step.
+
+use std::{
+    os::unix::fs::symlink,
+    path::Path,
+    process::Command,
+    sync::{Arc, Mutex},
+};
+
+use kiln_build::{
+    Builder, Error, ErrorKind, Layer, Local, LocalContext, Options, Request, Step, StepIo, Worker,
+};
+
+use crate::{
+    harness::{Outcome, Test},
+    support::{World, build},
+};
+
+pub(crate) fn tests() -> Vec<Test> {
+    let test = |name: &str, run: fn(&World) -> Outcome| Test {
+        name: format!("running::{name}"),
+        run: Box::new(move || run(&world()?)),
+    };
+    vec![
+        test("a_step_can_be_sent_as_json", a_step_can_be_sent_as_json),
+        test(
+            "a_failure_has_its_code_and_its_command",
+            a_failure_has_its_code_and_its_command,
+        ),
+    ]
+}
+
+/// A world with a context in it: a static shell, and a Dockerfile that copies it.
+fn world() -> Result<World, String> {
+    let is_root =
+        std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap()) == 0;
+    let shell = Path::new("/bin/busybox");
+    if !is_root {
+        return Err("root is needed to mount the root of a RUN".into());
+    }
+    let fixed = Command::new("ldd").arg(shell).output();
+    if !shell.exists() || fixed.is_ok_and(|said| said.status.success()) {
+        return Err("no static /bin/busybox on this machine".into());
+    }
+    let world = World::new();
+    let bin = world.folder.path().join("context/bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    std::fs::copy(shell, bin.join("busybox")).unwrap();
+    symlink("busybox", bin.join("sh")).unwrap();
+    Ok(world)
+}
+
+fn request(world: &World, text: &str) -> Request {
+    let context = LocalContext::open(&world.folder.path().join("context"), None).unwrap();
+    let mut request = Request::new(text, Arc::new(context));
+    request.settings.epoch = Some(1_700_000_000);
+    request
+}
+
+const TEXT: &str = "FROM scratch
+COPY . /
+ENV WHO=you
+WORKDIR /work
+RUN echo hello $WHO > greeting && busybox chmod 600 greeting
+RUN busybox rm greeting && busybox mkdir -p a/b && echo x > a/b/c
+";
+
+/// Another machine, as far as anybody can tell: all it has is the text of the step and the store.
+struct Elsewhere {
+    here: Local,
+    seen: Mutex<Vec<String>>,
+}
+
+impl Worker for Elsewhere {
+    fn run(&self, step: &Step, io: &StepIo<'_>) -> Result<Layer, Error> {
+        let sent = serde_json::to_string(step).unwrap();
+        let received: Step = serde_json::from_str(&sent).unwrap();
+        assert_eq!(&received, step);
+        self.seen.lock().unwrap().push(sent);
+        let layer = self.here.run(&received, io)?;
+        let answer = serde_json::to_string(&layer).unwrap();
+        Ok(serde_json::from_str(&answer).unwrap())
+    }
+}
+
+fn a_step_can_be_sent_as_json(world: &World) -> Outcome {
+    let (here, _) = build(&world.builder(), &request(world, TEXT));
+    // The same context, another store.
+    let options = Options::usual(world.folder.path().join("elsewhere"));
+    let builder = Builder::open(options).unwrap();
+    let scratch = world.folder.path().join("elsewhere/scratch");
+    let elsewhere = Arc::new(Elsewhere {
+        here: Local::new(builder.roots().clone(), builder.runner().clone(), scratch),
+        seen: Mutex::default(),
+    });
+    let builder = builder.with_worker(elsewhere.clone());
+    let (there, _) = build(&builder, &request(world, TEXT));
+    assert_eq!(here.unwrap().id, there.unwrap().id);
+    assert_eq!(elsewhere.seen.lock().unwrap().len(), 2);
+    Ok(())
+}
+
+fn a_failure_has_its_code_and_its_command(world: &World) -> Outcome {
+    let text = "FROM scratch\nCOPY . /\nRUN exit 41\n";
+    let (built, _) = build(&world.builder(), &request(world, text));
+    let e = built.unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Run(41));
+    assert_eq!(e.command(), Some("/bin/sh -c exit 41"));
+    assert_eq!(e.place().map(|p| p.start), Some(22));
+    let text = "FROM scratch\nCOPY . /\nRUN [\"/none\"]\n";
+    let (built, _) = build(&world.builder(), &request(world, text));
+    assert_eq!(built.unwrap_err().kind(), ErrorKind::Run(127));
+    Ok(())
+}

@@ -1,7 +1,7 @@
 //! The image of a step: its config, the history so far with times, and the layers so far. Pure.
 
 use kiln_frontend::{Lowered, StageBase};
-use kiln_image::{Config, History};
+use kiln_image::{Config, Digest, History};
 
 use crate::{output::Slots, time};
 
@@ -10,11 +10,26 @@ pub(crate) struct Assembly<'a> {
     lowered: &'a Lowered,
     /// For each step: how many slots of its root are of steps up to it.
     made: Vec<usize>,
+    /// For each stage: when the image was made that it stands on in the end.
+    begun: Vec<Option<String>>,
     epoch: Option<i64>,
 }
 
 impl<'a> Assembly<'a> {
-    pub(crate) fn new(lowered: &'a Lowered, epoch: Option<i64>) -> Self {
+    /// `made` tells when the image with this manifest was made, as far as its config tells.
+    pub(crate) fn new(
+        lowered: &'a Lowered,
+        epoch: Option<i64>,
+        made: &dyn Fn(&Digest) -> Option<String>,
+    ) -> Self {
+        let mut begun: Vec<Option<String>> = Vec::with_capacity(lowered.stages.len());
+        for stage in &lowered.stages {
+            begun.push(match &stage.base {
+                StageBase::Scratch => None,
+                StageBase::Image { manifest, .. } => made(manifest),
+                StageBase::Stage(earlier) => begun[*earlier].clone(),
+            });
+        }
         let mut made = Vec::with_capacity(lowered.steps.len());
         for stage in &lowered.stages {
             let mut count = match stage.base {
@@ -32,6 +47,7 @@ impl<'a> Assembly<'a> {
         Self {
             lowered,
             made,
+            begun,
             epoch,
         }
     }
@@ -62,7 +78,8 @@ impl<'a> Assembly<'a> {
         for entry in &mut config.history[..base] {
             entry.created = entry.created.take().map(|t| self.clamp(t));
         }
-        let mut last = self.base_created(&config, base);
+        let stage = self.lowered.steps[step].stage;
+        let mut last = self.base_created(stage, &config.history[..base]);
         let mut slot = slots.made.iter();
         for (entry, makes_layer) in config.history[base..].iter_mut().zip(&own) {
             if *makes_layer && let Some(slot) = slot.next() {
@@ -98,9 +115,9 @@ impl<'a> Assembly<'a> {
     }
 
     /// When the base image was made, as far as its config or its history tells.
-    fn base_created(&self, config: &Config, base: usize) -> Option<String> {
-        let told = config.created.clone().map(|t| self.clamp(t));
-        told.or_else(|| config.history[..base].last()?.created.clone())
+    fn base_created(&self, stage: usize, history: &[History]) -> Option<String> {
+        let told = self.begun[stage].clone().map(|t| self.clamp(t));
+        told.or_else(|| history.last()?.created.clone())
     }
 
     fn clamp(&self, text: String) -> String {
@@ -110,3 +127,6 @@ impl<'a> Assembly<'a> {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -145,6 +145,12 @@ impl<'a> Bases<'a> {
         Ok(layers)
     }
 
+    /// When a base that was looked up was made.
+    pub(crate) fn created(&self, digest: &Digest) -> Option<String> {
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.get(digest)?.config.created.clone()
+    }
+
     /// The image id of a base that was looked up.
     pub(crate) fn id(&self, digest: &Digest) -> Option<Digest> {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);

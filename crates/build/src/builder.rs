@@ -183,7 +183,7 @@ impl Builder {
             builder: self,
             request,
             lowered: &lowered,
-            assembly: Assembly::new(&lowered, epoch),
+            assembly: Assembly::new(&lowered, epoch, &|manifest| bases.created(manifest)),
             bases: &bases,
             lease,
             worker,

@@ -206,3 +206,6 @@ impl<'a> Tracker<'a> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -66,7 +66,7 @@ impl Builder {
         let select = Select::Platform(platform.clone());
         let names = std::slice::from_ref(name);
         let descriptor = copy(&remote, &build.sink(), name, names, &select, &|p| {
-            tell(on, &p)
+            tell(on, &p);
         })?;
         let before = build.seal()?;
         let Some(record) = self.store().images().get(name)? else {

@@ -8,6 +8,7 @@ mod demo;
 mod images;
 mod inspect;
 mod interop;
+mod kill;
 mod messages;
 mod reproducible;
 mod run;

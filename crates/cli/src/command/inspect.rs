@@ -101,7 +101,9 @@ fn value(builder: &Builder, image: &ImageRecord, listed: &[Listed]) -> Result<Va
         "Architecture": config.architecture,
         "Variant": config.variant.clone().unwrap_or_default(),
         "Os": config.os,
+        "OsVersion": config.other.get("os.version").cloned().unwrap_or_else(|| "".into()),
         "Size": image.size,
+        "GraphDriver": {"Name": "kiln", "Data": null},
         "RootFS": rootfs(&config),
         "Metadata": json!({}),
     });

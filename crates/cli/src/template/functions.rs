@@ -122,7 +122,12 @@ fn index(value: &Value, keys: &[Value]) -> Result<Value, Error> {
                     None => return error(format!("index {n} is out of range")),
                 }
             }
-            (Value::Object(map), key) => map.get(&show(key)).cloned().unwrap_or(Value::Null),
+            // As Go has it for a map of strings: what is not there is the empty string.
+            (Value::Object(map), key) => match map.get(&show(key)) {
+                Some(item) => item.clone(),
+                None if map.values().all(Value::is_string) => Value::from(""),
+                None => Value::Null,
+            },
             (Value::Null, _) => Value::Null,
             (other, key) => {
                 return error(format!("`{}` has no index `{}`", show(other), show(key)));

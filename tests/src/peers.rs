@@ -89,7 +89,10 @@ impl Peers {
             .env_clear()
             .env("PATH", format!("{path}:/usr/sbin:/sbin"))
             .env("HOME", self.folder.path())
-            .env("CONTAINERS_CONF", self.folder.path().join("containers.conf"))
+            .env(
+                "CONTAINERS_CONF",
+                self.folder.path().join("containers.conf"),
+            )
             .env(
                 "CONTAINERS_STORAGE_CONF",
                 self.folder.path().join("storage.conf"),

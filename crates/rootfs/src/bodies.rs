@@ -100,6 +100,21 @@ fn able() -> Result<(), Error> {
     Err(Error::new(ErrorKind::Unsupported, what).hint("run the same command as root"))
 }
 
+/// What the system refused is told with the path on the disk: that is where room or rights lack.
+#[cfg(target_os = "linux")]
+fn unpack_error(e: kiln_layer::Error, to: &Path) -> Error {
+    if e.kind() != kiln_layer::ErrorKind::Io {
+        return e.into();
+    }
+    let at = match e.path() {
+        Some(path) => crate::upper::on_disk(to, path),
+        None => to.to_owned(),
+    };
+    Error::new(ErrorKind::Io, "unpack a layer to")
+        .at(at)
+        .because(e)
+}
+
 #[cfg(target_os = "linux")]
 impl Bodies for Direct {
     fn unpack(
@@ -114,7 +129,7 @@ impl Bodies for Direct {
         if let Some(lower) = lower {
             target = target.over(std::sync::Arc::new(lower.clone()));
         }
-        Ok(kiln_layer::apply(tar, &mut target)?)
+        kiln_layer::apply(tar, &mut target).map_err(|e| unpack_error(e, to))
     }
 
     fn commit(

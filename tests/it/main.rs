@@ -4,7 +4,9 @@
 
 mod build;
 mod classic;
+mod crowd;
 mod demo;
+mod disk;
 mod images;
 mod inspect;
 mod interop;

@@ -132,8 +132,8 @@ impl Builder {
     /// Builds an image.
     ///
     /// # Errors
-    /// [`Input`](ErrorKind::Input) with reports when the Dockerfile is at fault,
-    /// [`Run`](ErrorKind::Run) when a RUN is; with the place in the Dockerfile in either case.
+    /// [`Input`](crate::ErrorKind::Input) with reports when the Dockerfile is at fault,
+    /// [`Run`](crate::ErrorKind::Run) when a RUN is; with the place in the Dockerfile in either case.
     pub fn build(
         &self,
         request: &Request,

@@ -4,12 +4,17 @@ use std::{
     os::unix::fs::symlink,
     path::Path,
     process::Command,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use kiln_build::{
     Builder, Error, ErrorKind, Layer, Local, LocalContext, Options, Request, Step, StepIo, Worker,
 };
+
+use kiln_build::sandbox::{self, Io, Runner, Running, Spec};
 
 use crate::{
     harness::{Outcome, Test},
@@ -22,6 +27,7 @@ pub(crate) fn tests() -> Vec<Test> {
         run: Box::new(move || run(&world()?)),
     };
     vec![
+        test("a_full_hit_starts_no_process", a_full_hit_starts_no_process),
         test("a_step_can_be_sent_as_json", a_step_can_be_sent_as_json),
         test(
             "a_failure_has_its_code_and_its_command",
@@ -97,6 +103,37 @@ fn a_step_can_be_sent_as_json(world: &World) -> Outcome {
     let (there, _) = build(&builder, &request(world, TEXT));
     assert_eq!(here.unwrap().id, there.unwrap().id);
     assert_eq!(elsewhere.seen.lock().unwrap().len(), 2);
+    Ok(())
+}
+
+/// Starts nothing, and counts how often it was asked to.
+#[derive(Default)]
+struct Refuses(AtomicUsize);
+
+impl Runner for Refuses {
+    fn start(&self, _: &Spec, _: Io) -> Result<Box<dyn Running>, sandbox::Error> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Err(sandbox::Error::new(
+            sandbox::ErrorKind::Unsupported,
+            "not today",
+        ))
+    }
+}
+
+fn a_full_hit_starts_no_process(world: &World) -> Outcome {
+    let first = build(&world.builder(), &request(world, TEXT)).0.unwrap();
+    let runner = Arc::new(Refuses::default());
+    let mut options = Options::usual(world.folder.path().join("store"));
+    options.runner = runner.clone();
+    let builder = Builder::open(options).unwrap();
+    let (again, _) = build(&builder, &request(world, TEXT));
+    assert_eq!(again.unwrap().id, first.id);
+    assert_eq!(runner.0.load(Ordering::SeqCst), 0);
+    // It would have been asked.
+    let changed = TEXT.replace("echo hello", "echo other");
+    let e = build(&builder, &request(world, &changed)).0.unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Io);
+    assert_eq!(runner.0.load(Ordering::SeqCst), 1);
     Ok(())
 }
 

@@ -116,3 +116,18 @@ impl Peers {
         out
     }
 }
+
+impl Drop for Peers {
+    /// What podman left mounted below its storage would keep the folder from being removed.
+    fn drop(&mut self) {
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        let points = mounts
+            .lines()
+            .rev()
+            .filter_map(|l| l.split_whitespace().nth(1));
+        for point in points.filter(|p| Path::new(p).starts_with(self.folder.path())) {
+            // The folder that stays behind tells of a failure.
+            let _ = Command::new("umount").args(["-l", point]).status();
+        }
+    }
+}

@@ -227,4 +227,56 @@ mod tests {
             assert_eq!(fit(patterns, path), want, "{patterns:?} {path}");
         }
     }
+
+    fn root(files: &[(&str, u32, &str)]) -> Root {
+        let mut memory = kiln_layer::InMemory::new();
+        for (path, mode, text) in files {
+            let mut meta = kiln_layer::Meta::with_mode(*mode);
+            meta.uid = u32::try_from(text.len()).unwrap();
+            memory.file(path.parse().unwrap(), meta, text);
+        }
+        crate::context::as_root(std::sync::Arc::new(memory))
+    }
+
+    #[test]
+    fn wildcards_are_expanded_in_order_and_literals_as_they_are() {
+        let root = root(&[("b.txt", 0, ""), ("a.txt", 0, ""), ("sub/c.txt", 0, "")]);
+        let expanded = |source: &str| {
+            let found = expand(kiln_layer::Files::tree(&root), source).unwrap();
+            found.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(expanded("*.txt"), ["a.txt", "b.txt"]);
+        assert_eq!(expanded("./sub//x"), ["sub/x"]);
+        assert!(expanded("*.rs").is_empty());
+    }
+
+    #[test]
+    fn the_digest_is_of_what_a_copy_takes() {
+        let of = |files: &[(&str, u32, &str)], sources: &[&str], owners| {
+            let sources: Vec<String> = sources.iter().map(ToString::to_string).collect();
+            digest(&root(files), &sources, owners).unwrap()
+        };
+        let files = [("a", 0o644, "1"), ("b", 0o644, "22")];
+        let same = of(&files, &["a"], false);
+        assert_eq!(same, of(&files[..1], &["a"], false), "nobody takes `b`");
+        assert_ne!(same, of(&files, &["a", "b"], false), "another file");
+        assert_ne!(same, of(&files, &["b"], false), "another name");
+        assert_ne!(
+            same,
+            of(&[("a", 0o755, "1")], &["a"], false),
+            "another mode"
+        );
+        assert_ne!(
+            same,
+            of(&[("a", 0o644, "2")], &["a"], false),
+            "other content"
+        );
+        assert_ne!(
+            same,
+            of(&files, &["a"], true),
+            "owners count where they are kept"
+        );
+        let missing = digest(&root(&files), &["c".to_owned()], false).unwrap_err();
+        assert_eq!(missing.kind(), ErrorKind::NotFound);
+    }
 }

@@ -163,3 +163,39 @@ fn a_failing_run_shows_the_end_of_its_output_where_it_was_not_shown() {
     // Nobody is asked for an image that is here.
     assert!(!err.contains("resolving"), "{err}");
 }
+
+#[test]
+fn on_a_terminal_lines_stay_whole_and_colour_is_asked_for() {
+    let kiln = Kiln::new();
+    busybox(&kiln);
+    let text = "FROM busybox\nRUN echo one\nRUN echo two; exit 4\n";
+    let context = kiln.context("app", &[("Dockerfile", text)]);
+    let binary = kiln_tests::kiln::binary().to_str().unwrap();
+    let line = format!(
+        "{binary} build --progress=tty --no-cache {}",
+        context.display()
+    );
+    for colour in [true, false] {
+        // The program of util-linux that gives another one a terminal.
+        let mut script = std::process::Command::new("script");
+        script.args(["-qec", &line, "/dev/null"]);
+        script.env("KILN_ROOT", kiln.root()).env("TERM", "xterm");
+        match colour {
+            true => script.env_remove("NO_COLOR"),
+            false => script.env("NO_COLOR", "1"),
+        };
+        let said = kiln_tests::kiln::said(script.stdin(std::process::Stdio::null()));
+        assert_eq!(said.code, 1, "{}", said.out);
+        assert!(!said.out.contains("panicked"), "{}", said.out);
+        let red = "\u{1b}[91m";
+        assert_eq!(said.out.contains(red), colour, "{:?}", said.out);
+        let lines: Vec<&str> = said.out.lines().map(str::trim_end).collect();
+        let whole = |end: &str| lines.iter().any(|line| line.ends_with(end));
+        assert!(whole("failed"), "{:?}", said.out);
+        assert!(lines.contains(&"two"), "{:?}", said.out);
+        assert!(!lines.contains(&"one"), "{:?}", said.out);
+        if !colour {
+            assert!(lines.contains(&" --> Dockerfile:3:1"), "{:?}", said.out);
+        }
+    }
+}

@@ -35,6 +35,8 @@ pub(crate) struct Bases<'a> {
     pub(crate) client: &'a (dyn Fn() -> Client + Sync),
     pub(crate) platform: &'a Platform,
     pub(crate) pull: bool,
+    /// Holds what was found until the build itself does.
+    hold: kiln_store::Build,
     found: Mutex<HashMap<Digest, Base>>,
 }
 
@@ -44,14 +46,16 @@ impl<'a> Bases<'a> {
         client: &'a (dyn Fn() -> Client + Sync),
         platform: &'a Platform,
         pull: bool,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, Error> {
+        let hold = store.begin()?;
+        Ok(Self {
             store,
             client,
             platform,
             pull,
+            hold,
             found: Mutex::default(),
-        }
+        })
     }
 
     /// What `name` stands for. `asked` is called when a registry has to be asked.
@@ -75,6 +79,13 @@ impl<'a> Bases<'a> {
             return Ok(None);
         };
         if !record.platform.serves(self.platform) {
+            return Ok(None);
+        }
+        // Named before it is relied on: a collection between here and the first step takes nothing.
+        let mut keeps = record.layers.clone();
+        keeps.extend([record.id]);
+        keeps.extend(record.manifest.as_ref().map(|m| m.digest));
+        if !self.hold.keep(&keeps)?.is_empty() && images.get(name)?.is_none() {
             return Ok(None);
         }
         Ok(Some(Base {

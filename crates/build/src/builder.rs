@@ -159,7 +159,7 @@ impl Builder {
         }
         let client = || self.client().clone();
         let platform = &request.platform;
-        let bases = Bases::new(&self.store, &client, platform, request.settings.pull);
+        let bases = Bases::new(&self.store, &client, platform, request.settings.pull)?;
         let lowered = lower_all(&file, request, &bases, on)?;
         for warning in &lowered.warnings {
             on(Event::Warning(&finding(warning)));

@@ -228,7 +228,7 @@ fn builds(name: &str) -> Rounds {
     let mut rounds = Rounds::new(name);
     import_base(&rounds);
     let text = format!(
-        "FROM base AS one\nENV {MARK}={}\nRUN mkdir /made && head -c 3000000 /dev/zero > /made/zeros \
+        "FROM base AS one\nENV {MARK}={}\nRUN mkdir /made && head -c 1000000 /dev/zero > /made/zeros \
          && touch /made/last\nFROM base\nENV {MARK}={}\nWORKDIR /app\nCOPY . .\nRUN touch /running \
          && cp -r /app /copy && rm -r /usr/share/d1 && sleep 0.05\nCOPY --from=one /made /made\n\
          RUN rm /running && echo end > /end\n",

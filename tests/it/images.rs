@@ -93,3 +93,29 @@ fn pruned_and_accounted_for() {
     let left = std::fs::read_dir(kiln.root().join("blobs/sha256"));
     assert_eq!(left.map_or(0, Iterator::count), 0);
 }
+
+#[test]
+fn disk_usage_in_full_tells_what_is_shared() {
+    let kiln = Kiln::new();
+    busybox(&kiln);
+    kiln.build(
+        "app",
+        &[("Dockerfile", "FROM busybox\nRUN echo 12345678 > /x\n")],
+    );
+    kiln.ok(["run", "--name", "one", "app", "true"]);
+    let out = kiln.ok(["system", "df", "-v"]);
+    let app = out.lines().find(|l| l.starts_with("app ")).unwrap();
+    let words: Vec<&str> = app.split_whitespace().collect();
+    // Unique: what the RUN wrote. One container.
+    assert_eq!(words[words.len() - 2..], ["9B", "1"], "{out}");
+    assert!(out.contains("Exited (0)"), "{out}");
+    let volumes = kiln.ok(["system", "df", "--format", "{{.Type}}: {{.TotalCount}}"]);
+    assert!(volumes.contains("Local Volumes: 0\n"), "{volumes}");
+    let e = kiln
+        .fails(["image", "prune", "-f", "--filter", "size=3"])
+        .err;
+    assert!(e.contains("invalid filter `size=3`"), "{e}");
+    kiln.ok(["tag", "app", "keep:1"]);
+    let out = kiln.ok(["image", "prune", "-af", "--filter", "until=24h"]);
+    assert!(!out.contains("deleted"), "{out}");
+}

@@ -52,6 +52,9 @@ pub(crate) struct System {
     /// Only images that match, as in `kiln image prune`
     #[arg(long, value_name = "KEY=VALUE")]
     filter: Vec<String>,
+    /// Remove volumes that no container uses: kiln keeps none, so there is nothing more to remove
+    #[arg(long)]
+    volumes: bool,
 }
 
 impl Images {
@@ -98,8 +101,13 @@ impl System {
             false => "all dangling images",
         };
         let what = format!(
-            "WARNING! This will remove:\n  - all stopped containers\n  - {images_too}\n  \
+            "WARNING! This will remove:\n  - all stopped containers\n{}  - {images_too}\n  \
              - {} build cache\n",
+            if self.volumes {
+                "  - all volumes not used by at least one container\n"
+            } else {
+                ""
+            },
             if self.all { "all" } else { "unused" }
         );
         let filter = Filter::parse(&self.filter)?;

@@ -1,5 +1,7 @@
 //! `kiln system check` and `kiln system df`.
 
+mod verbose;
+
 use std::process::ExitCode;
 
 use clap::Args;
@@ -34,6 +36,9 @@ pub(crate) struct Df {
     /// `table`, `json`, `table TEMPLATE` or a Go template
     #[arg(long)]
     format: Option<String>,
+    /// Show each image and container
+    #[arg(short, long, conflicts_with = "format")]
+    verbose: bool,
 }
 
 const TABLE: Table = Table {
@@ -49,10 +54,17 @@ const TABLE: Table = Table {
 impl Df {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let builder = host::builder()?;
+        if self.verbose {
+            host::print(&verbose::report(&builder)?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let usage = builder.store().usage()?;
+        // kiln keeps no volumes; docker's list has their row all the same.
+        let volumes = Row::default();
         let rows = [
             value("Images", &usage.images),
             value("Containers", &usage.containers),
+            value("Local Volumes", &volumes),
             value("Build Cache", &usage.cache),
         ];
         host::print(&TABLE.render(&rows, self.format.as_deref())?)?;

@@ -119,3 +119,25 @@ fn disk_usage_in_full_tells_what_is_shared() {
     let out = kiln.ok(["image", "prune", "-af", "--filter", "until=24h"]);
     assert!(!out.contains("deleted"), "{out}");
 }
+
+#[test]
+fn records_are_pruned_by_age_and_by_size() {
+    let kiln = Kiln::new();
+    busybox(&kiln);
+    kiln.build(
+        "app",
+        &[("Dockerfile", "FROM busybox\nRUN echo 123456 > /x\n")],
+    );
+    kiln.ok(["rmi", "app"]);
+    let young = kiln.ok(["builder", "prune", "-af", "--filter", "until=1h"]);
+    assert_eq!(young, "Total reclaimed space: 0B\n");
+    let small = kiln.ok(["builder", "prune", "-af", "--keep-storage", "1gb"]);
+    assert_eq!(small, "Total reclaimed space: 0B\n");
+    let gone = kiln.ok(["builder", "prune", "-af", "--keep-storage", "0"]);
+    assert!(gone.starts_with("Deleted build cache objects:\n"), "{gone}");
+    assert!(!gone.contains("space: 0B"), "{gone}");
+    let e = kiln
+        .fails(["builder", "prune", "-af", "--filter", "color=red"])
+        .err;
+    assert!(e.contains("invalid filter `color=red`"), "{e}");
+}

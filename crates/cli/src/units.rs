@@ -26,6 +26,22 @@ fn significant(value: f64, digits: usize) -> String {
     }
 }
 
+/// A size as people write it: `512mb`, `1g`, `100`; units are decimal, as docker has them.
+pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
+    let lower = text.trim().to_ascii_lowercase();
+    let lower = lower.strip_suffix('b').unwrap_or(&lower);
+    let (number, unit) = match lower.chars().last() {
+        Some('k') => (&lower[..lower.len() - 1], 1_000),
+        Some('m') => (&lower[..lower.len() - 1], 1_000_000),
+        Some('g') => (&lower[..lower.len() - 1], 1_000_000_000),
+        Some('t') => (&lower[..lower.len() - 1], 1_000_000_000_000),
+        _ => (lower, 1_u64),
+    };
+    let number = number.trim().parse::<u64>().ok();
+    let size = number.and_then(|n| n.checked_mul(unit));
+    size.ok_or_else(|| format!("`{text}` is no size: write it as 512mb"))
+}
+
 /// How long ago something was, for `seconds` of it: `3 weeks`.
 pub(crate) fn duration(seconds: i64) -> String {
     let minutes = seconds / 60;
@@ -62,6 +78,22 @@ mod tests {
             (1_240_000_000, 3, "1.24GB"),
         ] {
             assert_eq!(size(bytes, digits), want);
+        }
+    }
+
+    #[test]
+    fn sizes_as_people_write_them() {
+        for (text, want) in [
+            ("0", Some(0)),
+            ("512", Some(512)),
+            ("10kb", Some(10_000)),
+            ("1GB", Some(1_000_000_000)),
+            ("2 m", Some(2_000_000)),
+            ("", None),
+            ("x", None),
+            ("99999999999999t", None),
+        ] {
+            assert_eq!(parse_size(text).ok(), want, "{text}");
         }
     }
 

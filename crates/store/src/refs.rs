@@ -85,6 +85,19 @@ impl Refs<'_> {
         self.write(&*self.0.owner()?, name, &root, Sync::Yes)
     }
 
+    /// When a root was written; `None` when it is not there.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn written(&self, name: &str) -> Result<Option<std::time::SystemTime>, Error> {
+        let path = self.0.layout().named(name)?;
+        match std::fs::metadata(&path).and_then(|meta| meta.modified()) {
+            Ok(time) => Ok(Some(time)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::on("read", &path)(e)),
+        }
+    }
+
     /// Removes a root; whether it was there. What only it kept goes with the next collection.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use std::{
     collections::HashSet,
     io::{self, BufRead as _, IsTerminal as _, Write as _},
     process::ExitCode,
+    time::UNIX_EPOCH,
 };
 
 use clap::Args;
@@ -39,6 +40,19 @@ pub(crate) struct Cache {
     /// Do not ask
     #[arg(short, long)]
     force: bool,
+    #[command(flatten)]
+    which: Which,
+}
+
+/// Which records of builds go.
+#[derive(Args, Default)]
+struct Which {
+    /// Only records older than this: `until=TIME`, a date or a duration before now as `24h`
+    #[arg(long, value_name = "KEY=VALUE")]
+    filter: Vec<String>,
+    /// Remove the oldest records, until what is left takes no more than this, as `512mb`
+    #[arg(long, value_name = "SIZE", value_parser = units::parse_size)]
+    keep_storage: Option<u64>,
 }
 
 #[derive(Args)]
@@ -87,7 +101,7 @@ impl Cache {
             return Ok(ExitCode::SUCCESS);
         }
         let builder = host::builder()?;
-        let mut text = records(&builder, self.all)?;
+        let mut text = records(&builder, self.all, &self.which)?;
         text.push_str(&total(&collect(&builder)?));
         host::print(&text)?;
         Ok(ExitCode::SUCCESS)
@@ -125,7 +139,7 @@ impl System {
             text.push('\n');
         }
         text.push_str(&images(&builder, self.all, &filter)?);
-        text.push_str(&records(&builder, self.all)?);
+        text.push_str(&records(&builder, self.all, &Which::default())?);
         text.push_str(&total(&collect(&builder)?));
         host::print(&text)?;
         Ok(ExitCode::SUCCESS)
@@ -165,7 +179,7 @@ fn images(builder: &Builder, all: bool, filter: &Filter) -> Result<String, Failu
 }
 
 /// Removes records of builds: all, or those that keep something no image has. Tells which.
-fn records(builder: &Builder, all: bool) -> Result<String, Failure> {
+fn records(builder: &Builder, all: bool, which: &Which) -> Result<String, Failure> {
     let store = builder.store();
     let listed = store.images().list()?;
     let kept: HashSet<_> = listed
@@ -173,19 +187,63 @@ fn records(builder: &Builder, all: bool) -> Result<String, Failure> {
         .flat_map(|l| l.image.layers.iter().copied())
         .collect();
     let mut text = String::new();
-    for name in store.refs().names("cache/")? {
+    for name in which.records(builder)? {
         let dangling = match store.refs().get(&name)? {
             Some(found) => !found.keeps.iter().all(|d| kept.contains(d)),
             None => true,
         };
-        if all || dangling {
-            store.refs().remove(&name)?;
-            text.push_str(&format!("{}\n", name.trim_start_matches("cache/")));
+        if !(all || dangling) {
+            continue;
         }
+        if which
+            .keep_storage
+            .is_some_and(|keep| is_within(builder, keep))
+        {
+            break;
+        }
+        store.refs().remove(&name)?;
+        text.push_str(&format!("{}\n", name.trim_start_matches("cache/")));
     }
     match text.is_empty() {
         true => Ok(text),
         false => Ok(format!("Deleted build cache objects:\n{text}\n")),
+    }
+}
+
+/// Whether the build cache takes no more than `keep` bytes. What cannot be told is too much.
+fn is_within(builder: &Builder, keep: u64) -> bool {
+    builder
+        .store()
+        .usage()
+        .is_ok_and(|usage| usage.cache.size <= keep)
+}
+
+impl Which {
+    /// The records that may go, the oldest first.
+    fn records(&self, builder: &Builder) -> Result<Vec<String>, Failure> {
+        let mut until = None;
+        for text in &self.filter {
+            let Some(value) = text.strip_prefix("until=") else {
+                return Err(
+                    Failure::new(format!("invalid filter `{text}`")).hint("there is: until=TIME")
+                );
+            };
+            until = Some(before(value)?);
+        }
+        let refs = builder.store().refs();
+        let mut found = Vec::new();
+        for name in refs.names("cache/")? {
+            let Some(written) = refs.written(&name)? else {
+                continue;
+            };
+            let since = written.duration_since(UNIX_EPOCH).unwrap_or_default();
+            let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+            if until.is_none_or(|until| seconds <= until) {
+                found.push((written, name));
+            }
+        }
+        found.sort();
+        Ok(found.into_iter().map(|(_, name)| name).collect())
     }
 }
 

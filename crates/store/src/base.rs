@@ -144,8 +144,20 @@ pub(crate) fn prepare(layout: &Layout) -> Result<(), Error> {
             done => done.map_err(Error::on("create", &path))?,
         }
     }
+    let _lock = Lock::exclusive(&layout.lock("boot"))?;
+    sweep_unowned(layout)?;
     let text = crate::layout::VERSION.as_bytes();
     Ok(replace_by(&layout.folder("tmp"), &version, text)?)
+}
+
+/// Removes the temporary files that belong to no owner: those of a process that was killed while
+/// it wrote the version or the boot. Both are written under the lock `boot`, which the caller has.
+pub(crate) fn sweep_unowned(layout: &Layout) -> Result<(), Error> {
+    let tmp = layout.folder("tmp");
+    for name in names(&tmp)?.iter().filter(|name| name.starts_with(".new-")) {
+        remove_file(&tmp.join(name))?;
+    }
+    Ok(())
 }
 
 fn other_version(root: &Path, text: &[u8]) -> Error {

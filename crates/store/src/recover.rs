@@ -6,7 +6,7 @@ use kiln_image::{Algorithm, Digest};
 
 use crate::{
     Error, ErrorKind, Store,
-    base::{exists, read, remove_file},
+    base::{exists, read, remove_file, sweep_unowned},
     owner::{Mark, Unsynced, marks},
     refs::decode,
 };
@@ -32,6 +32,7 @@ pub(crate) fn recover(store: &Store) -> Result<(), Error> {
     for mark in &marks {
         remove_file(&mark.path)?;
     }
+    sweep_unowned(store.layout())?;
     Ok(replace_by(&store.layout().folder("tmp"), &path, boot)?)
 }
 

@@ -65,6 +65,19 @@ fn a_store_that_was_half_made_is_made() {
 }
 
 #[test]
+fn what_was_left_of_making_a_store_is_swept() {
+    for missing in ["version", "boot"] {
+        let place = Place::new();
+        drop(place.open());
+        fs::remove_file(place.root().join(missing)).unwrap();
+        let left = place.root().join("tmp/.new-0123456789abcdef");
+        fs::write(&left, "half").unwrap();
+        drop(place.open());
+        assert!(!left.exists(), "{missing}");
+    }
+}
+
+#[test]
 fn many_open_a_new_store_at_once() {
     let place = Place::new();
     std::thread::scope(|scope| {

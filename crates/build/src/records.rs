@@ -16,7 +16,12 @@ fn name(key: &Key) -> String {
 }
 
 fn failed(what: &str, e: kiln_store::Error) -> kiln_cache::Error {
-    kiln_cache::Error::new(kiln_cache::ErrorKind::Io, what).because(e)
+    let kind = match e.kind() {
+        // To the graph that is a miss: the step runs again.
+        kiln_store::ErrorKind::Damaged => kiln_cache::ErrorKind::Damaged,
+        _ => kiln_cache::ErrorKind::Io,
+    };
+    kiln_cache::Error::new(kind, what).because(e)
 }
 
 impl Records for StoreRecords<'_> {

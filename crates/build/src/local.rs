@@ -31,9 +31,8 @@ impl Local {
         }
     }
 
-    fn spec(&self, step: &Step, prepared: &Prepared, at: &Path) -> Result<Spec, Error> {
-        let root = self.roots.root(&step.layers)?;
-        let ids = owner::resolve(&step.user, &root)?;
+    fn spec(step: &Step, prepared: &Prepared, at: &Path) -> Result<Spec, Error> {
+        let ids = owner::resolve(&step.user, prepared.root())?;
         let mut env = step.env.clone();
         if !env.iter().any(|(k, _)| k == "HOME") {
             let home = ids.home.clone().unwrap_or_else(|| "/".to_owned());
@@ -127,7 +126,7 @@ impl Worker for Local {
         std::fs::create_dir_all(&at)
             .map_err(|e| Error::io(format!("make `{}`", at.display()), e))?;
         let prepared = self.roots.prepare(&step.layers, &at)?;
-        let spec = self.spec(step, &prepared, &at)?;
+        let spec = Self::spec(step, &prepared, &at)?;
         let done = self.carry_out(&spec, step, io);
         let layer = match done {
             Ok(()) => {

@@ -6,10 +6,12 @@ mod command;
 mod excerpt;
 mod failure;
 mod host;
+mod moment;
 mod progress;
 mod table;
 mod template;
 mod units;
+mod variables;
 
 use std::process::ExitCode;
 

@@ -11,7 +11,6 @@ mod progress;
 mod table;
 mod template;
 mod units;
-mod variables;
 
 use std::process::ExitCode;
 

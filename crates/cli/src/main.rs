@@ -3,10 +3,12 @@
 
 mod args;
 mod command;
+mod config;
 mod excerpt;
 mod failure;
 mod host;
 mod moment;
+mod pairs;
 mod progress;
 mod table;
 mod template;

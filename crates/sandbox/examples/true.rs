@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let times: usize = args.next().map_or(Ok(50), |text| text.parse())?;
     let runner: Box<dyn Runner> = match args.next() {
         Some(runtime) => Box::new(Runtime::new(runtime)),
-        None => Box::new(Native),
+        None => Box::new(Native::default()),
     };
 
     let directory = tempfile::tempdir()?;

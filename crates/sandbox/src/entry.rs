@@ -10,6 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// The name under which a child is executed, which tells it from a run by a user.
 const CALL: &str = "sandbox-door";
 
+/// The same for a child that is to enter a user namespace first.
+const CALL_INSIDE: &str = "sandbox-door-inside";
+
 /// Whether this program calls [`entry`]: else executing it anew would run the program itself again.
 static ENTERED: AtomicBool = AtomicBool::new(false);
 
@@ -45,8 +48,10 @@ pub fn entry(doors: &[Door]) {
     #[cfg(unix)]
     program::keep();
     let mut args = std::env::args_os();
-    if args.next().is_some_and(|name| name == CALL) {
-        std::process::exit(come_in(doors, args));
+    match args.next() {
+        Some(name) if name == CALL => std::process::exit(come_in(doors, args, false)),
+        Some(name) if name == CALL_INSIDE => std::process::exit(come_in(doors, args, true)),
+        _ => {}
     }
 }
 
@@ -54,7 +59,7 @@ pub fn entry(doors: &[Door]) {
 const NO_DOOR: i32 = 70;
 
 #[cfg(unix)]
-fn come_in(doors: &[Door], mut args: impl Iterator<Item = OsString>) -> i32 {
+fn come_in(doors: &[Door], mut args: impl Iterator<Item = OsString>, inside: bool) -> i32 {
     let Some(name) = args.next() else {
         return NO_DOOR;
     };
@@ -71,15 +76,27 @@ fn come_in(doors: &[Door], mut args: impl Iterator<Item = OsString>) -> i32 {
     if null.is_ok_and(|null| rustix::stdio::dup2_stdin(null).is_err()) {
         return NO_DOOR;
     }
+    let socket = socket.into();
+    if inside && !enter(&socket) {
+        return NO_DOOR;
+    }
     (door.run)(Incoming {
-        socket: socket.into(),
+        socket,
         args: args.collect(),
     })
 }
 
 #[cfg(not(unix))]
-fn come_in(_: &[Door], _: impl Iterator<Item = OsString>) -> i32 {
+fn come_in(_: &[Door], _: impl Iterator<Item = OsString>, _: bool) -> i32 {
     NO_DOOR
+}
+
+#[cfg(target_os = "linux")]
+use crate::linux::enter_user_namespace as enter;
+
+#[cfg(all(unix, not(target_os = "linux")))]
+fn enter(_: &std::os::unix::net::UnixStream) -> bool {
+    false
 }
 
 #[cfg(target_os = "linux")]
@@ -93,7 +110,7 @@ fn own_doors() -> &'static [Door] {
 }
 
 #[cfg(unix)]
-pub use outgoing::{Outgoing, open};
+pub use outgoing::{Outgoing, open, open_in};
 
 #[cfg(unix)]
 mod outgoing {
@@ -105,8 +122,8 @@ mod outgoing {
     use std::process::{Child, Command, Stdio};
     use std::sync::atomic::Ordering;
 
-    use super::{CALL, ENTERED, program};
-    use crate::{Error, ErrorKind};
+    use super::{CALL, CALL_INSIDE, ENTERED, program};
+    use crate::{Error, ErrorKind, UserNamespace};
 
     /// The parent's side of a door.
     #[derive(Debug)]
@@ -124,13 +141,29 @@ mod outgoing {
         name: &str,
         args: impl IntoIterator<Item = A>,
     ) -> Result<Outgoing, Error> {
-        let mut command = command(name)?;
+        open_in(None, name, args)
+    }
+
+    /// The same with the child in a user namespace before the door's `run` is called: user 0 and
+    /// group 0 of it, with all capabilities over it, and single-threaded. It returns when the child
+    /// is inside, so that what forbids it is an error here.
+    ///
+    /// # Errors
+    ///
+    /// Of kind `Unsupported` when this host forbids user namespaces, or the subordinate ids cannot be
+    /// mapped; the message says what mends it.
+    pub fn open_in<A: AsRef<OsStr>>(
+        namespace: Option<&UserNamespace>,
+        name: &str,
+        args: impl IntoIterator<Item = A>,
+    ) -> Result<Outgoing, Error> {
+        let mut command = command(name, namespace)?;
         command.args(args).stderr(Stdio::inherit());
-        spawn(command)
+        spawn(command, namespace)
     }
 
     /// A child that comes in by the door `name`, still without its socket.
-    pub(crate) fn command(name: &str) -> Result<Command, Error> {
+    pub(crate) fn command(name: &str, namespace: Option<&UserNamespace>) -> Result<Command, Error> {
         if !ENTERED.load(Ordering::Acquire) {
             return Err(Error::new(
                 ErrorKind::System,
@@ -138,19 +171,42 @@ mod outgoing {
             ));
         }
         let mut command = Command::new(program::path().map_err(program_error)?);
-        command.arg0(CALL).arg(name);
+        let call = namespace.map_or(CALL, |_| CALL_INSIDE);
+        command.arg0(call).arg(name);
         Ok(command)
     }
 
-    /// Gives the child its socket, and starts it.
-    pub(crate) fn spawn(mut command: Command) -> Result<Outgoing, Error> {
+    /// Gives the child its socket, starts it, and leads it into the namespace that [`command`] was
+    /// told of.
+    pub(crate) fn spawn(
+        mut command: Command,
+        namespace: Option<&UserNamespace>,
+    ) -> Result<Outgoing, Error> {
         let failed = |error| Error::new(ErrorKind::System, "start a child process").because(error);
         let (socket, theirs) = UnixStream::pair().map_err(failed)?;
         command
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null());
-        let child = command.spawn().map_err(failed)?;
+        let mut child = command.spawn().map_err(failed)?;
+        // Its end of the socket is the child's alone.
+        drop(command);
+        if let Some(namespace) = namespace
+            && let Err(error) = lead_in(&socket, namespace)
+        {
+            drop(socket);
+            let _ = child.wait();
+            return Err(error);
+        }
         Ok(Outgoing { socket, child })
+    }
+
+    #[cfg(target_os = "linux")]
+    use crate::linux::lead_into_user_namespace as lead_in;
+
+    #[cfg(not(target_os = "linux"))]
+    fn lead_in(_: &UnixStream, _: &UserNamespace) -> Result<(), Error> {
+        let what = "user namespaces need Linux";
+        Err(Error::new(ErrorKind::Unsupported, what))
     }
 
     fn program_error(error: io::Error) -> Error {

@@ -23,7 +23,7 @@ impl Runtime {
 #[cfg(target_os = "linux")]
 impl Runner for Runtime {
     fn start(&self, spec: &Spec, io: Io) -> Result<Box<dyn Running>, Error> {
-        crate::linux::start(crate::linux::RUNTIME, spec, io, Some(&self.program))
+        crate::linux::start(crate::linux::How::Runtime(&self.program), spec, io)
     }
 }
 

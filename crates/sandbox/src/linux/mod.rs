@@ -24,17 +24,23 @@ mod seccomp;
 mod start;
 mod streams;
 mod sys;
+mod userns;
 mod watch;
 mod wire;
 
 use crate::Door;
 
-pub(crate) use start::start;
+pub(crate) use start::{How, start};
+pub(crate) use sys::user_name;
+pub(crate) use userns::{
+    enter as enter_user_namespace, is_root, lead_in as lead_into_user_namespace,
+    make as make_user_namespace,
+};
 
 /// The name of the door of the built-in runner.
-pub(crate) const SANDBOX: &str = "sandbox";
+const SANDBOX: &str = "sandbox";
 /// The name of the door of OCI runtimes.
-pub(crate) const RUNTIME: &str = "sandbox-runtime";
+const RUNTIME: &str = "sandbox-runtime";
 
 /// The sandbox's own doors.
 pub(crate) const DOORS: &[Door] = &[
@@ -45,5 +51,9 @@ pub(crate) const DOORS: &[Door] = &[
     Door {
         name: RUNTIME,
         run: oci::run,
+    },
+    Door {
+        name: userns::NAMESPACE,
+        run: userns::run,
     },
 ];

@@ -39,13 +39,9 @@ impl Drop for Way {
     }
 }
 
-/// The file of `pasta` in the caller's `PATH`.
+/// The file of `pasta`, where it is installed.
 pub(crate) fn pasta() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .filter(|directory| directory.is_absolute())
-        .map(|directory| directory.join("pasta"))
-        .find(|file| file.is_file())
+    crate::installed::program("pasta")
 }
 
 /// Finds the way that this machine offers.

@@ -8,29 +8,36 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::network;
-use super::outward;
 use super::wire::{self, Order, Reply, Request};
+use super::{network, outward, userns};
 use crate::entry::{command, spawn};
 use crate::{
     Dialer, Error, ErrorKind, Exit, Io, Network, Outgoing, Outward, Running, Signaller, Spec,
-    Stream,
+    Stream, UserNamespace,
 };
 
-/// Starts a child by `door`, which runs `spec`.
-pub(crate) fn start(
-    door: &str,
-    spec: &Spec,
-    io: Io,
-    runtime: Option<&Path>,
-) -> Result<Box<dyn Running>, Error> {
-    refuse(spec, runtime)?;
-    let mut command = command(door)?;
+/// Who carries it out.
+#[derive(Clone, Copy)]
+pub(crate) enum How<'a> {
+    /// The built-in runner, in a user namespace where one is given.
+    Native(Option<&'a UserNamespace>),
+    /// The OCI runtime at this path.
+    Runtime(&'a Path),
+}
+
+/// Starts a child by a door, which runs `spec`.
+pub(crate) fn start(how: How<'_>, spec: &Spec, io: Io) -> Result<Box<dyn Running>, Error> {
+    refuse(spec, how)?;
+    let (door, namespace, runtime) = match how {
+        How::Native(namespace) => (super::SANDBOX, namespace, None),
+        How::Runtime(program) => (super::RUNTIME, None, Some(program)),
+    };
+    let mut command = command(door, namespace)?;
     command.stderr(Stdio::null()).env_clear();
     if let Some(libraries) = std::env::var_os("LD_LIBRARY_PATH") {
         command.env("LD_LIBRARY_PATH", libraries);
     }
-    let Outgoing { socket, child } = spawn(command)?;
+    let Outgoing { socket, child } = spawn(command, namespace)?;
     // From here on the child ends with the handle, whatever happens.
     let mut handle = Handle {
         control: Arc::new(Mutex::new(socket)),
@@ -43,6 +50,7 @@ pub(crate) fn start(
     let (dial, theirs) = UnixStream::pair().map_err(lost)?;
     let order = Order {
         spec: spec.clone(),
+        ids: namespace.map(|namespace| namespace.map().clone()),
         runtime: runtime.map(Into::into),
         pasta: outward::pasta().filter(|_| spec.network == Network::Private),
     };
@@ -55,17 +63,26 @@ pub(crate) fn start(
 }
 
 /// What cannot be done is said before anything is started.
-fn refuse(spec: &Spec, runtime: Option<&Path>) -> Result<(), Error> {
+fn refuse(spec: &Spec, how: How<'_>) -> Result<(), Error> {
     let unsupported = |message| Err(Error::new(ErrorKind::Unsupported, message));
-    if !rustix::process::geteuid().is_root() {
-        return unsupported(
-            "running a process in a root needs root for now: user namespaces are not carried out yet",
-        );
+    let runtime = matches!(how, How::Runtime(_));
+    match how {
+        How::Runtime(_) if !userns::is_root() => {
+            return unsupported(
+                "an OCI runtime is used for root only: the built-in runner needs none",
+            );
+        }
+        How::Native(None) if !rustix::process::geteuid().is_root() => {
+            return unsupported(
+                "running a process in a root without being root needs a user namespace",
+            );
+        }
+        _ => {}
     }
     if spec.process.terminal {
         return unsupported("a terminal for the process is not carried out yet");
     }
-    if spec.init && runtime.is_some() {
+    if spec.init && runtime {
         return unsupported("an OCI runtime cannot bring an init into the root");
     }
     if spec.process.argv.is_empty() {

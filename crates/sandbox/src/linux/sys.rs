@@ -215,3 +215,26 @@ pub(crate) fn set_filter(program: &[libc::sock_filter]) -> io::Result<()> {
     })?;
     Ok(())
 }
+
+/// The name of a user, by the host's own ways of looking it up.
+pub(crate) fn user_name(uid: u32) -> Option<String> {
+    let mut found = MaybeUninit::<libc::passwd>::uninit();
+    let mut strings = vec![0; 16 << 10];
+    let mut end = ptr::null_mut();
+    // SAFETY: the pointers are to places of the sizes that are given, and outlive the call.
+    let failed = unsafe {
+        libc::getpwuid_r(
+            uid,
+            found.as_mut_ptr(),
+            strings.as_mut_ptr(),
+            strings.len(),
+            &mut end,
+        )
+    };
+    if failed != 0 || end.is_null() {
+        return None;
+    }
+    // SAFETY: it was found, so the entry is filled, and its strings lie in `strings`.
+    let name = unsafe { CStr::from_ptr(found.assume_init().pw_name) };
+    name.to_str().ok().map(str::to_owned)
+}

@@ -15,13 +15,15 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Report;
-use crate::{Exit, Outward, Spec};
+use crate::{Exit, IdMap, Outward, Spec};
 
 /// The first thing that the caller says. Descriptors: standard input, output, error, and the socket
 /// for [`super::network::serve`].
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Order {
     pub(crate) spec: Spec,
+    /// The ids of the user namespace in which the child is, where it is in one.
+    pub(crate) ids: Option<IdMap>,
     /// The OCI runtime that shall do it.
     pub(crate) runtime: Option<PathBuf>,
     /// `pasta`, where it is installed.

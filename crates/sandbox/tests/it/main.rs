@@ -49,7 +49,7 @@ fn main() -> std::process::ExitCode {
         name: "elsewhere_it_is_a_typed_error".into(),
         run: Box::new(|| {
             let spec = Spec::new(RootSpec::Directory("/".into()), Process::new(["true"]));
-            let error = Native.run(&spec, Io::null()).unwrap_err();
+            let error = Native::default().run(&spec, Io::null()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Unsupported);
             Ok(())
         }),

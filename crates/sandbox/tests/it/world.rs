@@ -107,7 +107,7 @@ impl World {
         let world = Self {
             runner: match &runtime {
                 Some(program) => Box::new(Runtime::new(program)),
-                None => Box::new(Native),
+                None => Box::new(Native::default()),
             },
             native: runtime.is_none(),
             runtime,

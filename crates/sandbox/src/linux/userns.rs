@@ -1,0 +1,210 @@
+//! The user namespace: made by a child of its own, kept alive by a descriptor, entered by others.
+//!
+//! ```text
+//! program ── child: unshare, passes the descriptor ── newuidmap, newgidmap ── the child ends
+//! program ── any later child: gets the descriptor first of all, enters, and goes on by its door
+//! ```
+
+use std::fs;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
+
+use rustix::fs::{Gid, Uid};
+use rustix::thread::{
+    CapabilitySet, LinkNameSpaceType, UnshareFlags, capabilities, move_into_link_name_space,
+    set_thread_res_gid, set_thread_res_uid,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{sys, wire};
+use crate::entry::{command, spawn};
+use crate::error::Report;
+use crate::{Error, ErrorKind, IdMap, IdRange, Incoming, Outgoing, UserNamespace, installed};
+
+/// The name of the door by which a namespace is made.
+pub(crate) const NAMESPACE: &str = "sandbox-namespace";
+
+/// Ends every message about what a host lacks.
+pub(crate) const DOCTOR: &str = "see `kiln doctor`";
+
+/// Whether this program may do everything, in its own namespaces at least.
+pub(crate) fn is_root() -> bool {
+    let admin =
+        |sets: rustix::thread::CapabilitySets| sets.effective.contains(CapabilitySet::SYS_ADMIN);
+    rustix::process::geteuid().is_root() && capabilities(None).is_ok_and(admin)
+}
+
+/// What a child says: the namespace has been made (the descriptor is beside it), or entered.
+#[derive(Serialize, Deserialize)]
+enum Said {
+    Done,
+    Failed(Report),
+}
+
+fn hear(from: &UnixStream) -> Result<Vec<OwnedFd>, Error> {
+    match wire::receive(from).map_err(lost)? {
+        Some((Said::Done, descriptors)) => Ok(descriptors),
+        Some((Said::Failed(report), _)) => Err(report.into()),
+        None => Err(lost(io::ErrorKind::UnexpectedEof.into())),
+    }
+}
+
+/// Whether it went well and the parent knows it.
+fn say(to: &UnixStream, result: Result<Option<OwnedFd>, Error>) -> bool {
+    let (said, made) = match result {
+        Ok(made) => (Said::Done, made),
+        Err(error) => (Said::Failed(error.into()), None),
+    };
+    let beside: Vec<BorrowedFd<'_>> = made.iter().map(AsFd::as_fd).collect();
+    wire::send(to, &said, &beside).is_ok() && matches!(said, Said::Done)
+}
+
+fn lost(error: io::Error) -> Error {
+    let what = "talk to the child that makes or enters the user namespace";
+    Error::new(ErrorKind::System, what).because(error)
+}
+
+/// Makes a namespace with these ids; it lasts as long as the descriptor.
+pub(crate) fn make(map: &IdMap) -> Result<OwnedFd, Error> {
+    let mut command = command(NAMESPACE, None)?;
+    command.stderr(Stdio::null());
+    if map.is_single() {
+        command.args([lines(&map.uids), lines(&map.gids)]);
+    }
+    let Outgoing { socket, mut child } = spawn(command, None)?;
+    let made = hear(&socket).and_then(|mut descriptors| {
+        let made = descriptors
+            .pop()
+            .ok_or_else(|| lost(io::ErrorKind::InvalidData.into()))?;
+        if !map.is_single() {
+            give("newuidmap", child.id(), &map.uids)?;
+            give("newgidmap", child.id(), &map.gids)?;
+        }
+        Ok(made)
+    });
+    drop(socket);
+    child.wait().map_err(lost)?;
+    made
+}
+
+/// As the kernel reads a map.
+fn lines(ranges: &[IdRange]) -> String {
+    let line = |range: &IdRange| format!("{} {} {}\n", range.inside, range.outside, range.count);
+    ranges.iter().map(line).collect()
+}
+
+/// Has one of the two helpers, which may do what this user may not, write a map.
+fn give(helper: &str, pid: u32, ranges: &[IdRange]) -> Result<(), Error> {
+    let failed = |said: &str| {
+        let what = format!("map the subordinate ids of this user: {said}\n{DOCTOR}");
+        Error::new(ErrorKind::Unsupported, what)
+    };
+    let program = installed::program(helper)
+        .ok_or_else(|| failed(&format!("`{helper}` is not installed")))?;
+    let numbers = ranges
+        .iter()
+        .flat_map(|range| [range.inside, range.outside, range.count]);
+    let ran = Command::new(program)
+        .arg(pid.to_string())
+        .args(numbers.map(|number| number.to_string()))
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| failed(&format!("execute `{helper}`: {error}")))?;
+    if ran.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&ran.stderr);
+    match said.trim() {
+        "" => Err(failed(&format!("`{helper}` failed, {}", ran.status))),
+        said => Err(failed(said)),
+    }
+}
+
+/// The door by which a namespace is made.
+pub(crate) fn run(incoming: Incoming) -> i32 {
+    let Incoming { mut socket, args } = incoming;
+    let made = || {
+        sys::unshare(UnshareFlags::NEWUSER).map_err(forbidden)?;
+        if let [uids, gids] = &args[..] {
+            let write = |file: &str, text: &[u8]| fs::write(format!("/proc/self/{file}"), text);
+            // The kernel's condition for a map that a user without privileges writes.
+            write("setgroups", b"deny")
+                .and_then(|()| write("uid_map", uids.as_encoded_bytes()))
+                .and_then(|()| write("gid_map", gids.as_encoded_bytes()))
+                .map_err(forbidden)?;
+        }
+        let own = fs::File::open("/proc/self/ns/user");
+        own.map(|own| Some(own.into())).map_err(forbidden)
+    };
+    if !say(&socket, made()) {
+        return 1;
+    }
+    // Until the ids are mapped, or the parent has gone.
+    let _ = socket.read(&mut [0]);
+    0
+}
+
+/// Gives the namespace to a child that waits for it in [`enter`], and hears whether it is inside.
+pub(crate) fn lead_in(socket: &UnixStream, namespace: &UserNamespace) -> Result<(), Error> {
+    namespace
+        .held(|made| wire::send_with(socket, &[1], &[made]))?
+        .map_err(lost)?;
+    hear(socket).map(drop)
+}
+
+/// The child's side of [`lead_in`]: from here on it is root, in the namespace. The groups that it has
+/// beside stay, unmapped, so that it can go where the user may go by them.
+pub(crate) fn enter(socket: &UnixStream) -> bool {
+    let enter = || {
+        let (_, mut given) = wire::receive_with(socket, &mut [0])?;
+        let namespace = given.pop().ok_or(io::ErrorKind::UnexpectedEof)?;
+        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::User))?;
+        set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT)?;
+        set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT)?;
+        Ok(None)
+    };
+    let failed =
+        |error: io::Error| Error::new(ErrorKind::System, "enter the user namespace").because(error);
+    say(socket, enter().map_err(failed))
+}
+
+/// Why the kernel made no namespace, or one in which nothing is allowed.
+pub(crate) fn forbidden(error: io::Error) -> Error {
+    let why = knob().map_or_else(String::new, |knob| format!("{knob}\n"));
+    let what = format!("make a user namespace: {}", crate::error::plain(&error));
+    Error::new(ErrorKind::Unsupported, format!("{what}\n{why}{DOCTOR}"))
+}
+
+/// The setting of this host that forbids user namespaces to its users, and how it is changed.
+pub(crate) fn knob() -> Option<String> {
+    let set = |file: &str, value: &str| {
+        let text = fs::read_to_string(format!("/proc/sys/{file}"));
+        text.is_ok_and(|text| text.trim() == value)
+    };
+    let knobs = [
+        (
+            "user/max_user_namespaces",
+            "0",
+            "user.max_user_namespaces=15000",
+        ),
+        (
+            "kernel/unprivileged_userns_clone",
+            "0",
+            "kernel.unprivileged_userns_clone=1",
+        ),
+        (
+            "kernel/apparmor_restrict_unprivileged_userns",
+            "1",
+            "kernel.apparmor_restrict_unprivileged_userns=0",
+        ),
+    ];
+    let (file, value, mend) = knobs
+        .into_iter()
+        .find(|(file, value, _)| set(file, value))?;
+    let name = file.replace('/', ".");
+    Some(format!(
+        "`{name}` is {value} on this host: `sysctl -w {mend}` allows it"
+    ))
+}

@@ -39,7 +39,7 @@ impl Options {
         let paths = DockerConfig::usual_paths(&|name| std::env::var_os(name));
         Self {
             root,
-            runner: Arc::new(Native),
+            runner: Arc::new(Native::default()),
             credentials: Arc::new(DockerConfig::read(paths)),
             limits: Limits::default(),
         }

@@ -80,7 +80,7 @@ impl World {
     pub(crate) fn run(&self, create: &Create) -> (String, Exit) {
         let container = self.containers.create(create).unwrap();
         let out = self.folder.join("output");
-        let mut running = container.start(output(&out), &Native).unwrap();
+        let mut running = container.start(output(&out), &Native::default()).unwrap();
         let exit = running.wait().unwrap();
         self.containers.remove(&container, false).unwrap();
         (std::fs::read_to_string(out).unwrap(), exit)

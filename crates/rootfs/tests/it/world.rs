@@ -92,7 +92,7 @@ impl World {
             stdout: Stream::from(file.try_clone().unwrap()),
             stderr: Stream::from(file),
         };
-        let exit = Native.run(&spec, io).unwrap();
+        let exit = Native::default().run(&spec, io).unwrap();
         let output = String::from_utf8_lossy(&std::fs::read(&out).unwrap()).into_owned();
         assert!(exit.success(), "{script}: {exit:?}\n{output}");
         output

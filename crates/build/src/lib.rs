@@ -3,6 +3,7 @@
 mod assemble;
 mod bases;
 mod builder;
+mod change;
 mod context;
 mod convert;
 mod error;
@@ -21,6 +22,7 @@ mod transfer;
 mod worker;
 
 pub use builder::{Builder, Built, Options};
+pub use change::change_config;
 pub use context::LocalContext;
 pub use error::{Error, ErrorKind, Place, Report};
 pub use event::{Event, How, StepInfo, Stream, Transfer};

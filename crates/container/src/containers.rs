@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use kiln_durable::{Lease, Lock};
 use kiln_rootfs::Roots;
 
-use crate::create::{Create, command, short};
+use crate::create::{Create, command, config, short};
 use crate::state::{
     Details, Noted, State, failed, now, read_details, read_state, write_details, write_state,
 };
@@ -107,11 +107,12 @@ impl Containers {
             image_name: image.name.clone(),
             layers: image.layers.clone(),
             created: now(),
+            config: config(create, &command),
             command,
-            ports: create.ports.clone(),
             labels,
             remove: create.remove,
-            stop_signal: image.config.stop_signal.clone(),
+            host: create.host.clone(),
+            mounts: Vec::new(),
         };
         let keeps = std::iter::once(image.id).chain(image.layers.iter().copied());
         let refs = self.roots.store().refs();
@@ -120,7 +121,7 @@ impl Containers {
         let new = self.folder.join(format!("new-{id}"));
         std::fs::create_dir(&new).map_err(failed("make", &new))?;
         write_details(&new, &details)?;
-        write_state(&new, Noted::Created)?;
+        write_state(&new, &Noted::Created)?;
         let folder = self.folder.join(&id);
         std::fs::rename(&new, &folder).map_err(failed("make", &folder))?;
         Ok(Container {

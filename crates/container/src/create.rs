@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use kiln_image::{Digest, Runtime};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, ErrorKind, Publish};
+use crate::{Error, ErrorKind, HostConfig, Stdin};
 
 /// The search path where neither image nor caller gives one (docker's).
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -41,14 +41,16 @@ pub struct Create {
     pub workdir: Option<String>,
     /// Takes the place of the image's user.
     pub user: Option<String>,
-    /// What is to answer on the machine. With any, the container has a network of its own.
-    pub ports: Vec<Publish>,
     /// Over the image's labels.
     pub labels: BTreeMap<String, String>,
     /// Remove it when it has ended; also when its program died before it could.
     pub remove: bool,
     /// With a terminal.
     pub terminal: bool,
+    /// Whether its process has a standard input.
+    pub stdin: Stdin,
+    /// What it asks of the machine.
+    pub host: HostConfig,
 }
 
 impl Create {
@@ -62,10 +64,11 @@ impl Create {
             env: Vec::new(),
             workdir: None,
             user: None,
-            ports: Vec::new(),
             labels: BTreeMap::new(),
             remove: false,
             terminal: false,
+            stdin: Stdin::Closed,
+            host: HostConfig::default(),
         }
     }
 }
@@ -83,6 +86,8 @@ pub struct Command {
     pub user: String,
     /// With a terminal.
     pub terminal: bool,
+    /// Whether it has a standard input.
+    pub stdin: Stdin,
 }
 
 /// The first twelve digits of an id, as people see it and as the host is called inside.
@@ -99,7 +104,38 @@ pub(crate) fn command(id: &str, create: &Create) -> Result<Command, Error> {
         cwd: workdir(create.workdir.as_deref().unwrap_or(&config.working_dir))?,
         user: create.user.clone().unwrap_or_else(|| config.user.clone()),
         terminal: create.terminal,
+        stdin: create.stdin,
     })
+}
+
+/// The image's configuration with the caller's wishes over it, as `inspect` shows it and a commit
+/// takes it over.
+pub(crate) fn config(create: &Create, command: &Command) -> Runtime {
+    let mut config = create.image.config.clone();
+    match (&create.entrypoint, create.command.is_empty()) {
+        (Some(entrypoint), _) => {
+            config.entrypoint = (!entrypoint.is_empty()).then(|| entrypoint.clone());
+            config.cmd = (!create.command.is_empty()).then(|| create.command.clone());
+        }
+        (None, false) => config.cmd = Some(create.command.clone()),
+        (None, true) => {}
+    }
+    let pair = |(name, value): &(String, String)| format!("{name}={value}");
+    // The name of the machine and the kind of the terminal are this container's alone.
+    let own = |(name, _): &&(String, String)| name != "HOSTNAME" && name != "TERM";
+    config.env = command.env.iter().filter(own).map(pair).collect();
+    config.working_dir.clone_from(&command.cwd);
+    if command.cwd == "/" && create.workdir.is_none() {
+        config
+            .working_dir
+            .clone_from(&create.image.config.working_dir);
+    }
+    config.user.clone_from(&command.user);
+    config.labels.extend(create.labels.clone());
+    if let Some(signal) = &create.host.stop_signal {
+        config.stop_signal = Some(signal.clone());
+    }
+    config
 }
 
 fn argv(create: &Create) -> Result<Vec<String>, Error> {

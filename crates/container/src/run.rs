@@ -22,6 +22,7 @@ pub struct Running {
     forwarder: Option<Forwarder>,
     lease: Option<Lease>,
     exit: Option<Exit>,
+    since: u64,
 }
 
 impl Container {
@@ -48,15 +49,20 @@ impl Container {
             }),
             Err(e) => {
                 let code = e.docker_code();
-                let at = now();
-                write_state(&self.folder, Noted::Exited { code, at })?;
+                let noted = Noted::Exited {
+                    code,
+                    started: 0,
+                    at: now(),
+                    error: Some(e.to_string()),
+                };
+                write_state(&self.folder, &noted)?;
                 Err(e)
             }
         }
     }
 
     fn start_process(&self, io: Io, runner: &dyn Runner) -> Result<Running, Error> {
-        let listeners = Listeners::bind(&self.details.ports)?;
+        let listeners = Listeners::bind(&self.details.host.ports)?;
         let bound = listeners.bound();
         let at = self.folder.join("root");
         std::fs::create_dir(&at).map_err(failed("make", &at))?;
@@ -65,12 +71,13 @@ impl Container {
         let spec = self.spec(&prepared, !bound.is_empty())?;
         let process = runner.start(&spec, io)?;
         let pid = process.pid();
+        let since = now();
         let noted = Noted::Running {
             pid,
             born: born(pid),
-            since: now(),
+            since,
         };
-        write_state(&self.folder, noted)?;
+        write_state(&self.folder, &noted)?;
         let forwarder = match bound.is_empty() {
             true => None,
             false => Some(listeners.forward(&process.dialer())?),
@@ -82,6 +89,7 @@ impl Container {
             forwarder,
             lease: None,
             exit: None,
+            since,
         })
     }
 
@@ -105,7 +113,10 @@ impl Container {
         // What a container changed outlives the machine's failures as far as it was synced inside;
         // what goes with its end need not, and is not waited for.
         let mut spec = Spec::new(prepared.root_spec(self.details.remove), process);
-        let hostname = short(self.id());
+        let hostname = match &self.details.host.hostname {
+            Some(name) => name,
+            None => short(self.id()),
+        };
         let mut files = NetworkFiles::of_machine(hostname, own_network)?;
         if !own_network {
             files.hosts = machine_hosts(hostname);
@@ -150,9 +161,11 @@ impl Running {
         self.forwarder = None;
         let noted = Noted::Exited {
             code: exit.code(),
+            started: self.since,
             at: now(),
+            error: None,
         };
-        write_state(&self.folder, noted)?;
+        write_state(&self.folder, &noted)?;
         self.lease = None;
         Ok(exit)
     }

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use kiln_image::Digest;
+use kiln_image::{Digest, Runtime};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::create::Command;
-use crate::{Error, ErrorKind, Publish};
+use crate::mounts::Mounted;
+use crate::{Error, ErrorKind, HostConfig};
 
-/// What a container is; does not change.
+/// What a container is; only its name can change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Details {
     /// 64 hexadecimal digits.
@@ -24,22 +25,24 @@ pub struct Details {
     pub image_name: String,
     /// The diff ids of the image's layers, the bottom first.
     pub layers: Vec<Digest>,
-    /// When it was made, in seconds since 1970.
+    /// When it was made, in nanoseconds since 1970.
     pub created: u64,
     /// What runs.
     pub command: Command,
-    /// What answers on the machine.
-    pub ports: Vec<Publish>,
     /// Labels, the image's among them.
     pub labels: BTreeMap<String, String>,
     /// Goes when it has ended.
     pub remove: bool,
-    /// The signal that asks it to end, where the image names one.
-    pub stop_signal: Option<String>,
+    /// What it asks of the machine.
+    pub host: HostConfig,
+    /// The image's configuration with the caller's wishes over it.
+    pub config: Runtime,
+    /// What is mounted.
+    pub mounts: Vec<Mounted>,
 }
 
-/// What a container does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a container does. Times are nanoseconds since 1970.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum State {
     /// It was never started.
@@ -48,17 +51,34 @@ pub enum State {
     Running {
         /// The process's id on the machine.
         pid: u32,
+        /// When it started.
+        since: u64,
+    },
+    /// Its process has failed, and will be started again.
+    Restarting {
+        /// As it ended.
+        code: i32,
+        /// When it had started.
+        started: u64,
+        /// When it ended.
+        at: u64,
     },
     /// Its process has ended.
     Exited {
         /// The code as shells have it: 128 and the signal for a signal; 137 when the program that
-        /// looked after it died.
+        /// looked after it died; 125 to 127 when it could not be started.
         code: i32,
+        /// When it started; 0 when it could not be, which docker shows as "Created".
+        started: u64,
+        /// When it ended.
+        at: u64,
+        /// Why it could not be started, or what was lost.
+        error: Option<String>,
     },
 }
 
 /// What is written down of the state: true as long as somebody holds the container's lease.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Noted {
     Created,
@@ -70,7 +90,9 @@ pub(crate) enum Noted {
     },
     Exited {
         code: i32,
+        started: u64,
         at: u64,
+        error: Option<String>,
     },
 }
 
@@ -79,9 +101,24 @@ impl Noted {
     pub(crate) fn state(self, held: bool) -> State {
         match self {
             Self::Created => State::Created,
-            Self::Running { pid, .. } if held => State::Running { pid },
-            Self::Running { .. } => State::Exited { code: KILLED },
-            Self::Exited { code, .. } => State::Exited { code },
+            Self::Running { pid, since, .. } if held => State::Running { pid, since },
+            Self::Running { since, .. } => State::Exited {
+                code: KILLED,
+                started: since,
+                at: since,
+                error: None,
+            },
+            Self::Exited {
+                code,
+                started,
+                at,
+                error,
+            } => State::Exited {
+                code,
+                started,
+                at,
+                error,
+            },
         }
     }
 }
@@ -96,8 +133,8 @@ pub(crate) fn write_details(folder: &Path, details: &Details) -> Result<(), Erro
     write(&folder.join(DETAILS), details)
 }
 
-pub(crate) fn write_state(folder: &Path, state: Noted) -> Result<(), Error> {
-    write(&folder.join(STATE), &state)
+pub(crate) fn write_state(folder: &Path, state: &Noted) -> Result<(), Error> {
+    write(&folder.join(STATE), state)
 }
 
 /// `None` where there is none (any more).
@@ -134,10 +171,12 @@ pub(crate) fn failed(what: &'static str, path: &Path) -> impl Fn(io::Error) -> E
     move |e| Error::new(ErrorKind::Io, what.clone()).because(e)
 }
 
-/// Now, in seconds since 1970.
+/// Now, in nanoseconds since 1970.
 pub(crate) fn now() -> u64 {
     let since = std::time::UNIX_EPOCH.elapsed();
-    since.map_or(0, |since| since.as_secs())
+    since.map_or(0, |since| {
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    })
 }
 
 /// When a process started, in the kernel's ticks (proc(5), `starttime`).
@@ -157,12 +196,24 @@ mod tests {
         let running = Noted::Running {
             pid: 7,
             born: None,
-            since: 0,
+            since: 5,
         };
-        assert_eq!(running.state(true), State::Running { pid: 7 });
-        assert_eq!(running.state(false), State::Exited { code: 137 });
-        let exited = Noted::Exited { code: 3, at: 0 };
-        assert_eq!(exited.state(false), State::Exited { code: 3 });
+        let state = running.clone().state(true);
+        assert_eq!(state, State::Running { pid: 7, since: 5 });
+        let ended = |code, at| State::Exited {
+            code,
+            started: 5,
+            at,
+            error: None,
+        };
+        assert_eq!(running.state(false), ended(137, 5));
+        let exited = Noted::Exited {
+            code: 3,
+            started: 5,
+            at: 9,
+            error: None,
+        };
+        assert_eq!(exited.state(false), ended(3, 9));
     }
 
     #[cfg(target_os = "linux")]

@@ -103,7 +103,7 @@ impl Run {
         create.env = self.process.env.iter().map(|pair| variable(pair)).collect();
         create.workdir.clone_from(&self.process.workdir);
         create.user.clone_from(&self.process.user);
-        create.ports = ports;
+        create.host.ports = ports;
         create.remove = self.rm;
         let containers = Containers::open(builder.roots())?;
         let container = containers.create(&create)?;

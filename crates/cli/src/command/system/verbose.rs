@@ -115,10 +115,10 @@ fn containers(builder: &Builder) -> Result<Vec<Value>, Failure> {
         let details = container.details();
         let status = match container.state()? {
             State::Running { .. } => "Up".to_owned(),
-            State::Exited { code } => format!("Exited ({code})"),
+            State::Exited { code, .. } => format!("Exited ({code})"),
             _ => "Created".to_owned(),
         };
-        let created = i64::try_from(details.created).unwrap_or(0);
+        let created = i64::try_from(details.created / 1_000_000_000).unwrap_or(0);
         rows.push(json!({
             "ID": container.id().get(..12),
             "Image": details.image_name,

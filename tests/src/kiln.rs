@@ -6,15 +6,18 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
 };
 
 use tempfile::TempDir;
+
+use crate::users::User;
 
 /// `kiln` with a store in a temporary folder, removed in the end.
 #[derive(Debug)]
 pub struct Kiln {
     folder: TempDir,
+    user: Option<Arc<User>>,
 }
 
 /// What a command wrote, and how it ended.
@@ -75,7 +78,16 @@ impl Kiln {
         let folder = TempDir::with_prefix_in("kiln-test-", parent);
         Self {
             folder: folder.expect("a temporary folder can be made"),
+            user: None,
         }
+    }
+
+    /// With an empty store of another user, who runs every command.
+    pub fn of(user: &Arc<User>) -> Self {
+        let mut kiln = Self::new();
+        user.owns(kiln.scratch());
+        kiln.user = Some(Arc::clone(user));
+        kiln
     }
 
     /// Where the store is.
@@ -90,7 +102,10 @@ impl Kiln {
 
     /// A command with these arguments, in an environment that is known.
     pub fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = match &self.user {
+            None => Command::new(binary()),
+            Some(user) => user.command(user.copy_of(binary())),
+        };
         command
             .args(args)
             .env_clear()

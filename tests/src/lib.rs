@@ -5,3 +5,4 @@ pub mod base;
 pub mod kiln;
 pub mod peers;
 pub mod registry;
+pub mod users;

@@ -1,7 +1,7 @@
 //! What an overlay changed, as a tar on standard output: `upper UPPER LOWER... > layer.tar`.
 //!
-//! The lower directories come bottom first, as plain folders. Needs root. The upper directory is put
-//! right on the way: copy it first if it is still needed as it is.
+//! The lower directories come bottom first, as plain folders. Needs root. Nothing is changed, so the
+//! overlay may be mounted.
 #![allow(clippy::print_stderr)]
 
 use std::error::Error;
@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let mut tar = BufWriter::new(std::io::stdout());
     let root = Root::new(layers);
-    let packed = Direct.commit(&upper, &root, &Tree::new(), Times::Keep, &mut tar)?;
+    let packed = Direct.changes(&upper, &root, &Tree::new(), Times::Keep, Some(&mut tar))?;
     eprintln!("{} entries, {}", packed.tree.len(), packed.diff_id);
     Ok(())
 }

@@ -6,8 +6,10 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use kiln_layer::{Applied, LayerPath, Packed, Root, Times, Tree};
+use kiln_sandbox::UserNamespace;
 
 use crate::{Error, ErrorKind};
 
@@ -44,8 +46,34 @@ pub trait Bodies: Send + Sync {
         lower: &Root,
         stubs: &Tree,
         times: Times,
-        tar: &mut (dyn Write + Send),
     ) -> Result<Packed, Error>;
+
+    /// The layer that [`commit`](Self::commit) would give, without changing anything in `upper`:
+    /// something may still run on it. Its tar goes to `tar`, where one is asked for.
+    ///
+    /// What changes meanwhile cannot spoil the tar: a file that goes away is left out, and of one
+    /// that grows or shrinks there is as much as it had when it was opened, with zeros for what is
+    /// missing.
+    ///
+    /// # Errors
+    ///
+    /// As [`commit`](Self::commit), and what writing the tar gives.
+    fn changes(
+        &self,
+        upper: &Path,
+        lower: &Root,
+        stubs: &Tree,
+        times: Times,
+        tar: Option<&mut (dyn Write + Send)>,
+    ) -> Result<Packed, Error>;
+
+    /// How much `dir` and what is in it take on the disk. Never follows a link. Other processes may
+    /// change it meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`] with the path.
+    fn measure(&self, dir: &Path) -> Result<Measure, Error>;
 
     /// The tar of an unpacked body again, from its tree: the same bytes where kiln made the layer.
     ///
@@ -80,8 +108,24 @@ pub trait Bodies: Send + Sync {
     fn open(&self, body: &Path, path: &LayerPath) -> io::Result<File>;
 }
 
+/// Who works on the unpacked bodies of `store` (its folder): this process where it is root itself,
+/// which is what no `namespace` says.
+pub fn bodies(namespace: Option<&Arc<UserNamespace>>, store: &Path) -> Arc<dyn Bodies> {
+    let _ = (namespace, store);
+    Arc::new(Direct)
+}
+
+/// How much something takes on the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Measure {
+    /// The blocks that are in use, in bytes. A file with several names counts once.
+    pub bytes: u64,
+    /// How many names there are in the folder and the folders in it, without its own.
+    pub entries: u64,
+}
+
 /// Work done in this process, which must be root on Linux; on other systems and for other users
-/// every call but [`Bodies::remove`] is an error of kind [`ErrorKind::Unsupported`].
+/// every call but [`Bodies::remove`], [`Bodies::measure`] and [`Bodies::open`] is an error of kind [`ErrorKind::Unsupported`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Direct;
 
@@ -127,7 +171,7 @@ impl Bodies for Direct {
         std::fs::create_dir(to).map_err(|e| Error::io("make the folder", to, e))?;
         let mut target = kiln_layer::Directory::new(to, kiln_layer::Whiteouts::Overlay)?;
         if let Some(lower) = lower {
-            target = target.over(std::sync::Arc::new(lower.clone()));
+            target = target.over(Arc::new(lower.clone()));
         }
         kiln_layer::apply(tar, &mut target).map_err(|e| unpack_error(e, to))
     }
@@ -138,10 +182,26 @@ impl Bodies for Direct {
         lower: &Root,
         stubs: &Tree,
         times: Times,
-        tar: &mut (dyn Write + Send),
     ) -> Result<Packed, Error> {
         able()?;
-        crate::commit::commit(upper, (lower, stubs), times, tar)
+        crate::commit::commit(upper, (lower, stubs), times)
+    }
+
+    fn changes(
+        &self,
+        upper: &Path,
+        lower: &Root,
+        stubs: &Tree,
+        times: Times,
+        tar: Option<&mut (dyn Write + Send)>,
+    ) -> Result<Packed, Error> {
+        able()?;
+        let nowhere = &mut io::sink();
+        crate::changes::changes(upper, (lower, stubs), times, tar.unwrap_or(nowhere))
+    }
+
+    fn measure(&self, dir: &Path) -> Result<Measure, Error> {
+        crate::measure::measure(dir)
     }
 
     fn pack(
@@ -165,7 +225,6 @@ impl Bodies for Direct {
     }
 
     fn open(&self, body: &Path, path: &LayerPath) -> io::Result<File> {
-        able()?;
         crate::folder::Folder::open(body)
             .and_then(|folder| folder.file(path))
             .map_err(Into::into)
@@ -183,14 +242,22 @@ impl Bodies for Direct {
         Err(elsewhere())
     }
 
-    fn commit(
+    fn commit(&self, _: &Path, _: &Root, _: &Tree, _: Times) -> Result<Packed, Error> {
+        Err(elsewhere())
+    }
+
+    fn changes(
         &self,
         _: &Path,
         _: &Root,
         _: &Tree,
         _: Times,
-        _: &mut (dyn Write + Send),
+        _: Option<&mut (dyn Write + Send)>,
     ) -> Result<Packed, Error> {
+        Err(elsewhere())
+    }
+
+    fn measure(&self, _: &Path) -> Result<Measure, Error> {
         Err(elsewhere())
     }
 

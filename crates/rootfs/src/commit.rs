@@ -1,6 +1,7 @@
-//! From an upper directory to a layer: read once into the tar, then put right on the disk.
+//! From an upper directory to a layer: read once for its digest, then put right on the disk.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::{Read as _, Write};
 use std::path::Path;
 
@@ -14,18 +15,14 @@ use crate::upper::{Found, on_disk, scan};
 
 /// Packs what `upper` changes in what is `below`: a root, and stubs upon it. Afterwards `upper`, as an unpacked layer, shows exactly
 /// what the tar says: no more entries, no marks of overlayfs but whiteouts, the same times.
-pub(crate) fn commit(
-    upper: &Path,
-    below: (&Root, &Tree),
-    times: Times,
-    tar: &mut (dyn Write + Send),
-) -> Result<Packed, Error> {
-    let found = scan(upper)?;
+pub(crate) fn commit(upper: &Path, below: (&Root, &Tree), times: Times) -> Result<Packed, Error> {
+    let found = scan(upper, false)?;
     let folder = Folder::open(upper)?;
     let plan = plan(&found, below, times, &mut |path| {
-        digest(upper, &folder, path)
+        digest(upper, folder.file(path)?, path)
     })?;
-    let packed = pack(&folder, plan.entries.values(), times, tar)?;
+    let nowhere = &mut std::io::sink();
+    let packed = pack(&folder, plan.entries.values(), times, nowhere)?;
     for step in &plan.steps {
         match step {
             Step::Unlink(path) => folder.unlink(path)?,
@@ -58,8 +55,8 @@ pub(crate) fn pack<'e>(
     Ok(packer.finish()?.1)
 }
 
-fn digest(upper: &Path, folder: &Folder<'_>, path: &LayerPath) -> Result<Digest, Error> {
-    let mut file = folder.file(path)?;
+/// The BLAKE3 of what `file`, which is at `path` in `upper`, has now.
+pub(crate) fn digest(upper: &Path, mut file: File, path: &LayerPath) -> Result<Digest, Error> {
     let mut hash = blake3::Hasher::new();
     let mut buffer = vec![0; 128 << 10];
     loop {

@@ -46,14 +46,27 @@ impl<'a> Folder<'a> {
 
     /// Opens a regular file, without waiting where it is something else.
     pub(crate) fn file(&self, path: &LayerPath) -> Result<File, Error> {
-        let failed = self.failed("open", path);
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
-        let file = self.inner(path, flags).map_err(&failed)?;
-        let stat = fs::fstat(&file).map_err(&failed)?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(failed(Errno::INVAL));
+        self.regular(path).map_err(self.failed("open", path))
+    }
+
+    /// The same where others change the directory: `None` when no regular file is there any more.
+    pub(crate) fn file_now(&self, path: &LayerPath) -> Result<Option<File>, Error> {
+        match self.regular(path) {
+            Ok(file) => Ok(Some(file)),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::INVAL | Errno::NXIO) => {
+                Ok(None)
+            }
+            Err(e) => Err(self.failed("open", path)(e)),
         }
-        Ok(file.into())
+    }
+
+    fn regular(&self, path: &LayerPath) -> Result<File, Errno> {
+        let file = self.inner(path, OFlags::RDONLY | OFlags::NONBLOCK)?;
+        let stat = fs::fstat(&file)?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Ok(file.into()),
+            _ => Err(Errno::INVAL),
+        }
     }
 
     /// The folder of an entry, and its name there.

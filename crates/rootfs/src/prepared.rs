@@ -27,6 +27,12 @@ impl Prepared {
         &self.root
     }
 
+    /// Whether a layer of the caller's own is on top, with what the image lacks; the kernel also
+    /// wants one where the image has no layer at all.
+    pub(crate) fn has_stubs(&self) -> bool {
+        !self.stubs.is_empty() || self.root.layers().is_empty()
+    }
+
     /// The directory that receives the changes.
     pub fn upper(&self) -> &Path {
         &self.upper

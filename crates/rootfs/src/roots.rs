@@ -1,13 +1,14 @@
-//! From layers to a root that a process can stand on, and from what it changed back to a layer.
+//! From layers to a root that a process can stand on.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use kiln_image::Digest;
-use kiln_layer::{DIALECT, Files, Kind, LayerPath, Packed, Root, RootLayer, Times, Tree};
-use kiln_store::{Body, Facts, Store};
+use kiln_layer::{Files, Kind, LayerPath, Root, RootLayer, Tree};
+use kiln_store::{Body, Store};
 
+use crate::committed::facts_of;
 use crate::prepared::{Prepared, patches, stubs};
 use crate::{Bodies, Error, ErrorKind};
 
@@ -17,19 +18,10 @@ pub const MAX_LAYERS: usize = 499;
 
 /// Layers of a store as roots. Cheap to share between threads.
 pub struct Roots {
-    store: Store,
-    bodies: Arc<dyn Bodies>,
+    pub(crate) store: Store,
+    pub(crate) bodies: Arc<dyn Bodies>,
     /// The folders that foreign layers do not name, by layer.
     implied: Mutex<HashMap<Digest, Arc<Vec<LayerPath>>>>,
-}
-
-/// A layer that was made of an upper directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Committed {
-    /// The digest of its uncompressed tar.
-    pub diff_id: Digest,
-    /// How long that tar is, in bytes.
-    pub size: u64,
 }
 
 impl Roots {
@@ -149,6 +141,31 @@ impl Roots {
     ///
     /// [`ErrorKind::TooManyLayers`] above [`MAX_LAYERS`]; as [`Roots::unpacked`].
     pub fn prepare(&self, layers: &[Digest], at: &Path) -> Result<Prepared, Error> {
+        let prepared = self.reopen(layers, at)?;
+        if prepared.has_stubs() {
+            self.bodies.make(&prepared.stubs, &prepared.lowers[0])?;
+        }
+        let make = |folder: &PathBuf| {
+            std::fs::create_dir(folder).map_err(|e| Error::io("make the folder", folder, e))
+        };
+        make(&prepared.layer)?;
+        let top = prepared.root.lookup(&LayerPath::root()).cloned();
+        let top: Tree = top.into_iter().collect();
+        self.bodies.make(&top, &prepared.upper)?;
+        make(&prepared.work)?;
+        Ok(prepared)
+    }
+
+    /// What [`prepare`](Self::prepare) gave for the folder `at` once, with what was changed in it
+    /// since: for a root that is mounted again. `layers` are those that it was prepared of; bodies
+    /// of theirs that were evicted are made again. Nothing in `at` is touched.
+    ///
+    /// Only for roots that were not mounted `volatile`: the kernel refuses those a second time.
+    ///
+    /// # Errors
+    ///
+    /// As [`prepare`](Self::prepare).
+    pub fn reopen(&self, layers: &[Digest], at: &Path) -> Result<Prepared, Error> {
         if layers.len() > MAX_LAYERS {
             let what = format!(
                 "mount {} layers: the kernel takes {MAX_LAYERS} of them",
@@ -163,30 +180,24 @@ impl Roots {
         }
         lowers.reverse();
         let root = Arc::new(self.root(layers)?);
-        let mut extra = stubs(&root)?;
+        let mut stubs = stubs(&root)?;
         for implied in self.implied(layers)? {
-            patches(&root, &implied, &mut extra);
-        }
-        if !extra.is_empty() || lowers.is_empty() {
-            let stub = at.join("stub");
-            self.bodies.make(&extra, &stub)?;
-            lowers.insert(0, stub);
+            patches(&root, &implied, &mut stubs);
         }
         let layer = at.join("layer");
-        std::fs::create_dir(&layer).map_err(|e| Error::io("make the folder", &layer, e))?;
-        let (upper, work) = (layer.join(Body::ROOT), at.join("work"));
-        let top = root.lookup(&LayerPath::root()).cloned();
-        let top: Tree = top.into_iter().collect();
-        self.bodies.make(&top, &upper)?;
-        std::fs::create_dir(&work).map_err(|e| Error::io("make the folder", &work, e))?;
-        Ok(Prepared {
+        let upper = layer.join(Body::ROOT);
+        let mut prepared = Prepared {
             root,
-            stubs: extra,
+            stubs,
             lowers,
             layer,
             upper,
-            work,
-        })
+            work: at.join("work"),
+        };
+        if prepared.has_stubs() {
+            prepared.lowers.insert(0, at.join("stub"));
+        }
+        Ok(prepared)
     }
 
     /// The folders that foreign layers do not name, for each layer that has such.
@@ -213,61 +224,11 @@ impl Roots {
         }
         Ok(all)
     }
-
-    /// Makes a layer of what was changed in a prepared root, whose mount must be gone: `None` when
-    /// nothing was. The upper directory becomes the layer's unpacked body; no packed copy is
-    /// written. `layers` are those that the root was prepared of.
-    ///
-    /// # Errors
-    ///
-    /// As [`Bodies::commit`], and what the store gives.
-    pub fn commit(
-        &self,
-        prepared: Prepared,
-        layers: &[Digest],
-        times: Times,
-    ) -> Result<Option<Committed>, Error> {
-        let Prepared {
-            root,
-            stubs,
-            layer,
-            upper,
-            ..
-        } = prepared;
-        debug_assert_eq!(root.layers().len(), layers.len());
-        let nowhere = &mut std::io::sink();
-        let packed = self.bodies.commit(&upper, &root, &stubs, times, nowhere)?;
-        if packed.tree.is_empty() {
-            return Ok(None);
-        }
-        let Packed {
-            diff_id,
-            size,
-            tree,
-        } = packed;
-        let facts = Facts {
-            dialect: Some(DIALECT),
-            ..facts_of(size, &tree)
-        };
-        // The facts say that there is a body: so it comes first.
-        self.store.layers().adopt(&diff_id, &layer)?;
-        self.store.layers().put(&diff_id, facts, Some(&tree))?;
-        Ok(Some(Committed { diff_id, size }))
-    }
 }
 
 impl std::fmt::Debug for Roots {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Roots").field(&self.store).finish()
-    }
-}
-
-pub(crate) fn facts_of(size: u64, tree: &Tree) -> Facts {
-    let files = tree.iter().filter_map(|entry| entry.file());
-    Facts {
-        size,
-        content: files.map(|file| file.size).sum(),
-        ..Facts::default()
     }
 }
 

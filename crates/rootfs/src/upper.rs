@@ -1,8 +1,8 @@
 //! What an overlay's upper directory holds, as overlayfs means it (kernel documentation,
 //! overlayfs.rst): whiteouts, opaque folders, and the attributes that are its own.
 //!
-//! Reads the directory and changes nothing. Nobody may write to it meanwhile; symbolic links are
-//! never followed all the same.
+//! Reads the directory and changes nothing. Symbolic links are never followed. Where others may write
+//! to it meanwhile, what goes away while it is looked at is not there.
 
 use std::collections::BTreeMap;
 use std::ffi::CStr;
@@ -61,12 +61,14 @@ pub(crate) enum What {
 }
 
 /// All entries, a folder directly before what is in it; the first one is the directory itself.
-pub(crate) fn scan(upper: &Path) -> Result<Vec<Found>, Error> {
+/// `live`: somebody else may change it meanwhile.
+pub(crate) fn scan(upper: &Path, live: bool) -> Result<Vec<Found>, Error> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let top = fs::open(upper, flags, Mode::empty())
         .map_err(|e| Error::io("open the directory of changes", upper, e))?;
     let mut scan = Scan {
         upper,
+        live,
         found: Vec::new(),
     };
     let stat = fs::statx(&top, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)
@@ -91,6 +93,7 @@ struct Attributes {
 
 struct Scan<'a> {
     upper: &'a Path,
+    live: bool,
     found: Vec<Found>,
 }
 
@@ -99,15 +102,31 @@ impl Scan<'_> {
     fn folder(&mut self, folder: &OwnedFd, at: &LayerPath, marked: bool) -> Result<(), Error> {
         for name in self.names(folder, at)? {
             let path = at.join(&name)?;
-            let (found, inner_marked) = self.entry(folder, &name, path.clone(), marked)?;
-            let is_dir = matches!(found.what, What::Dir { .. });
-            self.found.push(found);
-            if is_dir {
-                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
-                let inner = fs::openat(folder, &name, flags | OFlags::CLOEXEC, Mode::empty());
-                let inner = inner.map_err(self.failed("open", &path))?;
-                self.folder(&inner, &path, inner_marked)?;
+            let before = self.found.len();
+            match self.all_at(folder, &name, &path, marked) {
+                Err(e) if self.live && is_gone(&e) => self.found.truncate(before),
+                done => done?,
             }
+        }
+        Ok(())
+    }
+
+    /// An entry, and what is in it.
+    fn all_at(
+        &mut self,
+        folder: &OwnedFd,
+        name: &[u8],
+        path: &LayerPath,
+        marked: bool,
+    ) -> Result<(), Error> {
+        let (found, inner_marked) = self.entry(folder, name, path.clone(), marked)?;
+        let is_dir = matches!(found.what, What::Dir { .. });
+        self.found.push(found);
+        if is_dir {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+            let inner = fs::openat(folder, name, flags | OFlags::CLOEXEC, Mode::empty());
+            let inner = inner.map_err(self.failed("open", path))?;
+            self.folder(&inner, path, inner_marked)?;
         }
         Ok(())
     }
@@ -189,6 +208,14 @@ impl Scan<'_> {
         }
         Ok(found)
     }
+}
+
+/// Whether what an error is about went away, or made place for something else.
+fn is_gone(e: &Error) -> bool {
+    let cause = std::error::Error::source(e).and_then(|e| e.downcast_ref::<std::io::Error>());
+    let gone = [Errno::NOENT, Errno::NOTDIR, Errno::LOOP, Errno::INVAL];
+    let code = cause.and_then(std::io::Error::raw_os_error);
+    code.is_some_and(|code| gone.iter().any(|e| e.raw_os_error() == code))
 }
 
 /// The names of the attributes of what `path` itself is, link or not.

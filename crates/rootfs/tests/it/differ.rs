@@ -29,6 +29,10 @@ fn root_of(layers: Vec<&Packed>) -> Root {
     Root::new(layers.into_iter().map(layer).collect())
 }
 
+/// Everything that an upper directory has on the disk, marks and whiteouts included.
+const ALL: &str =
+    "find . -printf '%P %y %m %U:%G %n %T@ %l\n' | sort; getfattr -R -h -d -m - . || true";
+
 /// What is below in every row.
 const LOWER: &str = r#"
 mkdir -p etc usr/bin d/sub/deep tmp empty odd
@@ -62,7 +66,6 @@ fn run_with(name: &str, script: &str, times: Times) -> Done {
             &Root::default(),
             &Tree::new(),
             Times::Keep,
-            &mut std::io::sink(),
         )
         .unwrap();
     let merged = bash(
@@ -73,15 +76,19 @@ fn run_with(name: &str, script: &str, times: Times) -> Done {
         ),
     );
     let mut tar = std::fs::File::create(scratch.join("layer.tar")).unwrap();
-    let packed = Direct
-        .commit(
-            &scratch.join("upper"),
-            &root_of(vec![&base]),
-            &Tree::new(),
-            times,
-            &mut tar,
-        )
+    let (upper, root) = (scratch.join("upper"), root_of(vec![&base]));
+    let untouched = bash(&upper, ALL);
+    let shown = Direct
+        .changes(&upper, &root, &Tree::new(), times, Some(&mut tar))
         .unwrap_or_else(|e| panic!("{name}: {e}"));
+    assert_eq!(bash(&upper, ALL), untouched, "{name}: nothing is changed");
+    let packed = Direct
+        .commit(&upper, &root, &Tree::new(), times)
+        .unwrap_or_else(|e| panic!("{name}: {e}"));
+    assert_eq!(
+        (shown.diff_id, shown.tree),
+        (packed.diff_id, packed.tree.clone())
+    );
     let sum = bash(&scratch.0, "sha256sum < layer.tar");
     assert_eq!(packed.diff_id.hex(), sum[..64], "{name}");
     if times == Times::Keep {
@@ -369,13 +376,11 @@ pub(crate) fn sockets_are_left_out() {
     let scratch = Scratch::new("sockets");
     bash(&scratch.0, "mkdir lower upper work merged");
     bash(&scratch.join("lower"), LOWER);
-    let mut sink = std::io::sink();
     let base = Direct.commit(
         &scratch.join("lower"),
         &Root::default(),
         &Tree::new(),
         Times::Keep,
-        &mut sink,
     );
     let base = base.unwrap();
     bash(
@@ -387,13 +392,7 @@ pub(crate) fn sockets_are_left_out() {
     );
     let root = root_of(vec![&base]);
     let packed = Direct
-        .commit(
-            &scratch.join("upper"),
-            &root,
-            &Tree::new(),
-            Times::Keep,
-            &mut sink,
-        )
+        .commit(&scratch.join("upper"), &root, &Tree::new(), Times::Keep)
         .unwrap();
     assert_eq!(paths(&packed), ["d/", "-d/two"]);
     assert_eq!(
@@ -426,13 +425,11 @@ pub(crate) fn layer_upon_layer() {
         "echo new > d/new; rm d/one; rm -r d/sub; mkdir d/sub; echo t >> usr/bin/tool",
     );
     let scratch = &first.scratch;
-    let mut sink = std::io::sink();
     let base = Direct.commit(
         &scratch.join("lower"),
         &Root::default(),
         &Tree::new(),
         Times::Keep,
-        &mut sink,
     );
     let root = root_of(vec![&base.unwrap(), &first.packed]);
     let merged = bash(
@@ -443,15 +440,11 @@ pub(crate) fn layer_upon_layer() {
         ),
     );
     let mut tar = std::fs::File::create(scratch.join("second.tar")).unwrap();
-    let second = Direct
-        .commit(
-            &scratch.join("upper2"),
-            &root,
-            &Tree::new(),
-            Times::Keep,
-            &mut tar,
-        )
-        .unwrap();
+    let upper = scratch.join("upper2");
+    let keep = Times::Keep;
+    let shown = Direct.changes(&upper, &root, &Tree::new(), keep, Some(&mut tar));
+    let second = Direct.commit(&upper, &root, &Tree::new(), keep).unwrap();
+    assert_eq!(shown.unwrap().diff_id, second.diff_id);
     assert_eq!(
         paths(&second),
         [

@@ -44,6 +44,12 @@ fn main() -> std::process::ExitCode {
         }),
         ("roots::an_epoch", || root(roots::an_epoch)),
         ("roots::users_of_a_root", || root(roots::users_of_a_root)),
+        ("roots::a_root_that_lives_on", || {
+            root(roots::a_root_that_lives_on)
+        }),
+        ("roots::changes_while_they_are_read", || {
+            root(roots::changes_while_they_are_read)
+        }),
         ("roots::removal", || root(roots::removal)),
     ])
 }

@@ -238,3 +238,107 @@ pub(crate) fn removal() {
         "a link is removed, not what it leads to"
     );
 }
+
+/// A root that lives on: what it has changed so far is told and kept without touching it, and it can
+/// be mounted again.
+pub(crate) fn a_root_that_lives_on() {
+    let world = World::new("lives");
+    let layers = [world.base];
+    let at = world.build.tmp().unwrap().join("container");
+    std::fs::create_dir(&at).unwrap();
+    let prepared = world.roots.prepare(&layers, &at).unwrap();
+    let paths = |tree: &kiln_layer::Tree| -> Vec<String> {
+        tree.iter().map(|entry| entry.path.to_string()).collect()
+    };
+    let (none, tree) = world
+        .roots
+        .changes(&prepared, &layers, Times::Keep, true)
+        .unwrap();
+    assert_eq!((none, paths(&tree)), (None, Vec::new()));
+    world.start(&prepared, &at, "echo one > /tmp/one; rm /bin/false");
+    let (none, tree) = world
+        .roots
+        .changes(&prepared, &layers, Times::Keep, false)
+        .unwrap();
+    assert_eq!(none, None);
+    let expected = ["bin", "bin/false", "tmp", "tmp/one"];
+    assert_eq!(paths(&tree), expected);
+
+    let again = world.roots.reopen(&layers, &at).unwrap();
+    let said = world.start(
+        &again,
+        &at,
+        "cat /tmp/one; ls /bin/false || true; echo 2 > /two",
+    );
+    assert!(
+        said.starts_with("one\n") && said.contains("No such file"),
+        "{said}"
+    );
+    let (made, tree) = world
+        .roots
+        .changes(&again, &layers, Times::Keep, true)
+        .unwrap();
+    assert_eq!(paths(&tree), [&expected[..], &["two"]].concat());
+    let made = made.unwrap();
+    let mut tar = world.roots.packed(&made.diff_id).unwrap();
+    std::io::copy(&mut tar, &mut std::io::sink()).unwrap();
+    let (said, _) = world.run(&[world.base, made.diff_id], "cat /tmp/one /two");
+    assert_eq!(said, "one\n2\n");
+    let said = world.start(&again, &at, "cat /two");
+    assert_eq!(said, "2\n", "the root is as it was");
+
+    let measured = world.roots.bodies().measure(prepared.upper()).unwrap();
+    assert_eq!(measured.entries, 5, "{measured:?}");
+    let du = bash(prepared.upper(), "du -s -B1 . | cut -f1");
+    assert_eq!(measured.bytes, du.trim().parse::<u64>().unwrap());
+    bash(
+        prepared.upper(),
+        "mkdir x; head -c 9000 /dev/zero > x/a; ln x/a x/b; ln -s /etc x/l",
+    );
+    let measured = world.roots.bodies().measure(prepared.upper()).unwrap();
+    assert_eq!(measured.entries, 9);
+    let du = bash(prepared.upper(), "du -s -B1 . | cut -f1");
+    assert_eq!(measured.bytes, du.trim().parse::<u64>().unwrap());
+    world.roots.remove(&at).unwrap();
+}
+
+/// While files come, go, grow and shrink, each tar is whole: what was stated is what was written.
+pub(crate) fn changes_while_they_are_read() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let world = World::new("churn");
+    let layers = [world.base];
+    let at = world.build.tmp().unwrap().join("container");
+    std::fs::create_dir(&at).unwrap();
+    let prepared = world.roots.prepare(&layers, &at).unwrap();
+    let (stop, upper) = (AtomicBool::new(false), prepared.upper());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let file = |name: &str| upper.join(name);
+            for round in 0_u64.. {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                let n = round % 7;
+                std::fs::write(file("grows"), vec![b'x'; (round as usize * 7919) % 300_000])
+                    .unwrap();
+                let _ = std::fs::create_dir(file(&format!("d{n}")));
+                let _ = std::fs::write(file(&format!("d{n}/f")), "x");
+                let _ = std::fs::hard_link(file(&format!("d{n}/f")), file(&format!("a{n}")));
+                let _ = std::fs::remove_dir_all(file(&format!("d{}", (n + 3) % 7)));
+                let _ = std::fs::remove_file(file(&format!("a{}", (n + 5) % 7)));
+            }
+        });
+        for _ in 0..50 {
+            let (made, tree) = world
+                .roots
+                .changes(&prepared, &layers, Times::Keep, true)
+                .unwrap();
+            let Some(made) = made else { continue };
+            let tar = world.roots.packed(&made.diff_id).unwrap();
+            let read = kiln_layer::apply(tar, &mut kiln_layer::Nothing).unwrap();
+            assert_eq!((read.diff_id, read.tree), (made.diff_id, tree));
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    world.roots.remove(&at).unwrap();
+}

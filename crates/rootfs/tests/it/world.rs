@@ -79,10 +79,10 @@ impl World {
         (output, made)
     }
 
-    fn start(&self, prepared: &Prepared, at: &Path, script: &str) -> String {
+    pub(crate) fn start(&self, prepared: &Prepared, at: &Path, script: &str) -> String {
         let mut process = Process::new(["/bin/sh", "-euc", script]);
         process.env = vec![("PATH".into(), "/bin".into())];
-        let mut spec = Spec::new(prepared.root_spec(true), process);
+        let mut spec = Spec::new(prepared.root_spec(false), process);
         let files = NetworkFiles::of_machine("host", false).unwrap();
         spec.mounts = files.write(at).unwrap();
         let out = at.join("output");

@@ -45,10 +45,16 @@ pub struct Incoming {
 pub fn entry(doors: &[Door]) {
     // Before the doors: what comes in by one may open others.
     ENTERED.store(true, Ordering::Release);
+    let mut args = std::env::args_os();
+    let called = args.next();
+    #[cfg(target_os = "linux")]
+    if matches!(&called, Some(name) if name == CALL || name == CALL_INSIDE) {
+        // What whoever called the parent left open by accident must not live as long as this does.
+        crate::linux::close_inherited();
+    }
     #[cfg(unix)]
     program::keep();
-    let mut args = std::env::args_os();
-    match args.next() {
+    match called {
         Some(name) if name == CALL => std::process::exit(come_in(doors, args, false)),
         Some(name) if name == CALL_INSIDE => std::process::exit(come_in(doors, args, true)),
         _ => {}

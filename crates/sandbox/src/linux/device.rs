@@ -11,6 +11,7 @@ use rustix::mount::{MountAttrFlags, UnmountFlags, unmount};
 
 use super::mounts::{again, entry, filesystem, own_target, put};
 use super::root::Root;
+use crate::IdMap;
 
 const DEVICES: &[(&str, u32, u32)] = &[
     ("full", 1, 7),
@@ -31,7 +32,7 @@ const LINKS: &[(&str, &str)] = &[
 ];
 
 /// Mounts it.
-pub(super) fn mount(root: &Root, privileged: bool) -> io::Result<()> {
+pub(super) fn mount(root: &Root, privileged: bool, map: Option<&IdMap>) -> io::Result<()> {
     let no_suid = MountAttrFlags::MOUNT_ATTR_NOSUID;
     let no_exec = no_suid | MountAttrFlags::MOUNT_ATTR_NOEXEC;
     let no_device = MountAttrFlags::MOUNT_ATTR_NODEV;
@@ -57,9 +58,13 @@ pub(super) fn mount(root: &Root, privileged: bool) -> io::Result<()> {
     put(&dev, own_target(root, "dev")?)?;
     devices(&dev)?;
 
-    let terminals = &[("ptmxmode", "0666"), ("mode", "0620"), ("gid", "5")];
+    let mut terminals = vec![("ptmxmode", "0666"), ("mode", "0620")];
+    // The group that terminals have everywhere, where there is such a group.
+    if map.is_none_or(|map| map.has_gid(5)) {
+        terminals.push(("gid", "5"));
+    }
     put(
-        &filesystem("devpts", terminals, no_exec)?,
+        &filesystem("devpts", &terminals, no_exec)?,
         entry(&dev, "pts")?,
     )?;
     let memory = &[("mode", "1777"), ("size", "65536k")];

@@ -1,5 +1,5 @@
 //! Behind the door of the built-in runner: takes the order, makes the network, forks process 1 and
-//! watches it. It stays in the host's namespaces and mounts nothing.
+//! watches it. It mounts nothing, and is in the network of the process, so that it can reach it.
 
 use std::any::Any;
 use std::io;
@@ -12,13 +12,12 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Pid;
 use rustix::thread::UnshareFlags;
 
-use super::network::Namespace;
 use super::streams::Streams;
 use super::watch::{self, Watched};
 use super::wire::{self, Order, Reply};
-use super::{inside, outward, sys};
+use super::{inside, outward, sys, userns};
 use crate::error::Report;
-use crate::{Error, ErrorKind, Incoming, Network};
+use crate::{Error, ErrorKind, IdMap, Incoming};
 
 /// The door.
 pub(crate) fn run(incoming: Incoming) -> i32 {
@@ -67,33 +66,17 @@ pub(crate) fn system(what: &str, error: impl Into<io::Error>) -> Error {
 fn native(control: &UnixStream, order: Order, descriptors: Vec<OwnedFd>) -> Result<(), Error> {
     let (streams, dial) = Streams::new(descriptors)?;
     let spec = order.spec;
-    let network = match spec.network {
-        Network::Host => None,
-        Network::None | Network::Private => Some(Namespace::new()?),
-    };
-    let way = outward::find(spec.network, network.as_ref(), order.pasta.as_deref())?;
+    let last_group = order.ids.as_ref().map_or(u32::MAX, IdMap::last_gid);
+    let (network, way) = outward::enter(spec.network, order.pasta.as_deref(), last_group)?;
 
     let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|error| system("make a pipe", error));
     let (report, reporter) = pipe()?;
     let (exit, exiter) = pipe()?;
-    sys::unshare(UnshareFlags::NEWPID).map_err(|error| {
-        if error.kind() == io::ErrorKind::PermissionDenied {
-            let what = "new namespaces need CAP_SYS_ADMIN, which this root does not have";
-            Error::new(ErrorKind::Unsupported, what).because(error)
-        } else {
-            system("make a pid namespace", error)
-        }
-    })?;
-    if let Some(network) = &network {
-        network.enter()?;
-    }
+    sys::unshare(UnshareFlags::NEWPID)
+        .map_err(|error| no_namespaces(error, order.ids.is_some()))?;
     let Some(pid) = sys::fork().map_err(|error| system("fork", error))? else {
-        inside::run(&spec, &streams, &reporter, &exiter);
+        inside::run(&spec, order.ids.as_ref(), &streams, &reporter, &exiter);
     };
-    if let Some(network) = &network {
-        let left = network.leave();
-        left.map_err(|error| system("leave the network namespace", error))?;
-    }
     drop((streams, reporter, exiter));
 
     prepared(control, &report, pid)?;
@@ -105,13 +88,25 @@ fn native(control: &UnixStream, order: Order, descriptors: Vec<OwnedFd>) -> Resu
     watch::watch(&Watched {
         control,
         dial: &dial,
-        network: network.as_ref(),
+        own_network: network.is_some(),
         pid,
         exit: spec.init.then_some(&exit),
     })
     .map(|ended| {
         let _ = wire::send(control, &Reply::Ended(ended), &[]);
     })
+}
+
+/// Why there is not even a pid namespace.
+fn no_namespaces(error: io::Error, without_root: bool) -> Error {
+    if error.kind() != io::ErrorKind::PermissionDenied {
+        return system("make a pid namespace", error);
+    }
+    if without_root {
+        return userns::forbidden(&error);
+    }
+    let what = "new namespaces need CAP_SYS_ADMIN, which this root does not have";
+    Error::new(ErrorKind::Unsupported, what).because(error)
 }
 
 /// What process 1 writes right before it executes the program.

@@ -9,7 +9,8 @@ use rustix::thread::{
     set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 
-use crate::{Capability, Error, ErrorKind, User};
+use super::userns;
+use crate::{Capability, Error, ErrorKind, IdMap, User};
 
 fn failed(what: impl Into<String>) -> impl FnOnce(rustix::io::Errno) -> Error {
     move |error| Error::new(ErrorKind::Process, what).because(io::Error::from(error))
@@ -47,12 +48,38 @@ pub(crate) fn only(set: &[Capability]) -> Result<(), Error> {
     clear_ambient_capability_set().map_err(failed("clear ambient capabilities"))
 }
 
-/// Changes user and groups for good.
-pub(crate) fn become_user(user: &User) -> Result<(), Error> {
-    let groups: Vec<Gid> = user.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
-    set_thread_groups(&groups).map_err(failed("set supplementary groups"))?;
+/// Changes user and groups for good. With a single group (`map`) none can be added or taken away.
+pub(crate) fn become_user(user: &User, map: Option<&IdMap>) -> Result<(), Error> {
+    if !map.is_some_and(IdMap::is_single) {
+        let groups: Vec<Gid> = user.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
+        set_thread_groups(&groups).map_err(failed("set supplementary groups"))?;
+    }
     let gid = Gid::from_raw(user.gid);
     set_thread_res_gid(gid, gid, gid).map_err(failed(format!("become group {}", user.gid)))?;
     let uid = Uid::from_raw(user.uid);
     set_thread_res_uid(uid, uid, uid).map_err(failed(format!("become user {}", user.uid)))
+}
+
+/// Refuses a user or group that stands for nobody on the host.
+pub(crate) fn mapped(user: &User, map: &IdMap) -> Result<(), Error> {
+    let refused = |kind: &str, id: u32, last: u32| {
+        let why = if map.is_single() {
+            "this user has no subordinate ids".to_owned()
+        } else {
+            format!("beyond the subordinate ids of this user, which end at {last}")
+        };
+        let what = format!("{kind} {id}: {why}\n{}", userns::DOCTOR);
+        Err(Error::new(ErrorKind::Process, what))
+    };
+    if !map.has_uid(user.uid) {
+        return refused("user", user.uid, map.last_uid());
+    }
+    // With one id there are no supplementary groups; user 0 has its rights without them.
+    let groups = user.groups.iter().filter(|_| !map.is_single());
+    for gid in groups.chain([&user.gid]) {
+        if !map.has_gid(*gid) {
+            return refused("group", *gid, map.last_gid());
+        }
+    }
+    Ok(())
 }

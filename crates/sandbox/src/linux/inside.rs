@@ -12,20 +12,26 @@ use super::door::{AT_THE_EXEC, caught, system};
 use super::streams::Streams;
 use super::{exec, ids, init, mounts, root, seccomp, sys};
 use crate::error::Report;
-use crate::{Error, ErrorKind, Spec};
+use crate::{Error, ErrorKind, IdMap, Spec};
 
 /// Becomes the process, or its init. What fails is written to `reporter`.
-pub(crate) fn run(spec: &Spec, streams: &Streams, reporter: &OwnedFd, exiter: &OwnedFd) -> ! {
+pub(crate) fn run(
+    spec: &Spec,
+    map: Option<&IdMap>,
+    streams: &Streams,
+    reporter: &OwnedFd,
+    exiter: &OwnedFd,
+) -> ! {
     let result = caught(|| {
         die_with_parent(reporter)?;
-        prepare(spec)?;
+        prepare(spec, map)?;
         if !spec.init {
-            return become_process(spec, streams, reporter);
+            return become_process(spec, map, streams, reporter);
         }
         init::prepare()?;
         let forked = sys::fork().map_err(|error| system("fork", error))?;
         let Some(process) = forked else {
-            return become_process(spec, streams, reporter);
+            return become_process(spec, map, streams, reporter);
         };
         let exiter = alone(exiter)?;
         init::run(process, &exiter)
@@ -67,7 +73,7 @@ fn die_with_parent(reporter: &OwnedFd) -> Result<(), Error> {
 }
 
 /// Namespaces and the root, up to the point where nothing of the host is left in sight.
-fn prepare(spec: &Spec) -> Result<(), Error> {
+fn prepare(spec: &Spec, map: Option<&IdMap>) -> Result<(), Error> {
     rustix::process::umask(Mode::empty());
     let flags = UnshareFlags::NEWNS | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS;
     sys::unshare(flags).map_err(|error| system("make namespaces", error))?;
@@ -76,7 +82,7 @@ fn prepare(spec: &Spec) -> Result<(), Error> {
     root::unshare_mounts()?;
     let root = root::mounted(&spec.root, spec.privileged)?;
     root::attach(&root, Path::new("/"))?;
-    mounts::own(&root, spec.privileged, own_cgroup)?;
+    mounts::own(&root, spec.privileged, own_cgroup, map)?;
     mounts::given(&root, spec.mounts.iter(), spec.privileged)?;
     root::enter(&root)?;
     if let Some(name) = &spec.hostname {
@@ -90,7 +96,12 @@ fn prepare(spec: &Spec) -> Result<(), Error> {
 }
 
 /// The last steps of the process that executes the program. Returns only with an error.
-fn become_process(spec: &Spec, streams: &Streams, reporter: &OwnedFd) -> Result<(), Error> {
+fn become_process(
+    spec: &Spec,
+    map: Option<&IdMap>,
+    streams: &Streams,
+    reporter: &OwnedFd,
+) -> Result<(), Error> {
     let process = &spec.process;
     sys::reset_signals();
     rustix::process::setsid().map_err(|error| system("make a session", error))?;
@@ -103,7 +114,7 @@ fn become_process(spec: &Spec, streams: &Streams, reporter: &OwnedFd) -> Result<
     if let (Some(filter), false) = (&filter, process.no_new_privileges) {
         seccomp::install(filter)?;
     }
-    ids::become_user(&process.user)?;
+    ids::become_user(&process.user, map)?;
     ids::only(if process.user.uid == 0 {
         &process.capabilities
     } else {

@@ -16,7 +16,8 @@ use rustix::mount::{
 use super::device;
 use super::root::Root;
 use super::sys::{self, MountAttr};
-use crate::{Error, ErrorKind, Mount};
+use super::userns;
+use crate::{Error, ErrorKind, IdMap, Mount};
 
 const SAFE: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID
     .union(MountAttrFlags::MOUNT_ATTR_NODEV)
@@ -51,10 +52,30 @@ pub(super) fn failed(target: &Path) -> impl FnOnce(io::Error) -> Error {
 }
 
 /// The sandbox's own.
-pub(crate) fn own(root: &Root, privileged: bool, own_cgroup: bool) -> Result<(), Error> {
-    proc(root, privileged).map_err(failed(Path::new("/proc")))?;
+pub(crate) fn own(
+    root: &Root,
+    privileged: bool,
+    own_cgroup: bool,
+    map: Option<&IdMap>,
+) -> Result<(), Error> {
+    proc(root, privileged).map_err(|error| no_proc(error, map.is_some()))?;
     sys(root, privileged, own_cgroup).map_err(failed(Path::new("/sys")))?;
-    device::mount(root, privileged).map_err(failed(Path::new("/dev")))
+    device::mount(root, privileged, map).map_err(failed(Path::new("/dev")))
+}
+
+/// In a user namespace the kernel shows no more of `/proc` than is seen outside.
+fn no_proc(error: io::Error, without_root: bool) -> Error {
+    let target = Path::new("/proc");
+    if !without_root || error.kind() != io::ErrorKind::PermissionDenied {
+        return failed(target)(error);
+    }
+    let what = format!(
+        "mount on `/proc`: {}\nparts of this host's own `/proc` are covered, as in a container, and \
+         then the kernel allows no new one without root\n{}",
+        crate::error::plain(&error),
+        userns::DOCTOR,
+    );
+    Error::new(ErrorKind::Unsupported, what).at(target)
 }
 
 /// Looks whether the sandbox's own targets are there, for another who mounts on them.
@@ -187,7 +208,11 @@ fn sys(root: &Root, privileged: bool, own_cgroup: bool) -> io::Result<()> {
         let read_only = MountAttrFlags::MOUNT_ATTR_RDONLY;
         (SAFE | read_only, read_only)
     };
-    let sys = filesystem("sysfs", &[], attributes)?;
+    let sys = match filesystem("sysfs", &[], attributes) {
+        // Without root it needs a network of its own; the host's shows the same.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => host_sys(privileged)?,
+        made => made?,
+    };
     put(&sys, own_target(root, "sys")?)?;
     if own_cgroup && unified() {
         // Without it programs take it that they have no limits, which is so.
@@ -201,6 +226,18 @@ fn sys(root: &Root, privileged: bool, own_cgroup: bool) -> io::Result<()> {
         return Ok(());
     }
     mask(&sys, MASKED_SYS)
+}
+
+/// The host's, with what is mounted below it.
+fn host_sys(privileged: bool) -> io::Result<OwnedFd> {
+    let sys = again(CWD, "/sys")?;
+    let read_only = if privileged { 0 } else { sys::MOUNT_READ_ONLY };
+    let attr = MountAttr {
+        set: read_only | sys::MOUNT_NO_SUID | sys::MOUNT_NO_DEV | sys::MOUNT_NO_EXEC,
+        ..MountAttr::default()
+    };
+    sys::mount_setattr(sys.as_fd(), true, &attr)?;
+    Ok(sys)
 }
 
 /// Whether the host has nothing but the second version of cgroups.

@@ -21,7 +21,7 @@ use super::streams::Streams;
 use super::watch::{self, Watched};
 use super::wire::{self, Order, Reply};
 use super::{bundle, exec, mounts, outward, root, sys};
-use crate::{Error, ErrorKind, Incoming, Network, Spec};
+use crate::{Error, ErrorKind, Incoming, Spec};
 
 /// The door.
 pub(crate) fn run(incoming: Incoming) -> i32 {
@@ -36,11 +36,7 @@ fn carry_out(control: &UnixStream, order: Order, descriptors: Vec<OwnedFd>) -> R
     sys::reset_signals();
     let program = program.ok_or_else(|| failed("no runtime was named"))?;
     set_child_subreaper(Some(getpid())).map_err(|error| system("become a reaper", error))?;
-    let network = match spec.network {
-        Network::Host => None,
-        Network::None | Network::Private => Some(Namespace::new()?),
-    };
-    let way = outward::find(spec.network, network.as_ref(), order.pasta.as_deref())?;
+    let (network, way) = outward::enter(spec.network, order.pasta.as_deref(), u32::MAX)?;
     sys::unshare(UnshareFlags::NEWNS).map_err(|error| system("make a mount namespace", error))?;
     let runtime = Runtime {
         program,
@@ -59,7 +55,7 @@ fn carry_out(control: &UnixStream, order: Order, descriptors: Vec<OwnedFd>) -> R
         watch::watch(&Watched {
             control,
             dial: &dial,
-            network: network.as_ref(),
+            own_network: network.is_some(),
             pid,
             exit: None,
         })

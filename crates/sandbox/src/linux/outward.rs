@@ -5,7 +5,9 @@
 
 use std::ffi::CString;
 use std::fs;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -17,7 +19,7 @@ use rustix::process::{
 use rustix::thread::UnshareFlags;
 
 use super::network::Namespace;
-use super::{mounts, root, sys, watch};
+use super::{mounts, root, sys, watch, wire};
 use crate::{Error, Network, Outward};
 
 /// How long `pasta` may take to set up; some ten milliseconds are usual.
@@ -44,56 +46,74 @@ pub(crate) fn pasta() -> Option<PathBuf> {
     crate::installed::program("pasta")
 }
 
-/// Finds the way that this machine offers.
-pub(crate) fn find(
+/// Enters the network that is asked for, with the way outward that this machine offers.
+pub(crate) fn enter(
     asked: Network,
-    network: Option<&Namespace>,
     pasta: Option<&Path>,
-) -> Result<Way, Error> {
-    let without = |outward| {
-        Ok(Way {
-            outward,
-            pasta: None,
-        })
-    };
+    last_group: u32,
+) -> Result<(Option<Namespace>, Way), Error> {
+    let way = |outward, pasta| Way { outward, pasta };
     let nothing = |remedy: &str| {
         let remedy = remedy.to_owned();
-        without(Some(Outward::Nothing { remedy }))
+        way(Some(Outward::Nothing { remedy }), None)
     };
-    let (Network::Private, Some(network)) = (asked, network) else {
-        return without(None);
-    };
-    let Some(pasta) = pasta else {
-        return nothing("install `pasta` (package `passt`), or use the host's network");
-    };
-    let pid = start(pasta, network)?;
-    let way = Way {
-        outward: Some(Outward::Pasta),
-        pasta: Some(pid),
-    };
-    if !ready(pid, network) {
-        drop(way);
-        let remedy = "`pasta` is installed and failed: see what `pasta --config-net true` says";
-        return nothing(remedy);
+    if asked == Network::Host {
+        return Ok((None, way(None, None)));
     }
-    Ok(way)
+    // It belongs to the host's network, where this process is no more in a moment.
+    let waiting = match (asked, pasta) {
+        (Network::Private, Some(pasta)) => Some(Waiting::start(pasta)?),
+        _ => None,
+    };
+    let network = Namespace::enter_new(last_group)?;
+    let way = match waiting {
+        None if asked == Network::None => way(None, None),
+        None => nothing("install `pasta` (package `passt`), or use the host's network"),
+        Some(waiting) => {
+            let way = way(Some(Outward::Pasta), Some(waiting.go(&network)?));
+            if ready(way.pasta) {
+                way
+            } else {
+                drop(way);
+                nothing("`pasta` is installed and failed: see what `pasta --config-net true` says")
+            }
+        }
+    };
+    Ok((Some(network), way))
 }
 
-fn start(pasta: &Path, network: &Namespace) -> Result<Pid, Error> {
-    let parent = getpid();
-    match sys::fork().map_err(|error| super::door::system("fork", error))? {
-        Some(pid) => Ok(pid),
-        None => {
-            // What fails is seen by its end.
-            let _ = execute(pasta, network, parent);
-            sys::exit(1)
+/// A child in the host's network that will be `pasta` when it is given a namespace.
+struct Waiting {
+    pid: Pid,
+    socket: UnixStream,
+}
+
+impl Waiting {
+    fn start(pasta: &Path) -> Result<Self, Error> {
+        let failed = |error| super::door::system("start `pasta`", error);
+        let parent = getpid();
+        let (socket, theirs) = UnixStream::pair().map_err(failed)?;
+        match sys::fork().map_err(failed)? {
+            Some(pid) => Ok(Self { pid, socket }),
+            None => {
+                drop(socket);
+                // What fails is seen by its end.
+                let _ = execute(pasta, &theirs, parent);
+                sys::exit(1)
+            }
         }
+    }
+
+    fn go(self, network: &Namespace) -> Result<Pid, Error> {
+        // One that has ended is seen when it is waited for.
+        let _ = wire::send_with(&self.socket, &[1], &[network.inside().as_fd()]);
+        Ok(self.pid)
     }
 }
 
 /// Becomes `pasta`. It cannot open a namespace by way of a process that may do more than itself, so
 /// the namespace is given to it as a file, in a mount namespace of its own.
-fn execute(pasta: &Path, network: &Namespace, parent: Pid) -> Result<(), Error> {
+fn execute(pasta: &Path, given: &UnixStream, parent: Pid) -> Result<(), Error> {
     let failed = |error: std::io::Error| super::door::system("start `pasta`", error);
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(|error| failed(error.into()))?;
     if getppid() != Some(parent) {
@@ -101,7 +121,12 @@ fn execute(pasta: &Path, network: &Namespace, parent: Pid) -> Result<(), Error> 
     }
     sys::unshare(UnshareFlags::NEWNS).map_err(failed)?;
     root::unshare_mounts()?;
-    let namespace = mounts::again(network.inside(), "").map_err(failed)?;
+    let (_, mut network) = wire::receive_with(given, &mut [0]).map_err(failed)?;
+    // The parent has gone, or could not make it.
+    let Some(network) = network.pop() else {
+        return Ok(());
+    };
+    let namespace = mounts::again(&network, "").map_err(failed)?;
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     move_mount(&namespace, "", CWD, NAMESPACE, flags).map_err(|error| failed(error.into()))?;
     sys::reset_signals();
@@ -136,14 +161,14 @@ const ARGUMENTS: &[&std::ffi::CStr] = &[
     c"/proc/version",
 ];
 
-/// Waits until there is a route outward, or `pasta` has ended.
-fn ready(pid: Pid, network: &Namespace) -> bool {
+/// Waits until there is a route outward in this network, or `pasta` has ended.
+fn ready(pasta: Option<Pid>) -> bool {
     let start = Instant::now();
     while start.elapsed() < PATIENCE {
-        if network.inside_do(routed).unwrap_or(false) {
+        if routed() {
             return true;
         }
-        if !matches!(waitpid(Some(pid), WaitOptions::NOHANG), Ok(None)) {
+        if !matches!(waitpid(pasta, WaitOptions::NOHANG), Ok(None)) {
             return false;
         }
         std::thread::sleep(Duration::from_millis(2));

@@ -9,7 +9,7 @@ use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::wire::{self, Order, Reply, Request};
-use super::{network, outward, userns};
+use super::{ids, network, outward, userns};
 use crate::entry::{command, spawn};
 use crate::{
     Dialer, Error, ErrorKind, Exit, Io, Network, Outgoing, Outward, Running, Signaller, Spec,
@@ -77,6 +77,7 @@ fn refuse(spec: &Spec, how: How<'_>) -> Result<(), Error> {
                 "running a process in a root without being root needs a user namespace",
             );
         }
+        How::Native(Some(namespace)) => ids::mapped(&spec.process.user, namespace.map())?,
         _ => {}
     }
     if spec.process.terminal {

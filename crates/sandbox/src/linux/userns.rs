@@ -126,17 +126,18 @@ fn give(helper: &str, pid: u32, ranges: &[IdRange]) -> Result<(), Error> {
 pub(crate) fn run(incoming: Incoming) -> i32 {
     let Incoming { mut socket, args } = incoming;
     let made = || {
-        sys::unshare(UnshareFlags::NEWUSER).map_err(forbidden)?;
+        sys::unshare(UnshareFlags::NEWUSER).map_err(|error| forbidden(&error))?;
         if let [uids, gids] = &args[..] {
             let write = |file: &str, text: &[u8]| fs::write(format!("/proc/self/{file}"), text);
             // The kernel's condition for a map that a user without privileges writes.
             write("setgroups", b"deny")
                 .and_then(|()| write("uid_map", uids.as_encoded_bytes()))
                 .and_then(|()| write("gid_map", gids.as_encoded_bytes()))
-                .map_err(forbidden)?;
+                .map_err(|error| forbidden(&error))?;
         }
         let own = fs::File::open("/proc/self/ns/user");
-        own.map(|own| Some(own.into())).map_err(forbidden)
+        own.map(|own| Some(own.into()))
+            .map_err(|error| forbidden(&error))
     };
     if !say(&socket, made()) {
         return 1;
@@ -171,9 +172,9 @@ pub(crate) fn enter(socket: &UnixStream) -> bool {
 }
 
 /// Why the kernel made no namespace, or one in which nothing is allowed.
-pub(crate) fn forbidden(error: io::Error) -> Error {
+pub(crate) fn forbidden(error: &io::Error) -> Error {
     let why = knob().map_or_else(String::new, |knob| format!("{knob}\n"));
-    let what = format!("make a user namespace: {}", crate::error::plain(&error));
+    let what = format!("make a user namespace: {}", crate::error::plain(error));
     Error::new(ErrorKind::Unsupported, format!("{what}\n{why}{DOCTOR}"))
 }
 

@@ -10,16 +10,16 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, WaitOptions, WaitStatus, pidfd_open, waitpid};
 
 use super::door::system;
-use super::network::{self, Namespace};
-use super::sys;
 use super::wire::{self, Request};
+use super::{network, sys};
 use crate::{Error, Exit};
 
 /// What is watched, and who may ask for what.
 pub(crate) struct Watched<'a> {
     pub(crate) control: &'a UnixStream,
     pub(crate) dial: &'a UnixStream,
-    pub(crate) network: Option<&'a Namespace>,
+    /// Whether this process is in the network of the process, and not in the host's.
+    pub(crate) own_network: bool,
     pub(crate) pid: Pid,
     /// Where an init tells how its process ended.
     pub(crate) exit: Option<&'a OwnedFd>,
@@ -29,13 +29,13 @@ pub(crate) struct Watched<'a> {
 pub(crate) fn watch(watched: &Watched<'_>) -> Result<Exit, Error> {
     let pidfd = pidfd_open(watched.pid, PidfdFlags::empty());
     let pidfd = pidfd.map_err(|error| system("watch the process", error))?;
-    let mut dial = watched.network;
+    let mut dial = watched.own_network;
     loop {
         let mut polled = vec![
             PollFd::new(&pidfd, PollFlags::IN),
             PollFd::new(watched.control, PollFlags::IN),
         ];
-        if dial.is_some() {
+        if dial {
             polled.push(PollFd::new(watched.dial, PollFlags::IN));
         }
         match poll(&mut polled, None) {
@@ -46,10 +46,8 @@ pub(crate) fn watch(watched: &Watched<'_>) -> Result<Exit, Error> {
         if ready[1] {
             obey(watched);
         }
-        if let (Some(true), Some(network)) = (ready.get(2), dial)
-            && !matches!(network::serve(watched.dial, network), Ok(true))
-        {
-            dial = None;
+        if ready.get(2) == Some(&true) && !matches!(network::serve(watched.dial), Ok(true)) {
+            dial = false;
         }
         if ready[0] {
             return reap(watched.pid)

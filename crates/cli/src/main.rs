@@ -8,6 +8,7 @@ mod excerpt;
 mod failure;
 mod host;
 mod moment;
+mod output;
 mod pairs;
 mod progress;
 mod table;

@@ -13,6 +13,7 @@ mod publish;
 mod run;
 mod state;
 mod sweep;
+mod volumes;
 
 pub use containers::{Container, Containers};
 pub use create::{Base, Command, Create};
@@ -23,3 +24,4 @@ pub use host::{HostConfig, NetworkMode, Restart, Stdin, extra_host};
 pub use publish::{Protocol, Publish};
 pub use run::Running;
 pub use state::{Details, State};
+pub use volumes::{Pruned, Volume, Volumes};

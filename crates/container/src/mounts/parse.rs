@@ -227,7 +227,7 @@ pub(super) fn not_absolute(path: &str) -> Error {
 }
 
 /// `path` without `.`, `..` and doubled slashes, by its text alone; a relative one stays relative.
-pub(super) fn clean(path: &str) -> String {
+pub(crate) fn clean(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {

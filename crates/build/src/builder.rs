@@ -8,7 +8,7 @@ use std::{
 
 use kiln_graph::{Cancel, Limits};
 use kiln_image::{Digest, Reference};
-use kiln_registry::{Client, Credentials, DockerConfig};
+use kiln_registry::Client;
 use kiln_rootfs::{Direct, Roots};
 use kiln_sandbox::{Native, Runner};
 use kiln_store::Store;
@@ -27,20 +27,20 @@ pub struct Options {
     pub root: PathBuf,
     /// What runs processes.
     pub runner: Arc<dyn Runner>,
-    /// Who knows users and passwords.
-    pub credentials: Arc<dyn Credentials>,
+    /// Who knows users and passwords, and where the names of registries lead.
+    pub registries: kiln_registry::Options,
     /// How much goes on at a time.
     pub limits: Limits,
 }
 
 impl Options {
-    /// The built-in runner, and credentials from where docker and podman keep them.
+    /// The built-in runner; credentials, mirrors and certificates from where docker and podman keep
+    /// them.
     pub fn usual(root: PathBuf) -> Self {
-        let paths = DockerConfig::usual_paths(&|name| std::env::var_os(name));
         Self {
             root,
             runner: Arc::new(Native::default()),
-            credentials: Arc::new(DockerConfig::read(paths)),
+            registries: kiln_registry::Options::usual(&|name| std::env::var_os(name)),
             limits: Limits::default(),
         }
     }
@@ -109,12 +109,8 @@ impl Builder {
     }
 
     pub(crate) fn client(&self) -> &Client {
-        self.client.get_or_init(|| {
-            Client::new(kiln_registry::Options {
-                credentials: Arc::clone(&self.options.credentials),
-                ..kiln_registry::Options::default()
-            })
-        })
+        self.client
+            .get_or_init(|| Client::new(self.options.registries.clone()))
     }
 
     /// What a build would do, as text: what is known already, what runs, what depends.

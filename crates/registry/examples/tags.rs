@@ -2,19 +2,15 @@
 //! `cargo run --example tags -- localhost:5000/app`.
 #![allow(clippy::print_stdout)] // A program, not a library.
 
-use std::{env, error::Error, sync::Arc};
+use std::{env, error::Error};
 
 use kiln_image::{Reference, Source};
-use kiln_registry::{Client, DockerConfig, Options};
+use kiln_registry::{Client, Options};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let name = env::args().nth(1).ok_or("which repository?")?;
     let name: Reference = name.parse()?;
-    let paths = DockerConfig::usual_paths(&|variable| env::var_os(variable));
-    let client = Client::new(Options {
-        credentials: Arc::new(DockerConfig::read(paths)),
-        ..Options::default()
-    });
+    let client = Client::new(Options::usual(&|variable| env::var_os(variable)));
     let repository = client.repository(&name);
     for tag in repository.tags()? {
         let found = repository.resolve(&name.with_tag(&tag)?)?;

@@ -71,6 +71,11 @@ impl Challenge {
 pub(crate) struct Scope(Vec<(String, &'static str)>);
 
 impl Scope {
+    /// Nothing but to be known.
+    pub(crate) fn none() -> Self {
+        Self(Vec::new())
+    }
+
     pub(crate) fn pull(repository: &str) -> Self {
         Self(vec![(repository.to_owned(), "pull")])
     }

@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    ffi::OsString,
     fmt,
     io::{self, Read},
     sync::{Arc, Mutex, PoisonError},
@@ -13,8 +14,8 @@ use kiln_image::{
 };
 
 use crate::{
-    Anonymous, Credentials, Endpoint, Host, auth::Scope, blob, pull, push, transport::Shared,
-    upload::Upload, worker::Worker,
+    Anonymous, Credentials, DockerConfig, Endpoint, Host, Registries, Serves, auth::Scope, blob,
+    pull, push, transport::Shared, upload::Upload, worker::Worker,
 };
 
 /// How a [`Client`] goes about it.
@@ -22,7 +23,8 @@ use crate::{
 pub struct Options {
     /// Where credentials come from; asked only when a registry asks.
     pub credentials: Arc<dyn Credentials>,
-    /// Where the name of a registry leads; [`Host::standard`] by default.
+    /// Where the name of a repository leads; [`Host::standard`] by default,
+    /// [`Registries`](crate::Registries) reads what users have configured.
     pub hosts: Arc<Hosts>,
     /// What the client calls itself.
     pub user_agent: String,
@@ -30,16 +32,31 @@ pub struct Options {
     pub tries: u32,
 }
 
-/// From the name of a registry to its endpoints.
-pub type Hosts = dyn Fn(&str) -> Result<Host, Error> + Send + Sync;
+/// From the names of a registry and of a repository in it to the endpoints of that repository.
+pub type Hosts = dyn Fn(&str, &str) -> Result<Host, Error> + Send + Sync;
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             credentials: Arc::new(Anonymous),
-            hosts: Arc::new(Host::standard),
+            hosts: Arc::new(|registry: &str, _: &str| Host::standard(registry)),
             user_agent: concat!("kiln/", env!("CARGO_PKG_VERSION")).to_owned(),
             tries: 5,
+        }
+    }
+}
+
+impl Options {
+    /// With credentials and hosts from where users have them, given the environment. Nothing is
+    /// read before a registry is asked.
+    pub fn usual(env: &dyn Fn(&str) -> Option<OsString>) -> Self {
+        let registries = Registries::usual(env);
+        Self {
+            credentials: Arc::new(DockerConfig::usual(env)),
+            hosts: Arc::new(move |registry: &str, repository: &str| {
+                registries.host(registry, repository)
+            }),
+            ..Self::default()
         }
     }
 }
@@ -91,6 +108,14 @@ impl Client {
         self.inner.shared.clone()
     }
 
+    /// An insecure endpoint with the scheme that it speaks, any other as it is.
+    pub(crate) fn settled(&self, endpoint: Endpoint) -> Result<Endpoint, Error> {
+        match endpoint.is_unsettled() {
+            true => self.worker()?.run(self.shared().settle(endpoint))?,
+            false => Ok(endpoint),
+        }
+    }
+
     pub(crate) fn worker(&self) -> Result<Arc<Worker>, Error> {
         let mut slot = self
             .inner
@@ -132,8 +157,7 @@ impl Remote {
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound) when there is no such repository.
     pub fn tags(&self) -> Result<Vec<String>, Error> {
-        let repository = self.repository.to_string();
-        self.pulls(|shared, endpoint| pull::tags(shared, endpoint, repository.clone()))
+        self.pulls(None, pull::tags)
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -144,31 +168,71 @@ impl Remote {
         &self.repository
     }
 
-    /// Asks one endpoint after the other; the answer, or the error of the last.
-    fn pulls<T, F>(&self, ask: impl Fn(Arc<Shared>, Endpoint) -> F) -> Result<T, Error>
+    /// Asks one endpoint after the other, for what a name stands for only those that serve such
+    /// names; the answer, or the error of the last with those of the mirrors before it. `ask` is
+    /// told what the repository is called there.
+    fn pulls<T, F>(
+        &self,
+        named: Option<Serves>,
+        ask: impl Fn(Arc<Shared>, Endpoint, String) -> F,
+    ) -> Result<T, Error>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
         let worker = self.client.worker()?;
-        let host = self.client.shared().host(&self.registry)?;
-        let mut last = None;
+        let shared = self.client.shared();
+        let host = shared.host(&self.registry, &self.repository)?;
+        let (mut last, mut passed) = (None, Vec::new());
         for endpoint in host.endpoints {
-            match worker.run(ask(self.client.shared(), endpoint))? {
+            let serves = match endpoint.serves {
+                Serves::All | Serves::Pulls => true,
+                Serves::Pushes => false,
+                some => named.is_none_or(|name| name == some),
+            };
+            if !serves {
+                continue;
+            }
+            if let Some(why) = shared.gone(&endpoint) {
+                passed.push(why);
+                continue;
+            }
+            let (place, mirror) = (endpoint.clone(), endpoint.serves != Serves::All);
+            let endpoint = self.settled(endpoint)?;
+            let repository = endpoint.repository(&self.repository);
+            match worker.run(ask(shared.clone(), endpoint, repository))? {
                 Ok(found) => return Ok(found),
-                Err(e) => last = Some(e),
+                Err(e) => {
+                    if mirror && e.kind() == ErrorKind::Unreachable {
+                        shared.give_up(&place, &e);
+                    }
+                    passed.extend(last.replace(e).map(|e| e.to_string()));
+                }
             }
         }
-        Err(last.unwrap_or_else(|| self.no_endpoint("pulled from")))
+        Err(match last {
+            None if passed.is_empty() => self.no_endpoint("pulled from"),
+            None => Error::new(ErrorKind::Unreachable, passed.join("; ")),
+            Some(e) if passed.is_empty() => e,
+            Some(e) => after(&passed, e),
+        })
     }
 
     /// The endpoint that is pushed to.
     pub(crate) fn pushes(&self) -> Result<Endpoint, Error> {
-        let host = self.client.shared().host(&self.registry)?;
-        host.endpoints
+        let host = self
+            .client
+            .shared()
+            .host(&self.registry, &self.repository)?;
+        let found = host
+            .endpoints
             .into_iter()
-            .find(|endpoint| endpoint.push)
-            .ok_or_else(|| self.no_endpoint("pushed to"))
+            .find(|endpoint| matches!(endpoint.serves, Serves::All | Serves::Pushes));
+        self.settled(found.ok_or_else(|| self.no_endpoint("pushed to"))?)
+    }
+
+    fn settled(&self, endpoint: Endpoint) -> Result<Endpoint, Error> {
+        self.client.settled(endpoint)
     }
 
     fn no_endpoint(&self, what: &str) -> Error {
@@ -207,21 +271,25 @@ impl Remote {
 impl Source for Remote {
     fn resolve(&self, what: &Reference) -> Result<Descriptor, Error> {
         self.check(what)?;
-        self.pulls(|shared, endpoint| pull::resolve(shared, endpoint, what.clone()))
+        let named = match what.digest() {
+            Some(_) => Serves::Digests,
+            None => Serves::Tags,
+        };
+        self.pulls(Some(named), |shared, endpoint, repository| {
+            pull::resolve(shared, endpoint, repository, what.clone())
+        })
     }
 
     fn document(&self, document: &Descriptor) -> Result<Vec<u8>, Error> {
-        let repository = self.repository.to_string();
-        self.pulls(|shared, endpoint| {
-            pull::document(shared, endpoint, repository.clone(), document.clone())
+        self.pulls(None, |shared, endpoint, repository| {
+            pull::document(shared, endpoint, repository, document.clone())
         })
     }
 
     fn blob(&self, blob: &Descriptor, from: u64) -> io::Result<Box<dyn Read + Send>> {
         let worker = self.client.worker()?;
-        let repository = self.repository.to_string();
-        let opened = self.pulls(|shared, endpoint| {
-            blob::open(shared, endpoint, repository.clone(), blob.clone(), from)
+        let opened = self.pulls(None, |shared, endpoint, repository| {
+            blob::open(shared, endpoint, repository, blob.clone(), from)
         })?;
         Ok(Box::new(blob::Stream::start(worker, opened)))
     }
@@ -291,6 +359,17 @@ impl Remote {
         };
         worker.run(push::manifest(self.client.shared(), self.pushes()?, put))?
     }
+}
+
+/// The error of the last endpoint, with those of the mirrors that were asked before it.
+fn after(passed: &[String], last: Error) -> Error {
+    let said = format!("{last}; mirrors were asked before: {}", passed.join("; "));
+    let error = Error::new(last.kind(), said);
+    let error = match last.hint_text() {
+        Some(hint) => error.hint(hint),
+        None => error,
+    };
+    error.because(last)
 }
 
 /// Whether a document lies among the manifests of a repository, not among its blobs.

@@ -1,5 +1,5 @@
 //! Credentials from where users already have them: docker's `config.json` and podman's `auth.json`.
-//! Reads, never writes; looks at the files only when a registry asks.
+//! Looks at the files only when a registry asks; writing is the subject of `keep`.
 
 use std::{
     collections::BTreeMap,
@@ -16,29 +16,33 @@ use serde::Deserialize;
 use crate::{Credential, Credentials, Secret, helper};
 
 /// The key under which docker keeps the credentials for Docker Hub.
-const HUB_KEY: &str = "https://index.docker.io/v1/";
+pub(crate) const HUB_KEY: &str = "https://index.docker.io/v1/";
 
 /// Docker's and podman's files of credentials, the first of them first.
 #[derive(Debug)]
 pub struct DockerConfig {
-    paths: Vec<PathBuf>,
+    pub(crate) paths: Vec<PathBuf>,
+    /// Where new credentials go, whatever stands elsewhere.
+    pub(crate) chosen: Option<PathBuf>,
+    /// The text of `$DOCKER_AUTH_CONFIG`, which goes before all files.
+    inline: Option<Secret>,
     files: OnceLock<Result<Vec<File>, Error>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct File {
+pub(crate) struct File {
     #[serde(default)]
-    auths: BTreeMap<String, Auth>,
+    pub(crate) auths: BTreeMap<String, Auth>,
     #[serde(default)]
-    cred_helpers: BTreeMap<String, String>,
+    pub(crate) cred_helpers: BTreeMap<String, String>,
     #[serde(default)]
-    creds_store: String,
+    pub(crate) creds_store: String,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Auth {
+pub(crate) struct Auth {
     auth: String,
     username: String,
     password: String,
@@ -77,14 +81,35 @@ impl DockerConfig {
     pub fn read(paths: Vec<PathBuf>) -> Self {
         Self {
             paths,
+            chosen: None,
+            inline: None,
             files: OnceLock::new(),
+        }
+    }
+
+    /// Credentials from `$DOCKER_AUTH_CONFIG` (a document with `auths`) and the
+    /// [usual places](Self::usual_paths), of which `$REGISTRY_AUTH_FILE` takes new ones.
+    pub fn usual(env: &dyn Fn(&str) -> Option<OsString>) -> Self {
+        let value = |name: &str| env(name).filter(|v| !v.is_empty());
+        Self {
+            chosen: value("REGISTRY_AUTH_FILE").map(PathBuf::from),
+            inline: value("DOCKER_AUTH_CONFIG").map(|v| Secret::new(v.to_string_lossy())),
+            ..Self::read(Self::usual_paths(env))
         }
     }
 
     fn files(&self) -> Result<&[File], Error> {
         let files = self.files.get_or_init(|| {
+            let inline = self.inline.iter().map(|text| {
+                let file = File::parse(text.reveal().as_bytes(), "`$DOCKER_AUTH_CONFIG`")?;
+                // Of what it may say, docker heeds this alone.
+                Ok(File {
+                    auths: file.unwrap_or_default().auths,
+                    ..File::default()
+                })
+            });
             let read = self.paths.iter().map(|path| File::read(path));
-            read.filter_map(Result::transpose).collect()
+            inline.chain(read.filter_map(Result::transpose)).collect()
         });
         match files {
             Ok(files) => Ok(files),
@@ -106,45 +131,26 @@ impl Credentials for DockerConfig {
 
 impl File {
     /// `None` where there is no such file.
-    fn read(path: &Path) -> Result<Option<Self>, Error> {
-        let bad = |why: &str| {
-            Error::new(
-                ErrorKind::Invalid,
-                format!("credentials in `{}`: {why}", path.display()),
-            )
-        };
-        let bytes = match fs::read(path) {
-            Ok(bytes) => bytes,
-            Err(e)
-                if matches!(
-                    e.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-                ) =>
-            {
-                return Ok(None);
-            }
-            Err(e) => return Err(bad(&e.to_string())),
-        };
+    pub(crate) fn read(path: &Path) -> Result<Option<Self>, Error> {
+        let place = format!("`{}`", path.display());
+        match bytes(path)? {
+            Some(bytes) => Self::parse(&bytes, &place),
+            None => Ok(None),
+        }
+    }
+
+    /// `None` where there is nothing but blanks.
+    fn parse(bytes: &[u8], place: &str) -> Result<Option<Self>, Error> {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok(None);
         }
-        let parsed = serde_json::from_slice(&bytes);
-        // The message of serde may quote a value; its place in the file is enough.
-        parsed.map(Some).map_err(|e| {
-            bad(&format!(
-                "not readable at line {}, column {}",
-                e.line(),
-                e.column()
-            ))
-        })
+        let parsed = serde_json::from_slice(bytes);
+        parsed.map(Some).map_err(|e| unreadable(place, &e))
     }
 
     /// A helper for this very registry, then the store for all, then what is written down.
     fn get(&self, registry: &str, repository: &str) -> Result<Option<Credential>, Error> {
-        let server = match registry {
-            "docker.io" => HUB_KEY,
-            other => other,
-        };
+        let server = server(registry);
         if let Some(suffix) = longest(&self.cred_helpers, registry, repository) {
             return helper::get(suffix, server);
         }
@@ -158,6 +164,39 @@ impl File {
             None => Ok(None),
         }
     }
+}
+
+/// What helpers know a registry by.
+pub(crate) fn server(registry: &str) -> &str {
+    match registry {
+        "docker.io" => HUB_KEY,
+        other => other,
+    }
+}
+
+/// The bytes of a file; `None` where there is none.
+pub(crate) fn bytes(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    use io::ErrorKind::{NotADirectory, NotFound};
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if matches!(e.kind(), NotFound | NotADirectory) => Ok(None),
+        Err(e) => Err(Error::new(
+            ErrorKind::Invalid,
+            format!("credentials in `{}`: {e}", path.display()),
+        )),
+    }
+}
+
+/// The message of serde may quote a value; its place in the file is enough.
+pub(crate) fn unreadable(place: &str, e: &serde_json::Error) -> Error {
+    Error::new(
+        ErrorKind::Invalid,
+        format!(
+            "credentials in {place}: not readable at line {}, column {}",
+            e.line(),
+            e.column()
+        ),
+    )
 }
 
 /// The value of the key that is the longest prefix of `registry/repository`, part by part.
@@ -175,7 +214,7 @@ fn longest<'a, T>(map: &'a BTreeMap<String, T>, registry: &str, repository: &str
 }
 
 /// A key as `host[/path]`. Docker wrote URLs once, with the version of the API as their path.
-fn normal(key: &str) -> String {
+pub(crate) fn normal(key: &str) -> String {
     let url = key
         .strip_prefix("https://")
         .or_else(|| key.strip_prefix("http://"));
@@ -315,6 +354,30 @@ mod tests {
                 "/h/.docker/config.json"
             ]
         );
+    }
+
+    #[test]
+    fn a_variable_goes_before_the_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.json");
+        let text = format!(r#"{{"auths":{{"x.y":{0},"z.y":{0}}}}}"#, basic("file"));
+        fs::write(&path, text).unwrap();
+        let inline = format!(
+            r#"{{"auths":{{"x.y":{}}},"credHelpers":{{"z.y":"none"}}}}"#,
+            basic("inline")
+        );
+        let config = DockerConfig::usual(&|name| match name {
+            "DOCKER_AUTH_CONFIG" => Some(inline.clone().into()),
+            "DOCKER_CONFIG" => Some(dir.path().into()),
+            _ => None,
+        });
+        for (registry, expected) in [("x.y", "inline"), ("z.y", "file")] {
+            let Some(Credential::Basic { user, .. }) = config.get(registry, "a").unwrap() else {
+                panic!("{registry}");
+            };
+            assert_eq!(user, expected);
+        }
+        assert!(!format!("{config:?}").contains("auth\":"), "{config:?}");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Credential helpers: `docker-credential-<suffix> get`, the server on stdin, JSON on stdout.
+//! Credential helpers: `docker-credential-<suffix> get|store|erase`, the server on stdin, JSON on
+//! stdout; what is to be stored is JSON on stdin.
 //! Refuses suffixes that would name a program elsewhere.
 
 use std::{
@@ -8,6 +9,7 @@ use std::{
 
 use kiln_image::{Error, ErrorKind};
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::{Credential, Secret};
 
@@ -26,55 +28,12 @@ struct Answer {
 
 /// Asks the helper for the credential of a server.
 pub(crate) fn get(suffix: &str, server: &str) -> Result<Option<Credential>, Error> {
-    let program = format!("docker-credential-{suffix}");
-    let bad = |why: String| {
-        Error::new(
-            ErrorKind::Denied,
-            format!("credential helper `{program}`: {why}"),
-        )
+    let Some(output) = ask(suffix, "get", server.as_bytes())? else {
+        return Ok(None);
     };
-    if suffix.is_empty() || suffix.contains(['/', '\\']) {
-        return Err(bad("not the name of a program".to_owned()));
-    }
-    let spawned = Command::new(&program)
-        .arg("get")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let mut child = match spawned {
-        Ok(child) => child,
-        Err(e) if e.kind() == IoKind::NotFound => {
-            return Err(bad(
-                "it is not installed, and the configuration names it".to_owned()
-            ));
-        }
-        Err(e) => return Err(bad("it cannot be started".to_owned()).because(e)),
-    };
-    if let Some(mut stdin) = child.stdin.take() {
-        // A helper that does not read has its reasons, and says them below.
-        let _ = stdin.write_all(server.as_bytes());
-    }
-    let output = child
-        .wait_with_output()
-        .map_err(|e| bad("it cannot be read".to_owned()).because(e))?;
-    if !output.status.success() {
-        // Helpers print errors on stdout.
-        let said = String::from_utf8_lossy(&output.stdout);
-        if said.trim() == ABSENT {
-            return Ok(None);
-        }
-        let line: String = said
-            .trim()
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(200)
-            .collect();
-        return Err(bad(format!("it failed ({}): {line}", output.status)));
-    }
     // The text of a JSON error may contain part of the secret.
-    let answer: Answer = serde_json::from_slice(&output.stdout)
-        .map_err(|_| bad("its answer is not readable".to_owned()))?;
+    let answer: Answer = serde_json::from_slice(&output)
+        .map_err(|_| failed(suffix, "its answer is not readable"))?;
     Ok(match (answer.username.as_str(), answer.secret) {
         ("", secret) if secret.is_empty() => None,
         (TOKEN, secret) => Some(Credential::Identity(Secret::new(secret))),
@@ -83,4 +42,76 @@ pub(crate) fn get(suffix: &str, server: &str) -> Result<Option<Credential>, Erro
             password: Secret::new(secret),
         }),
     })
+}
+
+/// Has the helper keep a credential for a server.
+pub(crate) fn store(suffix: &str, server: &str, credential: &Credential) -> Result<(), Error> {
+    let (user, secret) = match credential {
+        Credential::Basic { user, password } => (user.as_str(), password),
+        Credential::Identity(token) => (TOKEN, token),
+        Credential::Bearer(_) => return Err(failed(suffix, "it keeps no access tokens")),
+    };
+    let said = json!({"ServerURL": server, "Username": user, "Secret": secret.reveal()});
+    ask(suffix, "store", said.to_string().as_bytes()).map(drop)
+}
+
+/// Has the helper forget the credential of a server.
+pub(crate) fn erase(suffix: &str, server: &str) -> Result<(), Error> {
+    ask(suffix, "erase", server.as_bytes()).map(drop)
+}
+
+fn program(suffix: &str) -> String {
+    format!("docker-credential-{suffix}")
+}
+
+fn failed(suffix: &str, why: &str) -> Error {
+    let program = program(suffix);
+    Error::new(
+        ErrorKind::Denied,
+        format!("credential helper `{program}`: {why}"),
+    )
+}
+
+/// Runs the helper; `None` when it says that it has nothing.
+fn ask(suffix: &str, verb: &str, input: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+    if suffix.is_empty() || suffix.contains(['/', '\\']) {
+        return Err(failed(suffix, "not the name of a program"));
+    }
+    let spawned = Command::new(program(suffix))
+        .arg(verb)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = match spawned {
+        Ok(child) => child,
+        Err(e) if e.kind() == IoKind::NotFound => {
+            let why = "it is not installed, and the configuration names it";
+            return Err(failed(suffix, why));
+        }
+        Err(e) => return Err(failed(suffix, "it cannot be started").because(e)),
+    };
+    if let Some(mut stdin) = child.stdin.take() {
+        // A helper that does not read has its reasons, and says them below.
+        let _ = stdin.write_all(input);
+    }
+    let output = child
+        .wait_with_output()
+        .map_err(|e| failed(suffix, "it cannot be read").because(e))?;
+    if output.status.success() {
+        return Ok(Some(output.stdout));
+    }
+    // Helpers print errors on stdout.
+    let said = String::from_utf8_lossy(&output.stdout);
+    if said.trim() == ABSENT {
+        return Ok(None);
+    }
+    let line: String = said
+        .trim()
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(200)
+        .collect();
+    let why = format!("it failed ({}): {line}", output.status);
+    Err(failed(suffix, &why))
 }

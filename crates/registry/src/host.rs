@@ -1,10 +1,12 @@
 //! Where a registry's name leads: endpoints, their scheme, and whom they are trusted by. Refuses to
 //! try plain HTTP where nobody said so; loopback alone is plain by default.
 
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr};
 
 use kiln_image::{Error, ErrorKind};
 use reqwest::Url;
+
+use crate::Identity;
 
 /// The endpoints of a registry, in the order in which a pull tries them.
 #[derive(Clone, Debug)]
@@ -44,13 +46,52 @@ impl Host {
     }
 }
 
+/// Which requests an endpoint is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Serves {
+    /// All.
+    #[default]
+    All,
+    /// Pulls: a mirror.
+    Pulls,
+    /// Pulls, and what a tag stands for, but not what a digest stands for.
+    Tags,
+    /// Pulls, and what a digest stands for, but not what a tag stands for.
+    Digests,
+    /// Pushes.
+    Pushes,
+}
+
 /// One place that answers for a registry.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     pub(crate) url: Url,
     pub(crate) name: String,
-    pub(crate) push: bool,
+    pub(crate) serves: Serves,
+    pub(crate) trust: Trust,
+    /// Whether plain HTTP is spoken where there is no TLS.
+    either: bool,
+    /// What the repository is called there, where that is not its name.
+    repository: Option<String>,
+}
+
+/// Whom an endpoint is trusted by, and as whom it is shown to.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Trust {
+    /// Certificates of CAs beside the platform's, as PEM.
     pub(crate) roots: Vec<Vec<u8>>,
+    pub(crate) identity: Option<Identity>,
+    /// Whether certificates are verified at all.
+    pub(crate) verify: bool,
+}
+
+impl fmt::Debug for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trust")
+            .field("roots", &self.roots.len())
+            .field("verify", &self.verify)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Endpoint {
@@ -60,13 +101,16 @@ impl Endpoint {
     /// # Errors
     /// [`Invalid`](ErrorKind::Invalid) when that is not such a URL.
     pub fn new(url: &str) -> Result<Self, Error> {
+        let parsed = Url::parse(url);
         let bad = |why: &str| {
+            // A password may stand where the URL is broken.
+            let part = url.rsplit('@').next().unwrap_or(url).escape_debug();
             Error::new(
                 ErrorKind::Invalid,
-                format!("registry endpoint `{url}`: {why}"),
+                format!("registry endpoint `{part}`: {why}"),
             )
         };
-        let mut parsed = Url::parse(url).map_err(|e| bad(&e.to_string()))?;
+        let mut parsed = parsed.map_err(|e| bad(&e.to_string()))?;
         if !matches!(parsed.scheme(), "http" | "https") {
             return Err(bad("the scheme is neither `http` nor `https`"));
         }
@@ -89,22 +133,50 @@ impl Endpoint {
         Ok(Self {
             url: parsed,
             name,
-            push: true,
-            roots: Vec::new(),
+            serves: Serves::All,
+            trust: Trust {
+                roots: Vec::new(),
+                identity: None,
+                verify: true,
+            },
+            either: false,
+            repository: None,
         })
     }
 
     /// The same endpoint, asked when pulling and never pushed to: a mirror.
     #[must_use]
-    pub fn pull_only(mut self) -> Self {
-        self.push = false;
+    pub fn pull_only(self) -> Self {
+        self.serving(Serves::Pulls)
+    }
+
+    /// The same endpoint, asked these requests only.
+    #[must_use]
+    pub fn serving(mut self, serves: Serves) -> Self {
+        self.serves = serves;
         self
     }
 
     /// The same endpoint, trusted also when a certificate in `pem` vouches for it.
     #[must_use]
     pub fn trusting(mut self, pem: Vec<u8>) -> Self {
-        self.roots.push(pem);
+        self.trust.roots.push(pem);
+        self
+    }
+
+    /// The same endpoint, to which `identity` is shown where it asks for a certificate.
+    #[must_use]
+    pub fn showing(mut self, identity: Identity) -> Self {
+        self.trust.identity = Some(identity);
+        self
+    }
+
+    /// The same endpoint, whoever it is: certificates are not verified, and where there is no TLS,
+    /// plain HTTP is spoken. Which of both is asked once.
+    #[must_use]
+    pub fn insecure(mut self) -> Self {
+        self.trust.verify = false;
+        self.either = true;
         self
     }
 
@@ -115,11 +187,49 @@ impl Endpoint {
         self
     }
 
-    /// `…/v2/<repository>/<rest>`.
-    pub(crate) fn at(&self, repository: &str, rest: &str) -> Url {
+    /// The same endpoint, where the repository that is asked for has another name.
+    #[must_use]
+    pub fn calling(mut self, repository: impl Into<String>) -> Self {
+        self.repository = Some(repository.into());
+        self
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> &str {
+        self.url.as_str()
+    }
+
+    /// What `repository` is called there.
+    pub(crate) fn repository(&self, repository: &str) -> String {
+        self.repository.as_deref().unwrap_or(repository).to_owned()
+    }
+
+    /// Whether it has to be found out which scheme it speaks.
+    pub(crate) fn is_unsettled(&self) -> bool {
+        self.either && self.url.scheme() == "https"
+    }
+
+    /// The same endpoint over plain HTTP.
+    pub(crate) fn without_tls(mut self) -> Self {
+        // Between these two schemes it cannot fail.
+        let _ = self.url.set_scheme("http");
+        self.either = false;
+        self
+    }
+
+    /// `…/v2/`.
+    pub(crate) fn base(&self) -> Url {
         let mut url = self.url.clone();
         let prefix = url.path().trim_end_matches('/').to_owned();
-        url.set_path(&format!("{prefix}/v2/{repository}/{rest}"));
+        url.set_path(&format!("{prefix}/v2/"));
+        url
+    }
+
+    /// `…/v2/<repository>/<rest>`.
+    pub(crate) fn at(&self, repository: &str, rest: &str) -> Url {
+        let mut url = self.base();
+        let base = url.path().to_owned();
+        url.set_path(&format!("{base}{repository}/{rest}"));
         url
     }
 
@@ -136,7 +246,7 @@ impl Endpoint {
 }
 
 /// Whether `host[:port]` never leaves this machine.
-fn is_loopback(registry: &str) -> bool {
+pub(crate) fn is_loopback(registry: &str) -> bool {
     let host = match registry.strip_prefix('[') {
         Some(v6) => v6.split(']').next().unwrap_or(v6),
         None => registry.split(':').next().unwrap_or(registry),
@@ -185,6 +295,8 @@ mod tests {
         );
         assert!(Endpoint::new("ftp://x").is_err());
         let e = Endpoint::new("https://me:hunter2@x.y").unwrap_err();
+        assert!(!e.to_string().contains("hunter2"), "{e}");
+        let e = Endpoint::new("https://me:hunter2@x.y:port").unwrap_err();
         assert!(!e.to_string().contains("hunter2"), "{e}");
     }
 

@@ -27,16 +27,17 @@ const ACCEPTED: &str = "application/vnd.oci.image.index.v1+json, \
     application/vnd.docker.distribution.manifest.list.v2+json, \
     application/vnd.docker.distribution.manifest.v2+json";
 
-/// What a name stands for (distribution-spec, "Pulling manifests"): by HEAD, which counts against
+/// What a name, of a repository that is called `repository` there, stands for (distribution-spec, "Pulling manifests"): by HEAD, which counts against
 /// no limits; by GET where HEAD does not say all.
 pub(crate) async fn resolve(
     shared: Arc<Shared>,
     endpoint: Endpoint,
+    repository: String,
     what: Reference,
 ) -> Result<Descriptor, Error> {
-    let scope = Scope::pull(what.repository());
+    let scope = Scope::pull(&repository);
     let rest = format!("manifests/{}", what.tag_or_digest());
-    let url = endpoint.at(what.repository(), &rest);
+    let url = endpoint.at(&repository, &rest);
     let ask = |method: Method| {
         Ask::new(method, url.clone()).header(ACCEPT, HeaderValue::from_static(ACCEPTED))
     };

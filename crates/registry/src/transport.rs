@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -17,10 +17,11 @@ use reqwest::{
 use tokio::time::timeout;
 
 use crate::{
-    Endpoint, Host, Options,
+    Endpoint, Host, Options, Serves,
     auth::{Challenge, Scope},
     failure::{Failure, Retry},
     feed::{Flow, watched},
+    host::Trust,
     retry::Patience,
     tls,
     token::Session,
@@ -63,13 +64,17 @@ impl Ask {
 /// What all remotes of a client share, on the runtime's side.
 pub(crate) struct Shared {
     pub(crate) options: Options,
-    hosts: Mutex<HashMap<String, Host>>,
+    hosts: Mutex<HashMap<(String, String), Host>>,
+    /// Which insecure endpoints speak TLS.
+    secure: Mutex<HashMap<String, bool>>,
+    /// Mirrors that could not be reached, and why: not asked again.
+    gone: Mutex<HashMap<String, String>>,
     clients: Mutex<Vec<(ClientKey, Client)>>,
     sessions: Mutex<HashMap<(String, String), Arc<Session>>>,
 }
 
-/// What two endpoints must agree in to share connections: whether proxies are asked, and roots.
-type ClientKey = (bool, Vec<Vec<u8>>);
+/// What two endpoints must agree in to share connections: whether proxies are asked, and trust.
+type ClientKey = (bool, Trust);
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -82,26 +87,59 @@ impl Shared {
         Self {
             options,
             hosts: Mutex::default(),
+            secure: Mutex::default(),
+            gone: Mutex::default(),
             clients: Mutex::default(),
             sessions: Mutex::default(),
         }
     }
 
-    /// The endpoints of a registry, asked for once.
-    pub(crate) fn host(&self, registry: &str) -> Result<Host, Error> {
-        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(host) = hosts.get(registry) {
+    /// The endpoints of a repository, asked for once.
+    pub(crate) fn host(&self, registry: &str, repository: &str) -> Result<Host, Error> {
+        let key = (registry.to_owned(), repository.to_owned());
+        let mut hosts = lock(&self.hosts);
+        if let Some(host) = hosts.get(&key) {
             return Ok(host.clone());
         }
-        let host = (self.options.hosts)(registry)?;
+        let host = (self.options.hosts)(registry, repository)?;
         if host.endpoints.is_empty() {
             return Err(Error::new(
                 ErrorKind::Unreachable,
                 format!("no endpoint is configured for registry `{registry}`"),
             ));
         }
-        hosts.insert(registry.to_owned(), host.clone());
+        hosts.insert(key, host.clone());
         Ok(host)
+    }
+
+    /// An insecure endpoint with the scheme that it speaks: TLS where anything answers so.
+    pub(crate) async fn settle(self: Arc<Self>, endpoint: Endpoint) -> Result<Endpoint, Error> {
+        let key = endpoint.url().to_owned();
+        let known = lock(&self.secure).get(&key).copied();
+        let secure = match known {
+            Some(secure) => secure,
+            None => {
+                let ask = Ask::new(Method::GET, endpoint.base());
+                let sent = self.request(&endpoint, &ask).map_err(Failure::into_error)?;
+                let secure = matches!(timeout(SILENCE, sent.send()).await, Ok(Ok(_)));
+                lock(&self.secure).insert(key, secure);
+                secure
+            }
+        };
+        Ok(match secure {
+            true => endpoint,
+            false => endpoint.without_tls(),
+        })
+    }
+
+    /// Why an endpoint is not asked any more.
+    pub(crate) fn gone(&self, endpoint: &Endpoint) -> Option<String> {
+        lock(&self.gone).get(endpoint.url()).cloned()
+    }
+
+    /// Has an endpoint not be asked any more.
+    pub(crate) fn give_up(&self, endpoint: &Endpoint, why: &Error) {
+        lock(&self.gone).insert(endpoint.url().to_owned(), why.to_string());
     }
 
     /// Asks until there is an answer that is a success, or patience ends.
@@ -111,7 +149,7 @@ impl Shared {
         scope: &Scope,
         ask: &Ask,
     ) -> Result<Response, Failure> {
-        let mut patience = Patience::new(self.options.tries);
+        let mut patience = Patience::new(self.tries(endpoint));
         loop {
             let body = ask.body.clone().map(reqwest::Body::from);
             let failure = match self.once(endpoint, scope, ask, body).await {
@@ -133,7 +171,7 @@ impl Shared {
         ask: &Ask,
         most: u64,
     ) -> Result<(HeaderMap, Vec<u8>), Failure> {
-        let mut patience = Patience::new(self.options.tries);
+        let mut patience = Patience::new(self.tries(endpoint));
         loop {
             let response = self.send(endpoint, scope, ask).await?;
             let headers = response.headers().clone();
@@ -262,6 +300,14 @@ impl Shared {
         }
     }
 
+    /// There is somebody else to ask when a mirror is silent.
+    fn tries(&self, endpoint: &Endpoint) -> u32 {
+        match endpoint.serves {
+            Serves::All | Serves::Pushes => self.options.tries,
+            _ => self.options.tries.min(2),
+        }
+    }
+
     fn request(&self, endpoint: &Endpoint, ask: &Ask) -> Result<RequestBuilder, Failure> {
         let client = self.client(endpoint)?;
         Ok(client
@@ -270,8 +316,8 @@ impl Shared {
     }
 
     fn client(&self, endpoint: &Endpoint) -> Result<Client, Error> {
-        let key = (endpoint.is_loopback(), endpoint.roots.clone());
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (endpoint.is_loopback(), endpoint.trust.clone());
+        let mut clients = lock(&self.clients);
         if let Some((_, client)) = clients.iter().find(|(known, _)| *known == key) {
             return Ok(client.clone());
         }
@@ -279,7 +325,7 @@ impl Shared {
             .user_agent(self.options.user_agent.as_str())
             .connect_timeout(CONNECT)
             .tcp_nodelay(true)
-            .tls_backend_preconfigured(tls::config(&endpoint.roots)?);
+            .tls_backend_preconfigured(tls::config(&endpoint.trust)?);
         if key.0 {
             builder = builder.no_proxy();
         }
@@ -292,9 +338,12 @@ impl Shared {
 
     fn session(&self, endpoint: &Endpoint) -> Arc<Session> {
         let key = (endpoint.url.to_string(), endpoint.name.clone());
-        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.entry(key).or_default().clone()
+        lock(&self.sessions).entry(key).or_default().clone()
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 type Sent = Result<Result<Response, reqwest::Error>, tokio::time::error::Elapsed>;

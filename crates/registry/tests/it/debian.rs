@@ -164,7 +164,7 @@ fn over_tls_with_a_ca_of_its_own() {
     let client = |roots: Option<Vec<u8>>| {
         let url = url.clone();
         let options = Options {
-            hosts: Arc::new(move |_: &str| {
+            hosts: Arc::new(move |_: &str, _: &str| {
                 let endpoint = Endpoint::new(&url)?;
                 let endpoints = match &roots {
                     Some(pem) => vec![endpoint.trusting(pem.clone())],

@@ -40,7 +40,7 @@ fn plain_http_where_tls_is_expected() {
     let what = name(&registry.address(), "a/b:1");
     let url = format!("https://{}", registry.address());
     let options = Options {
-        hosts: std::sync::Arc::new(move |_: &str| {
+        hosts: std::sync::Arc::new(move |_: &str, _: &str| {
             Ok(Host {
                 endpoints: vec![kiln_registry::Endpoint::new(&url)?],
             })

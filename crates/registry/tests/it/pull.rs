@@ -203,7 +203,7 @@ fn mirrors_are_asked_first_and_may_fail() {
     };
     let options = Options {
         tries: 1,
-        hosts: std::sync::Arc::new(move |_: &str| Ok(host.clone())),
+        hosts: std::sync::Arc::new(move |_: &str, _: &str| Ok(host.clone())),
         ..Options::default()
     };
     let remote = Client::new(options).repository(&what);

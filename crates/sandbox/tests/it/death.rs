@@ -31,7 +31,7 @@ fn starter(mut incoming: Incoming) -> i32 {
     let spec: Spec = serde_json::from_str(&spec).unwrap();
     let runner: Box<dyn Runner> = match incoming.args.first() {
         Some(path) => Box::new(Runtime::new(path)),
-        None => Box::new(Native::default()),
+        None => Box::new(Native::usual().unwrap()),
     };
     let mut running = runner.start(&spec, Io::null()).unwrap();
     incoming.socket.write_all(b"started").unwrap();

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+use std::process::ExitCode;
+
 #[cfg(target_os = "linux")]
 mod behaviour;
 #[cfg(target_os = "linux")]
@@ -12,13 +14,18 @@ mod harness;
 #[cfg(target_os = "linux")]
 mod network;
 #[cfg(target_os = "linux")]
+mod rootless;
+#[cfg(target_os = "linux")]
 mod sight;
+#[cfg(target_os = "linux")]
+mod users;
 #[cfg(target_os = "linux")]
 mod world;
 
 #[cfg(target_os = "linux")]
-fn main() -> std::process::ExitCode {
-    kiln_sandbox::entry(&[death::DOOR]);
+fn main() -> ExitCode {
+    kiln_sandbox::entry(&[death::DOOR, rootless::DOOR]);
+    let is_root = rustix::process::geteuid().is_root();
     let mut tests = Vec::new();
     for (name, world) in world::worlds() {
         for (group, cases) in [
@@ -27,7 +34,11 @@ fn main() -> std::process::ExitCode {
             ("errors", errors::CASES),
             ("network", network::CASES),
             ("death", death::CASES),
+            ("rootless", rootless::CASES),
         ] {
+            if group == "rootless" && is_root {
+                continue;
+            }
             for case in cases {
                 let world = world.clone();
                 let run = case.run;
@@ -38,14 +49,22 @@ fn main() -> std::process::ExitCode {
             }
         }
     }
-    harness::run(tests)
+    let mut well = harness::run(tests);
+    if is_root && harness::wants_beyond(&["native", "runc"]) {
+        well &= users::again();
+    }
+    if well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn main() -> std::process::ExitCode {
+fn main() -> ExitCode {
     use kiln_sandbox::{ErrorKind, Io, Native, Process, RootSpec, Runner, Spec};
     kiln_sandbox::entry(&[]);
-    harness::run(vec![harness::Test {
+    let well = harness::run(vec![harness::Test {
         name: "elsewhere_it_is_a_typed_error".into(),
         run: Box::new(|| {
             let spec = Spec::new(RootSpec::Directory("/".into()), Process::new(["true"]));
@@ -53,5 +72,10 @@ fn main() -> std::process::ExitCode {
             assert_eq!(error.kind(), ErrorKind::Unsupported);
             Ok(())
         }),
-    }])
+    }]);
+    if well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

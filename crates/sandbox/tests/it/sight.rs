@@ -150,7 +150,7 @@ fn devices(world: &World) -> Outcome {
     let script =
         "echo x > /dev/null && head -c 4 /dev/zero | wc -c && head -c 4 /dev/urandom | wc -c;
         echo x > /dev/full; ls /dev/pts; touch /dev/shm/x && stat -c %a /dev/shm /dev/null";
-    for uid in [0, 1000] {
+    for uid in world.users([0, 1000]) {
         let ran = world
             .sh_with(script, |spec| spec.process.user.uid = uid)
             .unwrap();
@@ -235,7 +235,7 @@ fn the_old_root_is_gone(world: &World) -> Outcome {
 
 fn namespaces_are_refused(world: &World) -> Outcome {
     for how in ["-U", "-m", "-n", "-p"] {
-        for uid in [0, 1000] {
+        for uid in world.users([0, 1000]) {
             let ran = world.sh_with(&format!("unshare {how} true"), |spec| {
                 spec.process.user.uid = uid;
             });
@@ -255,10 +255,11 @@ fn calls_are_refused(world: &World) -> Outcome {
 }
 
 fn no_new_privileges(world: &World) -> Outcome {
+    let user = world.users([1000, 0]).next().unwrap();
     for (asked, told) in [(false, "0"), (true, "1")] {
         let ran = world.sh_with("grep -E 'NoNewPrivs|Seccomp:' /proc/self/status", |spec| {
             spec.process.no_new_privileges = asked;
-            spec.process.user.uid = 1000;
+            spec.process.user.uid = user;
         });
         assert_eq!(
             ran.unwrap().stdout,

@@ -6,9 +6,11 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use kiln_sandbox::{
-    Error, Exit, Io, Native, Process, RootSpec, Runner, Running, Runtime, Spec, mount_points,
+    Error, Exit, IdMap, Io, Native, Process, RootSpec, Runner, Running, Runtime, Spec,
+    UserNamespace, mount_points,
 };
 use tempfile::TempDir;
 
@@ -33,6 +35,8 @@ macro_rules! cases {
 pub(crate) struct World {
     pub(crate) runner: Box<dyn Runner>,
     pub(crate) native: bool,
+    /// The users that there are; all of them for root.
+    pub(crate) ids: Option<IdMap>,
     /// The OCI runtime that the runner is.
     pub(crate) runtime: Option<PathBuf>,
     /// The image: a layer with busybox.
@@ -59,14 +63,20 @@ pub(crate) struct Layers {
 
 pub(crate) type Shared = Rc<Result<World, String>>;
 
-/// A world for each runner, or the reason why this machine has none.
+/// A world for each runner, or the reason why this machine has none. Root's are without a user
+/// namespace; a user has one, with as many ids as they have.
 pub(crate) fn worlds() -> Vec<(&'static str, Shared)> {
-    let native = World::new(None);
+    if let Some(namespace) = UserNamespace::usual().unwrap() {
+        let single = namespace.map().is_single();
+        let name = if single { "single" } else { "ids" };
+        return vec![(name, Rc::new(World::new(None, Some(namespace))))];
+    }
+    let native = World::new(None, None);
     let runc = match ["/usr/sbin/runc", "/usr/bin/runc"]
         .iter()
         .find(|path| Path::new(path).exists())
     {
-        Some(path) => World::new(Some(path.into())),
+        Some(path) => World::new(Some(path.into()), None),
         None => Err("runc is not installed".into()),
     };
     vec![("native", Rc::new(native)), ("runc", Rc::new(runc))]
@@ -80,10 +90,10 @@ const APPLETS: &[&str] = &[
 ];
 
 impl World {
-    fn new(runtime: Option<PathBuf>) -> Result<Self, String> {
-        if !rustix::process::geteuid().is_root() {
-            return Err("it needs root".into());
-        }
+    fn new(
+        runtime: Option<PathBuf>,
+        namespace: Option<Arc<UserNamespace>>,
+    ) -> Result<Self, String> {
         let busybox = Path::new("/bin/busybox");
         if !busybox.exists() {
             return Err("`/bin/busybox` is not installed (a static one is needed)".into());
@@ -107,8 +117,9 @@ impl World {
         let world = Self {
             runner: match &runtime {
                 Some(program) => Box::new(Runtime::new(program)),
-                None => Box::new(Native::default()),
+                None => Box::new(Native::new(namespace.clone())),
             },
+            ids: namespace.map(|namespace| namespace.map().clone()),
             native: runtime.is_none(),
             runtime,
             image,
@@ -123,6 +134,17 @@ impl World {
         } else {
             Ok(world)
         }
+    }
+
+    /// Whether there is but one user, root.
+    pub(crate) fn single(&self) -> bool {
+        self.ids.as_ref().is_some_and(IdMap::is_single)
+    }
+
+    /// Those of some users that there are.
+    pub(crate) fn users<const N: usize>(&self, some: [u32; N]) -> impl Iterator<Item = u32> {
+        let has = |uid: &u32| self.ids.as_ref().is_none_or(|ids| ids.has_uid(*uid));
+        some.into_iter().filter(has)
     }
 
     /// Layers above the image, the topmost first, with nothing changed yet.

@@ -4,5 +4,6 @@
 pub mod base;
 pub mod kiln;
 pub mod peers;
+pub mod pty;
 pub mod registry;
 pub mod users;

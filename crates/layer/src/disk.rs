@@ -28,6 +28,10 @@ pub use plain::PlainTar;
 
 use crate::LayerPath;
 
+/// Opens a regular file of a directory, for [`Unpacked::by`].
+pub type Opener =
+    std::sync::Arc<dyn Fn(&LayerPath) -> std::io::Result<std::fs::File> + Send + Sync>;
+
 /// What to do with an entry that a scan comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
@@ -56,4 +60,6 @@ pub struct Refusal {
     pub path: LayerPath,
     /// The owner, the mode, an attribute or the whole entry, in words.
     pub what: String,
+    /// The full name of the extended attribute, where it is one.
+    pub attribute: Option<Vec<u8>>,
 }

@@ -22,7 +22,7 @@ pub use apply::{Applied, apply, apply_within};
 pub use archive::Limits;
 pub use compress::{Compressed, compress, compress_with, decompress};
 pub use diff::{diff, upper_changes};
-pub use disk::{Directory, Folder, Keep, PlainTar, Refusal, Unpacked, Whiteouts};
+pub use disk::{Directory, Folder, Keep, Opener, PlainTar, Refusal, Unpacked, Whiteouts};
 pub use entry::{Entry, File, Kind, Meta, Time};
 pub use error::{Error, ErrorKind};
 pub use files::{Files, InMemory};

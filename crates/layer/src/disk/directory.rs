@@ -79,6 +79,7 @@ impl Directory {
         self.refused.push(Refusal {
             path: path.clone(),
             what: what.into(),
+            attribute: None,
         });
     }
 
@@ -191,8 +192,14 @@ impl Directory {
     }
 
     fn set(&mut self, fd: BorrowedFd<'_>, path: &LayerPath, meta: &Meta) -> Result<(), Error> {
-        meta::set(fd, meta, &mut |what| self.refuse(path, what))
-            .map_err(|e| io("set the metadata", e).at(path))
+        let mut refused = |what, attribute: Option<&[u8]>| {
+            self.refused.push(Refusal {
+                path: path.clone(),
+                what,
+                attribute: attribute.map(<[u8]>::to_vec),
+            });
+        };
+        meta::set(fd, meta, &mut refused).map_err(|e| io("set the metadata", e).at(path))
     }
 
     fn link(

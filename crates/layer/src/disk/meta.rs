@@ -38,29 +38,33 @@ pub(super) fn times(mtime: Time) -> Timestamps {
 
 /// Sets ownership, mode, attributes and time, in this order: a change of owner takes away setuid
 /// and capabilities, and all of them but the time itself change times. What the kernel does not let
-/// this process do goes to `refused`.
-pub(super) fn set(fd: BorrowedFd<'_>, meta: &Meta, refused: &mut dyn FnMut(String)) -> Result<()> {
+/// this process do goes to `refused`, in words and, where it is an attribute, by its name.
+pub(super) fn set(
+    fd: BorrowedFd<'_>,
+    meta: &Meta,
+    refused: &mut dyn FnMut(String, Option<&[u8]>),
+) -> Result<()> {
     let (uid, gid) = (Uid::from_raw(meta.uid), Gid::from_raw(meta.gid));
     match fchown(fd, Some(uid), Some(gid)) {
         Err(Errno::PERM | Errno::INVAL) => {
             let now = fstat(fd)?;
             if (now.st_uid, now.st_gid) != (meta.uid, meta.gid) {
-                refused(format!("owner {}:{}", meta.uid, meta.gid));
+                refused(format!("owner {}:{}", meta.uid, meta.gid), None);
             }
         }
         done => done?,
     }
     #[allow(clippy::cast_possible_truncation, clippy::unnecessary_cast)]
     match fchmod(fd, Mode::from_raw_mode(meta.mode as _)) {
-        Err(Errno::PERM) => refused(format!("mode {:04o}", meta.mode)),
+        Err(Errno::PERM) => refused(format!("mode {:04o}", meta.mode), None),
         done => done?,
     }
     for (name, value) in &meta.xattrs {
         if let Err(e) = set_xattr(fd, name, value) {
-            let name = crate::path::escaped(name);
             match e {
                 Errno::PERM | Errno::OPNOTSUPP | Errno::INVAL | Errno::NODATA => {
-                    refused(format!("attribute `{name}`"));
+                    let what = format!("attribute `{}`", crate::path::escaped(name));
+                    refused(what, Some(name));
                 }
                 e => return Err(e),
             }

@@ -1,7 +1,7 @@
 //! The files of a directory on disk, opened without following links and without blocking.
 
 use std::{
-    fs,
+    fmt, fs,
     io::{self, Read},
     os::fd::{AsFd, OwnedFd},
     path::Path,
@@ -10,7 +10,7 @@ use std::{
 
 use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
 
-use super::{Keep, at, scan};
+use super::{Keep, Opener, at, scan};
 use crate::{Error, ErrorKind, Files, LayerPath, Tree, files::not_a_file};
 
 /// A directory on disk, seen as it is: a build context, for one.
@@ -50,6 +50,17 @@ impl Unpacked {
     /// [`Io`](ErrorKind::Io) when it cannot be opened.
     pub fn new(root: &Path, tree: Arc<Tree>) -> Result<Self, Error> {
         Ok(Self(OnDisk::new(open_root(root)?, tree)))
+    }
+
+    /// The same for a directory in which this process may not open everything itself: `open` does it,
+    /// without following links.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](ErrorKind::Unsupported) where nothing can be unpacked.
+    pub fn by(open: Opener, tree: Arc<Tree>) -> Result<Self, Error> {
+        let open = Open::By(open);
+        Ok(Self(OnDisk { open, tree }))
     }
 
     /// Looks through an upper directory of overlayfs: character devices 0:0 are whiteouts,
@@ -93,36 +104,56 @@ pub(super) fn open_root(path: &Path) -> Result<OwnedFd, Error> {
         .map_err(|e| Error::io(format!("open the folder `{}`", path.display()), e.into()))
 }
 
-#[derive(Debug)]
+enum Open {
+    Below(OwnedFd),
+    By(Opener),
+}
+
 struct OnDisk {
-    root: OwnedFd,
+    open: Open,
     tree: Arc<Tree>,
+}
+
+impl fmt::Debug for OnDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.open {
+            Open::Below(root) => f.debug_tuple("OnDisk").field(root).finish(),
+            Open::By(_) => f.debug_tuple("OnDisk").finish_non_exhaustive(),
+        }
+    }
 }
 
 impl OnDisk {
     fn new(root: OwnedFd, tree: Arc<Tree>) -> Self {
-        Self { root, tree }
+        let open = Open::Below(root);
+        Self { open, tree }
     }
 
     fn open(&self, path: &LayerPath) -> io::Result<Box<dyn Read + Send>> {
         let Some((entry, file)) = self.tree.file(path) else {
             return Err(not_a_file(path, self.tree.get(path).map(|e| &e.kind)));
         };
-        let opened = at::open(self.root.as_fd(), &entry.path, at::FILE).map_err(|e| {
-            if at::is_missing(e) || at::is_not_a_folder(e) {
-                return io::Error::from(changed(path));
-            }
-            Error::io("open the file", e.into()).at(path).into()
-        })?;
+        let opened = match &self.open {
+            Open::Below(root) => below(root, &entry.path).map_err(|e| e.at(path))?,
+            Open::By(open) => open(&entry.path)?,
+        };
         let stat = fstat(&opened)?;
         if !FileType::from_raw_mode(stat.st_mode).is_file() || stat.st_size as u64 != file.size {
             return Err(changed(path).into());
         }
         Ok(Box::new(Exactly {
-            file: fs::File::from(opened),
+            file: opened,
             left: file.size,
             path: path.clone(),
         }))
+    }
+}
+
+fn below(root: &OwnedFd, path: &LayerPath) -> Result<fs::File, Error> {
+    match at::open(root.as_fd(), path, at::FILE) {
+        Ok(opened) => Ok(opened.into()),
+        Err(e) if at::is_missing(e) || at::is_not_a_folder(e) => Err(changed(path)),
+        Err(e) => Err(Error::io("open the file", e.into())),
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Keep, Refusal, Whiteouts};
+use super::{Keep, Opener, Refusal, Whiteouts};
 use crate::{Entry, Error, ErrorKind, Files, LayerPath, Target, Tree};
 
 fn unsupported(what: &str) -> Error {
@@ -53,6 +53,15 @@ impl Unpacked {
     ///
     /// [`Unsupported`](ErrorKind::Unsupported) on this system.
     pub fn new(_: &Path, _: Arc<Tree>) -> Result<Self, Error> {
+        Err(unsupported("an unpacked layer"))
+    }
+
+    /// The same for a directory in which this process may not open everything itself.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](ErrorKind::Unsupported) on this system.
+    pub fn by(_: Opener, _: Arc<Tree>) -> Result<Self, Error> {
         Err(unsupported("an unpacked layer"))
     }
 

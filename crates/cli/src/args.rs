@@ -8,7 +8,7 @@ use crate::{
     command::{
         build::Build, history::History, images::Images, import::Import, inspect::Inspect,
         load::Load, prune, pull::Pull, push::Push, rmi::Rmi, run::Run, save::Save, system,
-        tag::Tag,
+        tag::Tag, volume,
     },
     failure::Failure,
 };
@@ -51,6 +51,9 @@ pub(crate) enum Command {
     /// Manage images
     #[command(subcommand)]
     Image(Image),
+    /// Manage volumes
+    #[command(subcommand)]
+    Volume(volume::Command),
     /// Manage builds
     #[command(subcommand)]
     Builder(Builder),
@@ -126,6 +129,7 @@ impl Command {
             Command::Pull(c) | Command::Image(Image::Pull(c)) => c.run(),
             Command::Image(Image::Prune(c)) => c.run(),
             Command::Builder(Builder::Prune(c)) => c.run(),
+            Command::Volume(c) => c.run(),
             Command::System(System::Check(c)) => c.run(),
             Command::System(System::Df(c)) => c.run(),
             Command::System(System::Prune(c)) => c.run(),

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod build;
+pub(crate) mod each;
 pub(crate) mod history;
 pub(crate) mod images;
 pub(crate) mod import;
@@ -14,3 +15,4 @@ pub(crate) mod run;
 pub(crate) mod save;
 pub(crate) mod system;
 pub(crate) mod tag;
+pub(crate) mod volume;

@@ -46,7 +46,7 @@ impl Inspect {
     }
 }
 
-fn render(values: &[Value], format: Option<&str>) -> Result<String, Failure> {
+pub(crate) fn render(values: &[Value], format: Option<&str>) -> Result<String, Failure> {
     match format {
         None => {
             let mut text = Vec::new();

@@ -258,7 +258,7 @@ fn total(collected: &Collected) -> String {
     )
 }
 
-fn confirm(warning: &str) -> Result<bool, Failure> {
+pub(crate) fn confirm(warning: &str) -> Result<bool, Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::new("there is nobody to ask").hint("use --force"));
     }

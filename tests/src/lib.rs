@@ -6,4 +6,5 @@ pub mod kiln;
 pub mod peers;
 pub mod pty;
 pub mod registry;
+pub mod until;
 pub mod users;

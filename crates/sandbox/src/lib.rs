@@ -5,6 +5,7 @@ mod capability;
 mod entry;
 mod error;
 mod exit;
+pub mod host;
 mod id_map;
 mod installed;
 mod io;

@@ -10,6 +10,7 @@
 
 mod bundle;
 mod device;
+mod distribution;
 mod door;
 mod exec;
 mod ids;
@@ -19,6 +20,7 @@ mod mounts;
 mod network;
 mod oci;
 mod outward;
+mod probe;
 mod root;
 mod seccomp;
 mod start;
@@ -30,6 +32,7 @@ mod wire;
 
 use crate::Door;
 
+pub(crate) use probe::probe;
 pub(crate) use start::{How, start};
 pub(crate) use sys::user_name;
 pub(crate) use userns::{
@@ -61,5 +64,9 @@ pub(crate) const DOORS: &[Door] = &[
     Door {
         name: userns::NAMESPACE,
         run: userns::run,
+    },
+    Door {
+        name: probe::PROBE,
+        run: probe::run,
     },
 ];

@@ -46,6 +46,20 @@ pub(crate) fn pasta() -> Option<PathBuf> {
     crate::installed::program("pasta")
 }
 
+/// Whether `pasta` can have the device by which it makes an interface.
+pub(crate) fn has_tun() -> bool {
+    let mut both = fs::File::options();
+    both.read(true).write(true).open("/dev/net/tun").is_ok()
+}
+
+fn pasta_failed() -> &'static str {
+    if has_tun() {
+        "`pasta` is installed and failed: see what `pasta --config-net true` says"
+    } else {
+        "`pasta` is installed and may not open `/dev/net/tun`: `chmod 666 /dev/net/tun` as root"
+    }
+}
+
 /// Enters the network that is asked for, with the way outward that this machine offers.
 pub(crate) fn enter(
     asked: Network,
@@ -75,7 +89,7 @@ pub(crate) fn enter(
                 way
             } else {
                 drop(way);
-                nothing("`pasta` is installed and failed: see what `pasta --config-net true` says")
+                nothing(pasta_failed())
             }
         }
     };

@@ -173,39 +173,50 @@ pub(crate) fn enter(socket: &UnixStream) -> bool {
 
 /// Why the kernel made no namespace, or one in which nothing is allowed.
 pub(crate) fn forbidden(error: &io::Error) -> Error {
-    let why = knob().map_or_else(String::new, |knob| format!("{knob}\n"));
+    let why = knob().map_or_else(String::new, |knob| {
+        let (name, value, mend) = (knob.name(), knob.value, knob.mend);
+        format!("`{name}` is {value} on this host: `sysctl -w {mend}` allows it\n")
+    });
     let what = format!("make a user namespace: {}", crate::error::plain(error));
     Error::new(ErrorKind::Unsupported, format!("{what}\n{why}{DOCTOR}"))
 }
 
-/// The setting of this host that forbids user namespaces to its users, and how it is changed.
-pub(crate) fn knob() -> Option<String> {
-    let set = |file: &str, value: &str| {
-        let text = fs::read_to_string(format!("/proc/sys/{file}"));
-        text.is_ok_and(|text| text.trim() == value)
-    };
-    let knobs = [
-        (
-            "user/max_user_namespaces",
-            "0",
-            "user.max_user_namespaces=15000",
-        ),
-        (
-            "kernel/unprivileged_userns_clone",
-            "0",
-            "kernel.unprivileged_userns_clone=1",
-        ),
-        (
-            "kernel/apparmor_restrict_unprivileged_userns",
-            "1",
-            "kernel.apparmor_restrict_unprivileged_userns=0",
-        ),
-    ];
-    let (file, value, mend) = knobs
-        .into_iter()
-        .find(|(file, value, _)| set(file, value))?;
-    let name = file.replace('/', ".");
-    Some(format!(
-        "`{name}` is {value} on this host: `sysctl -w {mend}` allows it"
-    ))
+/// A setting of the kernel that forbids user namespaces when it has this value.
+pub(crate) struct Knob {
+    file: &'static str,
+    pub(crate) value: &'static str,
+    /// What is to be set instead.
+    pub(crate) mend: &'static str,
+}
+
+impl Knob {
+    pub(crate) fn name(&self) -> String {
+        self.file.replace('/', ".")
+    }
+}
+
+const KNOBS: [Knob; 3] = [
+    Knob {
+        file: "user/max_user_namespaces",
+        value: "0",
+        mend: "user.max_user_namespaces=15000",
+    },
+    Knob {
+        file: "kernel/unprivileged_userns_clone",
+        value: "0",
+        mend: "kernel.unprivileged_userns_clone=1",
+    },
+    Knob {
+        file: "kernel/apparmor_restrict_unprivileged_userns",
+        value: "1",
+        mend: "kernel.apparmor_restrict_unprivileged_userns=0",
+    },
+];
+
+/// The setting of this host that forbids them to its users.
+pub(crate) fn knob() -> Option<&'static Knob> {
+    KNOBS.iter().find(|knob| {
+        let text = fs::read_to_string(format!("/proc/sys/{}", knob.file));
+        text.is_ok_and(|text| text.trim() == knob.value)
+    })
 }

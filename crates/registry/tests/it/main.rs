@@ -4,8 +4,11 @@
 mod auth;
 mod debian;
 mod errors;
+#[cfg(unix)]
+mod login;
 #[cfg(target_os = "linux")]
 mod memory;
+mod mirrors;
 mod pull;
 mod push;
 mod support;

@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 use crate::{
     command::{
         build::Build, history::History, images::Images, import::Import, inspect::Inspect,
-        load::Load, prune, pull::Pull, push::Push, rmi::Rmi, run::Run, save::Save, system,
-        tag::Tag, volume,
+        load::Load, login::Login, logout::Logout, prune, pull::Pull, push::Push, rmi::Rmi,
+        run::Run, save::Save, system, tag::Tag, volume,
     },
     failure::Failure,
 };
@@ -48,6 +48,10 @@ pub(crate) enum Command {
     Push(Push),
     /// Download an image from a registry
     Pull(Pull),
+    /// Log in to a registry
+    Login(Login),
+    /// Log out from a registry
+    Logout(Logout),
     /// Manage images
     #[command(subcommand)]
     Image(Image),
@@ -127,6 +131,8 @@ impl Command {
             Command::Import(c) | Command::Image(Image::Import(c)) => c.run(),
             Command::Push(c) | Command::Image(Image::Push(c)) => c.run(),
             Command::Pull(c) | Command::Image(Image::Pull(c)) => c.run(),
+            Command::Login(c) => c.run(),
+            Command::Logout(c) => c.run(),
             Command::Image(Image::Prune(c)) => c.run(),
             Command::Builder(Builder::Prune(c)) => c.run(),
             Command::Volume(c) => c.run(),

@@ -7,6 +7,8 @@ pub(crate) mod images;
 pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod load;
+pub(crate) mod login;
+pub(crate) mod logout;
 pub(crate) mod prune;
 pub(crate) mod pull;
 pub(crate) mod push;

@@ -5,7 +5,10 @@ use std::{fs, path::Path, process::Command, sync::Arc};
 
 use kiln_image::{ErrorKind, Reference, Source};
 use kiln_registry::{Client, Options, Places, Registries, Remote};
-use kiln_tests::registry::{self, Access, Registry, Tokens, docker_registry_with};
+use kiln_tests::{
+    peers::installed,
+    registry::{self, Access, Registry, Tokens, docker_registry_with},
+};
 
 use crate::support::{ME, client, image, name, pull, push};
 
@@ -152,10 +155,11 @@ fn insecure_is_tls_from_anybody_or_none_at_all() {
 #[test]
 fn certificates_of_both_sides() {
     let ca = tempfile::tempdir().unwrap();
-    if !certificate(ca.path(), "ca", None) || !certificate(ca.path(), "client", Some("ca")) {
-        println!("not run: openssl is not installed");
+    if !installed(&["openssl"]) {
         return;
     }
+    certificate(ca.path(), "ca", None);
+    certificate(ca.path(), "client", Some("ca"));
     let Some((server, registry)) = with_tls(Some(&ca.path().join("ca.crt"))) else {
         return;
     };
@@ -180,25 +184,22 @@ fn certificates_of_both_sides() {
 /// docker-registry with a certificate of its own, asking for one by `clients` where given.
 fn with_tls(clients: Option<&Path>) -> Option<(tempfile::TempDir, registry::Debian)> {
     let folder = tempfile::tempdir().unwrap();
-    if !certificate(folder.path(), "server", None) {
-        println!("not run: openssl is not installed");
+    if !installed(&["openssl", "docker-registry"]) {
         return None;
     }
+    certificate(folder.path(), "server", None);
     let asked = clients.map_or(String::new(), |ca| {
         format!("    clientcas:\n      - {}\n", ca.display())
     });
     let at = folder.path().display();
     let tls =
         format!("  tls:\n    certificate: {at}/server.crt\n    key: {at}/server.key\n{asked}");
-    let Some(registry) = docker_registry_with(folder.path(), &tls, "") else {
-        println!("not run: docker-registry is not installed");
-        return None;
-    };
+    let registry = docker_registry_with(folder.path(), &tls, "")?;
     Some((folder, registry))
 }
 
 /// Makes `NAME.crt` and `NAME.key`, signed by `ca` or by itself.
-fn certificate(folder: &Path, name: &str, ca: Option<&str>) -> bool {
+fn certificate(folder: &Path, name: &str, ca: Option<&str>) {
     let mut openssl = Command::new("openssl");
     openssl
         .current_dir(folder)
@@ -212,5 +213,7 @@ fn certificate(folder: &Path, name: &str, ca: Option<&str>) -> bool {
         openssl.args(["-CA", &format!("{ca}.crt"), "-CAkey", &format!("{ca}.key")]);
         openssl.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
     }
-    openssl.output().is_ok_and(|out| out.status.success())
+    let output = openssl.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
 }

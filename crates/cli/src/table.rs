@@ -21,7 +21,7 @@ impl Table {
     pub(crate) fn render(&self, rows: &[Value], format: Option<&str>) -> Result<String, Error> {
         match format.map(unescape).as_deref() {
             None | Some("table" | "") => self.aligned(rows, &self.usual()),
-            Some("json" | "{{json .}}") => Ok(rows.iter().map(|row| format!("{row}\n")).collect()),
+            Some("json" | "{{json .}}") => Ok(rows.iter().map(json).collect()),
             Some(format) => match format.strip_prefix("table ") {
                 Some(template) => self.aligned(rows, template),
                 None => {
@@ -68,6 +68,15 @@ impl Table {
         let fields = Template::parse(cell)?.fields();
         Ok(fields.iter().map(of_field).collect::<Vec<_>>().join(" "))
     }
+}
+
+/// A row as a line. `Label` is a method, and no field of it.
+fn json(row: &Value) -> String {
+    let mut row = row.clone();
+    if let Value::Object(fields) = &mut row {
+        fields.shift_remove("Label");
+    }
+    format!("{row}\n")
 }
 
 /// `CreatedSince` as `CREATED SINCE`.
@@ -122,7 +131,7 @@ mod tests {
 
     fn render(format: Option<&str>) -> String {
         let rows = [
-            json!({"ID": "0123", "Size": "1kB"}),
+            json!({"ID": "0123", "Label": {"k": "v"}, "Size": "1kB"}),
             json!({"ID": "4567", "Size": "12MB"}),
         ];
         TABLE.render(&rows, format).unwrap()

@@ -13,11 +13,12 @@ use kiln_build::{
 
 use crate::host;
 
-/// Tells of layers on standard output.
+/// Tells of layers, on standard output where nobody asks for the other.
 pub(crate) struct Layers {
     copied: &'static str,
     existed: &'static str,
     quiet: bool,
+    on_stderr: bool,
     told: Mutex<HashSet<Digest>>,
 }
 
@@ -29,8 +30,15 @@ impl Layers {
             copied,
             existed,
             quiet,
+            on_stderr: false,
             told: Mutex::default(),
         }
+    }
+
+    /// The same on standard error: where standard output is a container's.
+    pub(crate) fn on_stderr(mut self) -> Self {
+        self.on_stderr = true;
+        self
     }
 
     pub(crate) fn tell(&self, transfer: &Transfer<'_>) {
@@ -46,7 +54,12 @@ impl Layers {
             Taken::Existed => self.existed,
             Taken::Mounted => "Mounted",
         };
-        // Progress is no result: a reader that went away does not stop the transfer.
-        let _ = host::print(&format!("{}: {word}\n", layer.digest.short()));
+        let line = format!("{}: {word}", layer.digest.short());
+        if self.on_stderr {
+            host::say(&line);
+        } else {
+            // Progress is no result: a reader that went away does not stop the transfer.
+            let _ = host::print(&format!("{line}\n"));
+        }
     }
 }

@@ -137,10 +137,7 @@ impl Scope<'_> {
             Operand::Function(name) => functions::call(name, &arguments),
             // The one method that people use: `.Label "key"`.
             Operand::Field(path) if path.last().is_some_and(|n| n == "Label") => {
-                let mut path = path.clone();
-                path.pop();
-                path.push("Labels".to_owned());
-                let labels = field(dot, &path)?;
+                let labels = labels(dot, path)?;
                 let key = arguments
                     .first()
                     .and_then(Value::as_str)
@@ -168,6 +165,17 @@ impl Scope<'_> {
             Operand::Pipe(pipe) => self.pipe(pipe, dot),
         }
     }
+}
+
+/// The labels that `.Label` is asked of: `Label` where a row has them, whose `Labels` is a text for
+/// people then, else `Labels`.
+fn labels(dot: &Value, path: &[String]) -> Result<Value, Error> {
+    field(dot, path).or_else(|_| {
+        let mut path = path.to_vec();
+        path.pop();
+        path.push("Labels".to_owned());
+        field(dot, &path)
+    })
 }
 
 fn field(value: &Value, path: &[String]) -> Result<Value, Error> {

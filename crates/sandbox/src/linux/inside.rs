@@ -81,9 +81,10 @@ fn prepare(spec: &Spec, map: Option<&IdMap>) -> Result<(), Error> {
     let own_cgroup = sys::unshare(UnshareFlags::NEWCGROUP).is_ok();
     root::unshare_mounts()?;
     let root = root::mounted(&spec.root, spec.privileged)?;
+    let given = mounts::open(spec.mounts.iter(), spec.privileged)?;
     root::attach(&root, Path::new("/"))?;
     mounts::own(&root, spec.privileged, own_cgroup, map)?;
-    mounts::given(&root, spec.mounts.iter(), spec.privileged)?;
+    mounts::given(&root, given)?;
     root::enter(&root)?;
     if let Some(name) = &spec.hostname {
         sys::set_host_name(name).map_err(|error| {

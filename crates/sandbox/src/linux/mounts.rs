@@ -246,18 +246,38 @@ fn unified() -> bool {
     rustix::fs::statfs("/sys/fs/cgroup").is_ok_and(|found| i128::from(found.f_type) == CGROUP2)
 }
 
-/// The caller's.
-pub(crate) fn given<'a>(
-    root: &Root,
+/// A mount of the caller's, attached nowhere.
+pub(crate) struct Given<'a> {
+    mount: &'a Mount,
+    tree: OwnedFd,
+    is_directory: bool,
+}
+
+/// Makes the caller's mounts. It has to be done before the root is attached: a source that is all of
+/// the host's tree would have the root upon it otherwise.
+pub(crate) fn open<'a>(
     mounts: impl Iterator<Item = &'a Mount>,
     devices: bool,
-) -> Result<(), Error> {
-    for mount in mounts {
+) -> Result<Vec<Given<'a>>, Error> {
+    let open = |mount| {
         let (tree, is_directory) = made(mount, devices)?;
-        let target = target(root, mount.target(), is_directory);
+        Ok(Given {
+            mount,
+            tree,
+            is_directory,
+        })
+    };
+    mounts.map(open).collect()
+}
+
+/// Puts the caller's mounts into the root, in order.
+pub(crate) fn given(root: &Root, mounts: Vec<Given<'_>>) -> Result<(), Error> {
+    for given in mounts {
+        let path = given.mount.target();
+        let target = target(root, path, given.is_directory);
         target
-            .and_then(|target| put(&tree, target))
-            .map_err(failed(mount.target()))?;
+            .and_then(|target| put(&given.tree, target))
+            .map_err(failed(path))?;
     }
     Ok(())
 }

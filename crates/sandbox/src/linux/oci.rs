@@ -78,6 +78,11 @@ const PLACE: &str = "/proc/fs";
 fn prepare(spec: &Spec, network: Option<&Namespace>) -> Result<PathBuf, Error> {
     root::unshare_mounts()?;
     let root = root::mounted(&spec.root, spec.privileged)?;
+    let before = spec
+        .mounts
+        .iter()
+        .filter(|mount| !bundle::is_the_runtimes(mount));
+    let given = mounts::open(before, spec.privileged)?;
     let bundle = |error: std::io::Error| failed("make the bundle").because(error);
     let place = PathBuf::from(PLACE);
     let memory = mounts::filesystem("tmpfs", &[("mode", "700")], MountAttrFlags::empty());
@@ -89,12 +94,8 @@ fn prepare(spec: &Spec, network: Option<&Namespace>) -> Result<PathBuf, Error> {
     let rootfs = place.join("rootfs");
     fs::create_dir(&rootfs).map_err(bundle)?;
     root::attach(&root, &rootfs)?;
-    let before = spec
-        .mounts
-        .iter()
-        .filter(|mount| !bundle::is_the_runtimes(mount));
     mounts::own_targets(&root)?;
-    mounts::given(&root, before, spec.privileged)?;
+    mounts::given(&root, given)?;
     working_directory(&root, &spec.process.cwd)?;
     let network = network.map(|network| {
         let number = network.inside().as_raw_fd();

@@ -28,6 +28,7 @@ cases![
     directory_root,
     binds,
     read_only_bind,
+    all_of_the_host_bound,
     tmpfs,
     zombies_are_reaped,
     two_at_once,
@@ -356,6 +357,20 @@ fn read_only_bind(world: &World) -> Outcome {
         ran.stderr
     );
     assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
+    Ok(())
+}
+
+fn all_of_the_host_bound(world: &World) -> Outcome {
+    let own = format!("/data{}", world.image.display());
+    let script = format!("ls {own}/etc; ls /data/proc | grep -c '^self$'");
+    let ran = world.sh_with(&script, |spec| {
+        spec.mounts.push(Mount::Bind {
+            source: "/".into(),
+            target: "/data".into(),
+            read_only: true,
+        });
+    });
+    assert_eq!(ran.unwrap().stdout, "lower\npasswd\n1\n");
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 
 use kiln_sandbox::{
-    Door, ErrorKind, IdMap, IdRange, Incoming, Io, Native, Process, RootSpec, Runner, Spec,
+    Door, ErrorKind, IdMap, IdRange, Incoming, Io, Mount, Native, Process, RootSpec, Runner, Spec,
     UserNamespace, open_in,
 };
 
@@ -23,6 +23,7 @@ cases![
     ids_that_were_not_granted,
     a_host_that_forbids_it,
     a_host_whose_proc_is_covered,
+    the_hosts_mounts_are_bound_as_they_are,
     runtimes_are_for_root,
 ];
 
@@ -235,6 +236,43 @@ fn a_host_whose_proc_is_covered(_: &World) -> Outcome {
                     parts of this host's own `/proc` are covered";
     assert!(said.starts_with(expected), "{said}");
     Ok(())
+}
+
+fn the_hosts_mounts_are_bound_as_they_are(world: &World) -> Outcome {
+    // Their flags cannot be taken away here, and neither can what is mounted below them.
+    for (source, read_only) in [
+        ("/proc", true),
+        ("/sys", false),
+        ("/dev", true),
+        ("/", true),
+    ] {
+        let ran = world.sh_with(
+            "ls /data | grep -v '^[0-9]*$'; echo x > /data/kiln-test",
+            |spec| {
+                spec.mounts.push(Mount::Bind {
+                    source: source.into(),
+                    target: "/data".into(),
+                    read_only,
+                });
+            },
+        );
+        let ran = ran.unwrap();
+        let seen = ran.stdout.lines().count();
+        assert_eq!(
+            seen,
+            fs::read_dir(source).unwrap().filter(shown).count(),
+            "{source}"
+        );
+        assert!(!ran.stderr.is_empty(), "{source} was written to");
+    }
+    Ok(())
+}
+
+/// What is there for longer than a process, and is listed without being asked for.
+fn shown(entry: &std::io::Result<fs::DirEntry>) -> bool {
+    let name = entry.as_ref().unwrap().file_name();
+    let name = name.to_str().unwrap();
+    !name.starts_with('.') && name.parse::<u32>().is_err()
 }
 
 fn runtimes_are_for_root(world: &World) -> Outcome {

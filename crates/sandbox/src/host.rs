@@ -85,7 +85,8 @@ pub fn probe(scratch: &Path, namespace: Option<&UserNamespace>) -> Vec<Finding> 
 pub fn probe(_: &Path, _: Option<&UserNamespace>) -> Vec<Finding> {
     let system = std::env::consts::OS;
     let found = format!("{system}: running a process in a root needs Linux");
-    vec![Finding::new("kernel", State::Lacking, found).needed()]
+    let finding = Finding::new("kernel", State::Lacking, found).needed();
+    vec![finding.remedy("run it on Linux, or in a virtual machine with Linux")]
 }
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
-//! The one way to all work on unpacked bodies: [`Bodies`]. Done in the process as root ([`Direct`]).
+//! The one way to all work on unpacked bodies: [`Bodies`]. Done in the process as root ([`Direct`]), by
+//! a child in a user namespace for others ([`Keeper`](crate::Keeper)).
 //!
-//! Every argument can cross a process boundary (paths, streams, trees), so that a helper inside a
-//! user namespace can do the same work for others.
+//! Every argument can cross a process boundary: paths, streams, trees, layers by their digests.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use kiln_layer::{Applied, LayerPath, Packed, Root, Times, Tree};
-use kiln_sandbox::UserNamespace;
+use kiln_sandbox::{IdMap, IdRange, UserNamespace};
 
 use crate::{Error, ErrorKind};
 
@@ -108,9 +108,14 @@ pub trait Bodies: Send + Sync {
     fn open(&self, body: &Path, path: &LayerPath) -> io::Result<File>;
 }
 
-/// Who works on the unpacked bodies of `store` (its folder): this process where it is root itself,
-/// which is what no `namespace` says.
+/// Who works on the unpacked bodies of the store in the folder `store`: this process where it is root
+/// and there is no `namespace`, else a keeper inside, which starts when it is first needed. On
+/// other systems than Linux there are no bodies, and every call says so.
 pub fn bodies(namespace: Option<&Arc<UserNamespace>>, store: &Path) -> Arc<dyn Bodies> {
+    #[cfg(target_os = "linux")]
+    if let Some(namespace) = namespace {
+        return Arc::new(crate::Keeper::new(namespace.clone(), store));
+    }
     let _ = (namespace, store);
     Arc::new(Direct)
 }
@@ -139,24 +144,37 @@ fn able() -> Result<(), Error> {
     if rustix::process::geteuid().is_root() {
         return Ok(());
     }
-    let what =
-        "unpacking layers with their owners needs root: running without it is not carried out yet";
+    let what = "unpacking layers with their owners needs root, or a user namespace";
     Err(Error::new(ErrorKind::Unsupported, what).hint("run the same command as root"))
 }
 
-/// What the system refused is told with the path on the disk: that is where room or rights lack.
+/// The ids that are mapped in this process's user namespace; `None` in the first one of the machine,
+/// and wherever else nothing is missing.
 #[cfg(target_os = "linux")]
-fn unpack_error(e: kiln_layer::Error, to: &Path) -> Error {
-    if e.kind() != kiln_layer::ErrorKind::Io {
-        return e.into();
-    }
-    let at = match e.path() {
-        Some(path) => crate::upper::on_disk(to, path),
-        None => to.to_owned(),
-    };
-    Error::new(ErrorKind::Io, "unpack a layer to")
-        .at(at)
-        .because(e)
+fn ids() -> Option<&'static IdMap> {
+    static IDS: OnceLock<Option<IdMap>> = OnceLock::new();
+    IDS.get_or_init(|| {
+        let ranges = |file: &str| -> Option<Vec<IdRange>> {
+            let text = std::fs::read_to_string(file).ok()?;
+            let line = |line: &str| {
+                let mut numbers = line.split_ascii_whitespace().map(str::parse);
+                let mut next = || numbers.next()?.ok();
+                Some(IdRange {
+                    inside: next()?,
+                    outside: next()?,
+                    count: next()?,
+                })
+            };
+            text.lines().map(line).collect()
+        };
+        let map = IdMap {
+            uids: ranges("/proc/self/uid_map")?,
+            gids: ranges("/proc/self/gid_map")?,
+        };
+        let all = |ranges: &[IdRange]| matches!(ranges, [IdRange { inside: 0, count, .. }] if *count == u32::MAX);
+        (!all(&map.uids) || !all(&map.gids)).then_some(map)
+    })
+    .as_ref()
 }
 
 #[cfg(target_os = "linux")]
@@ -168,12 +186,7 @@ impl Bodies for Direct {
         to: &Path,
     ) -> Result<Applied, Error> {
         able()?;
-        std::fs::create_dir(to).map_err(|e| Error::io("make the folder", to, e))?;
-        let mut target = kiln_layer::Directory::new(to, kiln_layer::Whiteouts::Overlay)?;
-        if let Some(lower) = lower {
-            target = target.over(Arc::new(lower.clone()));
-        }
-        kiln_layer::apply(tar, &mut target).map_err(|e| unpack_error(e, to))
+        crate::unpack::unpack(tar, lower, to, ids())
     }
 
     fn commit(
@@ -184,7 +197,7 @@ impl Bodies for Direct {
         times: Times,
     ) -> Result<Packed, Error> {
         able()?;
-        crate::commit::commit(upper, (lower, stubs), times)
+        crate::commit::commit(upper, (lower, stubs), times, ids())
     }
 
     fn changes(
@@ -197,7 +210,8 @@ impl Bodies for Direct {
     ) -> Result<Packed, Error> {
         able()?;
         let nowhere = &mut io::sink();
-        crate::changes::changes(upper, (lower, stubs), times, tar.unwrap_or(nowhere))
+        let tar = tar.unwrap_or(nowhere);
+        crate::changes::changes(upper, (lower, stubs), times, tar, ids())
     }
 
     fn measure(&self, dir: &Path) -> Result<Measure, Error> {
@@ -217,7 +231,7 @@ impl Bodies for Direct {
 
     fn make(&self, tree: &Tree, at: &Path) -> Result<(), Error> {
         able()?;
-        crate::make::make(tree, at)
+        crate::make::make(tree, at, ids())
     }
 
     fn remove(&self, dir: &Path) -> Result<(), Error> {

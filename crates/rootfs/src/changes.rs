@@ -7,9 +7,10 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use kiln_layer::{Entry, File as Content, Kind, LayerPath, Packed, Packer, Root, Times, Tree};
+use kiln_sandbox::IdMap;
 
 use crate::Error;
-use crate::commit::digest;
+use crate::commit::{as_image, digest};
 use crate::folder::Folder;
 use crate::plan::plan;
 use crate::upper::{on_disk, scan};
@@ -20,8 +21,12 @@ pub(crate) fn changes(
     below: (&Root, &Tree),
     times: Times,
     tar: &mut (dyn Write + Send),
+    ids: Option<&IdMap>,
 ) -> Result<Packed, Error> {
-    let found = scan(upper, true)?;
+    let mut found = scan(upper, true)?;
+    if let Some(ids) = ids {
+        as_image(&mut found, below.0, ids);
+    }
     let folder = Folder::open(upper)?;
     let plan = plan(&found, below, times, &mut |path| {
         match folder.file_now(path)? {

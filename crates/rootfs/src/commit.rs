@@ -7,6 +7,7 @@ use std::path::Path;
 
 use kiln_image::{Algorithm, Digest};
 use kiln_layer::{Entry, Kind, LayerPath, Packed, Packer, Root, Times, Tree};
+use kiln_sandbox::IdMap;
 
 use crate::Error;
 use crate::folder::Folder;
@@ -15,8 +16,14 @@ use crate::upper::{Found, on_disk, scan};
 
 /// Packs what `upper` changes in what is `below`: a root, and stubs upon it. Afterwards `upper`, as an unpacked layer, shows exactly
 /// what the tar says: no more entries, no marks of overlayfs but whiteouts, the same times.
-pub(crate) fn commit(upper: &Path, below: (&Root, &Tree), times: Times) -> Result<Packed, Error> {
-    let found = scan(upper, false)?;
+pub(crate) fn commit(
+    upper: &Path,
+    below: (&Root, &Tree),
+    times: Times,
+    ids: Option<&IdMap>,
+) -> Result<Packed, Error> {
+    let mut found = scan(upper, false)?;
+    let notes = ids.map_or_else(Vec::new, |ids| as_image(&mut found, below.0, ids));
     let folder = Folder::open(upper)?;
     let plan = plan(&found, below, times, &mut |path| {
         digest(upper, folder.file(path)?, path)
@@ -31,8 +38,29 @@ pub(crate) fn commit(upper: &Path, below: (&Root, &Tree), times: Times) -> Resul
             Step::ClearOpaque(path) => folder.clear_opaque(path)?,
         }
     }
+    for (path, note) in notes {
+        if packed.tree.get(&path).is_some() {
+            folder.set_note(&path, note.as_deref())?;
+        }
+    }
     put_times_right(&folder, &found, &packed.tree, &plan.steps)?;
     Ok(packed)
+}
+
+/// Makes what the image says of what the disk shows. Gives the attributes that must change for that.
+pub(crate) fn as_image(
+    found: &mut [Found],
+    lower: &Root,
+    ids: &IdMap,
+) -> Vec<(LayerPath, Option<Vec<u8>>)> {
+    let mut changed = Vec::new();
+    for one in found {
+        let below = lower.lookup(&one.path);
+        if let Some(note) = crate::disk::as_image(one, below, ids) {
+            changed.push((one.path.clone(), note));
+        }
+    }
+    changed
 }
 
 /// Packs `entries`, with the content that their files have in `folder`.

@@ -82,6 +82,12 @@ impl Error {
         self.0.kind
     }
 
+    /// What could not be done, without the path.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn what(&self) -> &str {
+        &self.0.what
+    }
+
     /// The path on this machine that it is about, where there is one.
     pub fn path(&self) -> Option<&Path> {
         self.0.path.as_deref()

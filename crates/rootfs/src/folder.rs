@@ -14,6 +14,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::Error;
+use crate::disk::ATTRIBUTE;
 use crate::upper::{OPAQUE, on_disk, own_path};
 
 /// A directory that nobody else changes.
@@ -140,6 +141,21 @@ impl<'a> Folder<'a> {
         fs::chmodat(&folder, name, mode, AtFlags::empty()).map_err(&failed)?;
         self.set_attributes(&folder, name, &meta.xattrs)
             .map_err(self.failed("set the attributes of", path))
+    }
+
+    /// Sets what is remembered beside a file or folder, or takes it away.
+    pub(crate) fn set_note(&self, path: &LayerPath, note: Option<&[u8]>) -> Result<(), Error> {
+        let (folder, name) = self.place(path)?;
+        let mut own = own_path(&folder);
+        own.push(std::ffi::OsStr::from_bytes(name));
+        let done = match note {
+            Some(note) => fs::lsetxattr(&own, ATTRIBUTE, note, XattrFlags::empty()),
+            None => match fs::lremovexattr(&own, ATTRIBUTE) {
+                Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(()),
+                done => done,
+            },
+        };
+        done.map_err(self.failed("set the attributes of", path))
     }
 
     fn set_attributes(

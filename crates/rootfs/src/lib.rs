@@ -6,9 +6,13 @@ mod changes;
 #[cfg(target_os = "linux")]
 mod commit;
 mod committed;
+#[cfg(target_os = "linux")]
+mod disk;
 mod error;
 #[cfg(target_os = "linux")]
 mod folder;
+#[cfg(target_os = "linux")]
+mod keeper;
 #[cfg(target_os = "linux")]
 mod make;
 #[cfg(target_os = "linux")]
@@ -21,11 +25,19 @@ mod prepared;
 mod roots;
 mod stream;
 #[cfg(target_os = "linux")]
+mod unpack;
+#[cfg(target_os = "linux")]
 mod upper;
 
 pub use bodies::{Bodies, Direct, Measure, bodies};
 pub use committed::Committed;
 pub use error::{Error, ErrorKind};
+#[cfg(target_os = "linux")]
+pub use keeper::{DOORS, Keeper};
 pub use network_files::NetworkFiles;
 pub use prepared::Prepared;
 pub use roots::{MAX_LAYERS, Roots};
+
+/// The doors of this crate, for [`kiln_sandbox::entry`]: none on this system.
+#[cfg(not(target_os = "linux"))]
+pub const DOORS: &[kiln_sandbox::Door] = &[];

@@ -3,11 +3,14 @@
 use std::path::Path;
 
 use kiln_layer::{Kind, Tree};
+use kiln_sandbox::IdMap;
 
+use crate::disk::{ATTRIBUTE, on_disk};
 use crate::folder::Folder;
 use crate::{Error, ErrorKind};
 
-pub(crate) fn make(tree: &Tree, at: &Path) -> Result<(), Error> {
+/// `ids`: those that are mapped, where not all are.
+pub(crate) fn make(tree: &Tree, at: &Path, ids: Option<&IdMap>) -> Result<(), Error> {
     match std::fs::create_dir(at) {
         Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
             return Err(Error::io("make the folder", at, e));
@@ -24,7 +27,15 @@ pub(crate) fn make(tree: &Tree, at: &Path) -> Result<(), Error> {
                 return Err(Error::new(ErrorKind::Unsupported, what).at(at));
             }
         }
-        folder.set_meta(&entry.path, &entry.meta)?;
+        let Some(ids) = ids else {
+            folder.set_meta(&entry.path, &entry.meta)?;
+            continue;
+        };
+        let put = on_disk(entry, ids).meta;
+        folder.set_meta(&entry.path, &put)?;
+        if !put.xattrs.contains_key(ATTRIBUTE) {
+            folder.set_note(&entry.path, None)?;
+        }
     }
     // The folders after what is in them.
     for entry in tree.iter().rev() {

@@ -15,6 +15,7 @@ use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags, StatxFlags};
 use rustix::io::Errno;
 
 use crate::Error;
+use crate::disk::ATTRIBUTE;
 
 /// What overlayfs keeps on the disk for itself when mounted with `userxattr`.
 pub(crate) const OVERLAY: &[u8] = b"user.overlay.";
@@ -31,6 +32,8 @@ pub(crate) struct Found {
     pub(crate) path: LayerPath,
     pub(crate) meta: Meta,
     pub(crate) what: What,
+    /// What was remembered beside it of what the disk cannot hold ([`crate::disk`]).
+    pub(crate) note: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,12 +76,13 @@ pub(crate) fn scan(upper: &Path, live: bool) -> Result<Vec<Found>, Error> {
     };
     let stat = fs::statx(&top, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)
         .map_err(|e| Error::io("look at", upper, e))?;
-    let attributes = scan.attributes(&own_path(&top), &LayerPath::root())?;
+    let mut attributes = scan.attributes(&own_path(&top), &LayerPath::root())?;
     let opaque = attributes.own.contains_key(OPAQUE.to_bytes());
     scan.found.push(Found {
         path: LayerPath::root(),
         meta: meta(&stat, attributes.image),
         what: What::Dir { opaque: false },
+        note: attributes.own.remove(ATTRIBUTE),
     });
     scan.folder(&top, &LayerPath::root(), opaque)?;
     Ok(scan.found)
@@ -146,18 +150,18 @@ impl Scan<'_> {
         own.push(std::ffi::OsStr::from_bytes(name));
         let whiteout = is_zero_device(&stat);
         // A whiteout has no attributes that matter, and there may be many of them.
-        let attributes = match whiteout {
+        let mut attributes = match whiteout {
             true => Attributes::default(),
             false => self.attributes(&own, &path)?,
         };
-        let mark = attributes.own.get(OPAQUE.to_bytes());
+        let mark = attributes.own.remove(OPAQUE.to_bytes());
         let what = match FileType::from_raw_mode(u32::from(stat.stx_mode)) {
             _ if whiteout => What::Whiteout,
             FileType::RegularFile if marked && attributes.own.contains_key(WHITEOUT) => {
                 What::Whiteout
             }
             FileType::Directory => What::Dir {
-                opaque: mark.is_some_and(|mark| mark == b"y"),
+                opaque: mark.as_deref() == Some(b"y"),
             },
             FileType::Symlink => {
                 let target = fs::readlinkat(folder, name, Vec::new())
@@ -168,12 +172,14 @@ impl Scan<'_> {
             }
             kind => plain(kind, &stat),
         };
+        let marked = mark.is_some();
         let found = Found {
             path,
             meta: meta(&stat, attributes.image),
             what,
+            note: attributes.own.remove(ATTRIBUTE),
         };
-        Ok((found, mark.is_some()))
+        Ok((found, marked))
     }
 
     fn failed(&self, what: &'static str, path: &LayerPath) -> impl FnOnce(Errno) -> Error {

@@ -11,6 +11,8 @@ mod images;
 mod inspect;
 mod interop;
 mod kill;
+mod login;
 mod messages;
+mod mirror;
 mod reproducible;
 mod run;

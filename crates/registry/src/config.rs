@@ -58,7 +58,8 @@ impl std::fmt::Debug for Auth {
 
 impl DockerConfig {
     /// Where the files lie, given the environment: `$REGISTRY_AUTH_FILE`,
-    /// `$XDG_RUNTIME_DIR/containers/auth.json`, `$XDG_CONFIG_HOME/containers/auth.json` (or below
+    /// `$XDG_RUNTIME_DIR/containers/auth.json` (where that is not set, on Linux,
+    /// `/run/containers/UID/auth.json`), `$XDG_CONFIG_HOME/containers/auth.json` (or below
     /// `~/.config`), `$DOCKER_CONFIG/config.json` or `~/.docker/config.json`.
     pub fn usual_paths(env: &dyn Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
         let path = |name: &str| env(name).filter(|v| !v.is_empty()).map(PathBuf::from);
@@ -67,7 +68,9 @@ impl DockerConfig {
         let docker = path("DOCKER_CONFIG").or_else(|| home().map(|h| h.join(".docker")));
         [
             path("REGISTRY_AUTH_FILE"),
-            path("XDG_RUNTIME_DIR").map(|d| d.join("containers/auth.json")),
+            path("XDG_RUNTIME_DIR")
+                .map(|d| d.join("containers/auth.json"))
+                .or_else(of_no_session),
             config.map(|d| d.join("containers/auth.json")),
             docker.map(|d| d.join("config.json")),
         ]
@@ -164,6 +167,16 @@ impl File {
             None => Ok(None),
         }
     }
+}
+
+/// Where podman keeps what it is told by somebody without a session: root, mostly.
+fn of_no_session() -> Option<PathBuf> {
+    #[cfg(target_os = "linux")]
+    if let Ok(meta) = fs::metadata("/proc/self") {
+        let user = std::os::unix::fs::MetadataExt::uid(&meta);
+        return Some(format!("/run/containers/{user}/auth.json").into());
+    }
+    None
 }
 
 /// What helpers know a registry by.

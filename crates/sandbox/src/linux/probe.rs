@@ -115,7 +115,12 @@ fn ids(namespace: Option<&UserNamespace>, entered: &Entered) -> Finding {
     }
     if let Some(Err(error)) = entered {
         let found = first_line(error);
-        let remedy = "look for ranges in /etc/subuid and /etc/subgid that overlap";
+        let remedy = if rustix::thread::no_new_privs().unwrap_or(false) {
+            "start it without no_new_privs (`NoNewPrivileges=no` of a systemd unit)"
+        } else {
+            "look for ranges in /etc/subuid and /etc/subgid that overlap, or that lie beyond the \
+             ids of this container (/proc/self/uid_map)"
+        };
         return Finding::new(name, State::Broken, found).remedy(remedy);
     }
     let map = namespace.map();

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 
 use kiln_sandbox::{
     Door, ErrorKind, IdMap, IdRange, Incoming, Io, Mount, Native, Process, RootSpec, Runner, Spec,
-    UserNamespace, open_in,
+    UserNamespace, host, open_in,
 };
 
 use crate::cases;
@@ -47,6 +47,14 @@ fn child(mut incoming: Incoming) -> i32 {
             cover_proc();
             nested()
         }
+        "probe-forbid" => {
+            fs::write("/proc/sys/user/max_user_namespaces", "0").unwrap();
+            probed()
+        }
+        "probe-cover" => {
+            cover_proc();
+            probed()
+        }
         _ => panic!("{what}"),
     };
     incoming.socket.write_all(said.as_bytes()).unwrap();
@@ -66,6 +74,14 @@ fn nested() -> String {
     format!("{:?} {error}", error.kind())
 }
 
+/// What is said of the host by a user in it.
+fn probed() -> String {
+    let scratch = tempfile::tempdir().unwrap();
+    let namespace = UserNamespace::new(IdMap::single());
+    let findings = host::probe(scratch.path(), Some(&namespace));
+    serde_json::to_string(&findings).unwrap()
+}
+
 fn cover_proc() {
     use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
     use rustix::thread::{UnshareFlags, unshare_unsafe};
@@ -78,7 +94,7 @@ fn cover_proc() {
 }
 
 /// What the child of [`DOOR`] says.
-fn ask(namespace: &UserNamespace, what: &str) -> String {
+pub(crate) fn ask(namespace: &UserNamespace, what: &str) -> String {
     let mut child = open_in(Some(namespace), DOOR.name, [what]).unwrap();
     let mut said = String::new();
     child.socket.read_to_string(&mut said).unwrap();

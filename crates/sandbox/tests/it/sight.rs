@@ -17,6 +17,7 @@ cases![
     sys_is_read_only,
     host_name,
     devices,
+    terminals_are_of_their_group,
     nodes_do_not_open_disks,
     links_do_not_lead_outside,
     links_in_targets_stay_inside,
@@ -158,6 +159,12 @@ fn devices(world: &World) -> Outcome {
         assert_eq!(words, ["4", "4", "ptmx", "1777", "666"], "{ran:?}");
         assert!(ran.stderr.contains("No space left"), "{ran:?}");
     }
+    Ok(())
+}
+
+fn terminals_are_of_their_group(world: &World) -> Outcome {
+    let ran = world.sh("grep ' /dev/pts ' /proc/mounts").unwrap();
+    assert_eq!(ran.stdout.contains("gid="), !world.single(), "{ran:?}");
     Ok(())
 }
 

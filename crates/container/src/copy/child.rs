@@ -1,0 +1,316 @@
+//! Work on the files of a container, whether it runs or not: a child that stands in the container's
+//! root, with its volumes, and comes in by a door. No path leads out of there, and nothing of the
+//! root is executed.
+//!
+//! The two talk in frames: a letter, a length, bytes. The caller asks (`q`) for one thing after the
+//! other; a tar goes over in pieces (`d`), an empty one at its end; each request has one answer
+//! (`r`). After an error the child ends.
+
+use std::io::{self, BufWriter, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use kiln_sandbox::{Door, Incoming, Outgoing, Place, open_inside};
+use serde::{Deserialize, Serialize};
+
+use super::PathStat;
+use crate::files::{Pack, Unpack, pack, unpack};
+use crate::{Error, ErrorKind};
+
+/// The door.
+pub(crate) const DOOR: Door = Door { name: NAME, run };
+const NAME: &str = "files";
+
+/// How much of a tar goes over at once, in bytes.
+const PIECE: usize = 128 << 10;
+/// The longest request and answer, in bytes.
+const LONGEST: usize = 1 << 20;
+
+#[derive(Serialize, Deserialize)]
+enum Request {
+    Stat {
+        path: String,
+        follow: bool,
+    },
+    /// Give a tar.
+    Pack {
+        path: String,
+        follow: bool,
+        name: Option<String>,
+    },
+    /// Take a tar.
+    Unpack {
+        folder: String,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+enum Answer {
+    Stat(PathStat),
+    /// How long the tar was.
+    Done(u64),
+    Failed(Failure),
+}
+
+/// An error on its way from one process to another.
+#[derive(Serialize, Deserialize)]
+struct Failure {
+    kind: u8,
+    what: String,
+    hint: Option<String>,
+}
+
+/// The kinds that go over; what is not among them is the last.
+const KINDS: [ErrorKind; 4] = [
+    ErrorKind::Invalid,
+    ErrorKind::NotFound,
+    ErrorKind::Unsupported,
+    ErrorKind::Io,
+];
+
+impl From<&Error> for Failure {
+    fn from(e: &Error) -> Self {
+        let kind = KINDS.iter().position(|kind| *kind == e.kind());
+        Self {
+            kind: u8::try_from(kind.unwrap_or(KINDS.len() - 1)).unwrap_or_default(),
+            what: e.to_string(),
+            hint: e.hint_text().map(str::to_owned),
+        }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        let kind = KINDS.get(usize::from(failure.kind));
+        let error = Self::new(kind.copied().unwrap_or(ErrorKind::Io), failure.what);
+        match failure.hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    }
+}
+
+/// The caller's side.
+pub(crate) struct Files(Option<Outgoing>);
+
+impl Files {
+    /// Sends a child there.
+    pub(crate) fn open(place: Place<'_>) -> Result<Self, Error> {
+        let none: [&str; 0] = [];
+        Ok(Self(Some(open_inside(place, NAME, none)?)))
+    }
+
+    fn socket(&self) -> Result<&UnixStream, Error> {
+        let outgoing = self.0.as_ref().map(|outgoing| &outgoing.socket);
+        outgoing.ok_or_else(|| lost(&io::ErrorKind::UnexpectedEof.into()))
+    }
+
+    /// What is at `path`.
+    pub(crate) fn stat(&self, path: &str, follow: bool) -> Result<PathStat, Error> {
+        let path = path.to_owned();
+        self.ask(&Request::Stat { path, follow })?;
+        match self.answer(&mut io::sink())? {
+            Answer::Stat(stat) => Ok(stat),
+            _ => Err(confused()),
+        }
+    }
+
+    /// The tar of what is there; how long it is.
+    pub(crate) fn pack(&self, what: &Pack<'_>, out: &mut dyn Write) -> Result<u64, Error> {
+        self.ask(&Request::Pack {
+            path: what.path.to_owned(),
+            follow: what.follow,
+            name: what.name.map(str::to_owned),
+        })?;
+        self.done(out)
+    }
+
+    /// Unpacks a tar there; how long it was.
+    pub(crate) fn unpack(&self, folder: &str, tar: &mut dyn Read) -> Result<u64, Error> {
+        let folder = folder.to_owned();
+        self.ask(&Request::Unpack { folder })?;
+        let mut socket = self.socket()?;
+        let mut piece = vec![0; PIECE];
+        loop {
+            let n = match tar.read(&mut piece) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                n => n.map_err(|e| Error::new(ErrorKind::Io, "read the tar").because(e))?,
+            };
+            // It ends early on an error, which it has told then.
+            if send(&mut socket, b'd', &piece[..n]).is_err() || n == 0 {
+                break;
+            }
+        }
+        self.done(&mut io::sink())
+    }
+
+    fn ask(&self, request: &Request) -> Result<(), Error> {
+        let text = serde_json::to_vec(request).map_err(|e| lost(&e.into()))?;
+        send(&mut self.socket()?, b'q', &text).map_err(|e| lost(&e))
+    }
+
+    fn done(&self, out: &mut dyn Write) -> Result<u64, Error> {
+        match self.answer(out)? {
+            Answer::Done(bytes) => Ok(bytes),
+            _ => Err(confused()),
+        }
+    }
+
+    /// The answer; what comes before it goes to `out`.
+    fn answer(&self, out: &mut dyn Write) -> Result<Answer, Error> {
+        let mut socket = self.socket()?;
+        let mut bytes = Vec::new();
+        loop {
+            match receive(&mut socket, &mut bytes).map_err(|e| lost(&e))? {
+                b'd' => out
+                    .write_all(&bytes)
+                    .map_err(|e| Error::new(ErrorKind::Io, "write the tar").because(e))?,
+                b'r' => break,
+                _ => return Err(confused()),
+            }
+        }
+        match serde_json::from_slice(&bytes).map_err(|e| lost(&e.into()))? {
+            Answer::Failed(failure) => Err(failure.into()),
+            answer => Ok(answer),
+        }
+    }
+}
+
+impl Drop for Files {
+    /// The child sees the end of its socket, and ends.
+    fn drop(&mut self) {
+        if let Some(Outgoing { socket, mut child }) = self.0.take() {
+            drop(socket);
+            let _ = child.wait();
+        }
+    }
+}
+
+fn run(incoming: Incoming) -> i32 {
+    let socket = incoming.socket;
+    loop {
+        let mut bytes = Vec::new();
+        let request = match receive(&mut &socket, &mut bytes) {
+            Ok(b'q') => serde_json::from_slice(&bytes),
+            // The caller needs no more.
+            _ => return 0,
+        };
+        let answer = match request {
+            Ok(request) => carry_out(&socket, &request),
+            Err(e) => Err(lost(&e.into())),
+        };
+        let failed = answer.is_err();
+        let answer = answer.unwrap_or_else(|e| Answer::Failed(Failure::from(&e)));
+        let sent = serde_json::to_vec(&answer)
+            .map_err(io::Error::from)
+            .and_then(|text| send(&mut &socket, b'r', &text));
+        if failed || sent.is_err() {
+            return 1;
+        }
+    }
+}
+
+fn carry_out(socket: &UnixStream, request: &Request) -> Result<Answer, Error> {
+    match request {
+        Request::Stat { path, follow } => Ok(Answer::Stat(PathStat::of(Path::new(path), *follow)?)),
+        Request::Pack { path, follow, name } => {
+            let what = Pack {
+                path,
+                follow: *follow,
+                name: name.as_deref(),
+                owner: None,
+            };
+            let mut out = BufWriter::with_capacity(PIECE, Pieces { socket });
+            Ok(Answer::Done(pack(&what, &mut out)?))
+        }
+        Request::Unpack { folder } => {
+            let to = Unpack {
+                folder: Path::new(folder),
+                follow: true,
+                owner: None,
+            };
+            let mut tar = Joined {
+                socket,
+                piece: Vec::new(),
+                at: 0,
+                ended: false,
+            };
+            Ok(Answer::Done(unpack(&mut tar, &to)?))
+        }
+    }
+}
+
+/// Sends what is written in pieces.
+struct Pieces<'a> {
+    socket: &'a UnixStream,
+}
+
+impl Write for Pieces<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = bytes.len().min(PIECE);
+        if n > 0 {
+            send(&mut self.socket, b'd', &bytes[..n])?;
+        }
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads pieces as one stream.
+struct Joined<'a> {
+    socket: &'a UnixStream,
+    piece: Vec<u8>,
+    at: usize,
+    ended: bool,
+}
+
+impl Read for Joined<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.piece.len() && !self.ended {
+            self.at = 0;
+            if receive(&mut self.socket, &mut self.piece)? != b'd' {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            self.ended = self.piece.is_empty();
+        }
+        let left = &self.piece[self.at..];
+        let n = left.len().min(buffer.len());
+        buffer[..n].copy_from_slice(&left[..n]);
+        self.at += n;
+        Ok(n)
+    }
+}
+
+fn send(to: &mut impl Write, letter: u8, bytes: &[u8]) -> io::Result<()> {
+    let length = u32::try_from(bytes.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let mut head = [letter, 0, 0, 0, 0];
+    head[1..].copy_from_slice(&length.to_le_bytes());
+    to.write_all(&head)?;
+    to.write_all(bytes)
+}
+
+/// The letter of the next frame, whose bytes take the place of those in `bytes`.
+fn receive(from: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<u8> {
+    let mut head = [0; 5];
+    from.read_exact(&mut head)?;
+    let [letter, length @ ..] = head;
+    let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
+    if length > LONGEST {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    bytes.resize(length, 0);
+    from.read_exact(bytes)?;
+    Ok(letter)
+}
+
+fn lost(e: &io::Error) -> Error {
+    let what = format!("talk to the child that works on the container's files: {e}");
+    Error::new(ErrorKind::Io, what)
+}
+
+fn confused() -> Error {
+    lost(&io::ErrorKind::InvalidData.into())
+}

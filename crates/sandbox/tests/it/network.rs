@@ -1,14 +1,15 @@
 //! The network that a process sees, and how it is reached.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use kiln_sandbox::{Network, Outward};
 
 use crate::cases;
 use crate::harness::Outcome;
-use crate::world::{World, lives, until};
+use crate::world::{World, until};
 
 cases![
     the_hosts_network,
@@ -95,6 +96,26 @@ fn dial_with_the_hosts_network(world: &World) -> Outcome {
     Ok(())
 }
 
+/// Those beside a process: children of who watches it.
+fn pastas(process: u32) -> Vec<PathBuf> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let parent = status
+        .lines()
+        .find_map(|line| line.strip_prefix("PPid:"))
+        .unwrap()
+        .trim();
+    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();
+    let process = |pid: &str| PathBuf::from(format!("/proc/{pid}"));
+    let is_pasta = |process: &PathBuf| {
+        fs::read_to_string(process.join("comm")).is_ok_and(|name| name.starts_with("pasta"))
+    };
+    children
+        .split_whitespace()
+        .map(process)
+        .filter(is_pasta)
+        .collect()
+}
+
 fn outward(world: &World) -> Outcome {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -115,11 +136,12 @@ fn outward(world: &World) -> Outcome {
         .open("/dev/net/tun");
     let possible = tun.is_ok() && Path::new("/usr/bin/pasta").exists();
     let way = started.running.outward().unwrap();
+    let pastas = pastas(started.running.pid());
     assert_eq!(way == Outward::Pasta, possible, "{way:?}");
     match way {
         Outward::Pasta => {
             assert_eq!(routes, "1");
-            assert!(lives("pasta --foreground"));
+            assert_eq!(pastas.len(), 1);
         }
         Outward::Nothing { remedy } => {
             assert_eq!(routes, "0");
@@ -129,6 +151,7 @@ fn outward(world: &World) -> Outcome {
     }
     started.running.signal(9).unwrap();
     started.running.wait().unwrap();
-    assert!(!lives("pasta --foreground"), "it ends with the process");
+    let left = pastas.iter().filter(|pasta| pasta.exists()).count();
+    assert_eq!(left, 0, "it ends with the process");
     Ok(())
 }

@@ -7,8 +7,8 @@
 //! change by a process wins. Where ids are not mapped, the last one that is stands for them.
 //!
 //! A process may write the attribute, too. So it only counts where that gives nobody anything: an id
-//! that stands for an unmapped one is 0 or the last; the rest needs such an owner, or the same entry
-//! below.
+//! that stands for an unmapped one is 0 or the last; devices and capabilities need such an owner, or
+//! the same entry below.
 
 mod note;
 
@@ -89,8 +89,10 @@ pub(crate) fn as_image(
     }
     let here = &mut found.meta.xattrs;
     note.xattrs.retain(|name, value| {
+        // All but this one an owner may set.
+        let free = name.as_slice() != b"security.capability";
         let as_below = below.is_some_and(|b| b.meta.xattrs.get(name) == Some(value));
-        !here.contains_key(name) && (ours || as_below)
+        !here.contains_key(name) && (free || ours || as_below)
     });
     here.extend(note.xattrs.clone());
     if let Some(below) = below.filter(|below| is_same_link(&found.what, &below.kind)) {

@@ -205,30 +205,33 @@ fn links_and_pipes_belong_to_whom_the_layer_below_says() {
 }
 
 /// An attribute that the kernel refused is the image's until the disk has one of that name; and
-/// nobody but root gives it to a file.
+/// nobody but root gives a file capabilities.
 #[test]
 fn attributes_that_were_refused() {
-    let (name, value) = (b"system.posix_acl_access".to_vec(), b"\x02\0".to_vec());
-    let note = Note {
-        xattrs: BTreeMap::from([(name.clone(), value.clone())]),
-        ..Note::default()
-    };
-    let mut below = entry(1000, 0, FILE);
-    below.meta.xattrs.insert(name.clone(), value.clone());
+    let (list, caps) = ("system.posix_acl_access", "security.capability");
+    let value = b"\x02\0".to_vec();
     let own = b"other".to_vec();
-    for (uid, on_disk, below, expected) in [
-        (0, None, None, Some(&value)),
-        (0, Some(&own), None, Some(&own)),
-        (1000, None, None, None),
-        (1000, None, Some(&below), Some(&value)),
+    for (name, uid, on_disk, is_below, expected) in [
+        (list, 0, None, false, Some(&value)),
+        (list, 0, Some(&own), false, Some(&own)),
+        (list, 1000, None, false, Some(&value)),
+        (caps, 0, None, false, Some(&value)),
+        (caps, 1000, None, false, None),
+        (caps, 1000, None, true, Some(&value)),
     ] {
+        let name = name.as_bytes().to_vec();
+        let note = Note {
+            xattrs: BTreeMap::from([(name.clone(), value.clone())]),
+            ..Note::default()
+        };
+        let mut below = entry(1000, 0, FILE);
+        below.meta.xattrs.insert(name.clone(), value.clone());
         let mut one = found(&entry(uid, 0, FILE));
         one.note = Some(note.encode());
-        one.meta
-            .xattrs
-            .extend(on_disk.map(|v| (name.clone(), v.clone())));
-        as_image(&mut one, below, &ids(65_537));
-        assert_eq!(one.meta.xattrs.get(&name), expected, "{uid}");
+        let there = on_disk.map(|v| (name.clone(), v.clone()));
+        one.meta.xattrs.extend(there);
+        as_image(&mut one, is_below.then_some(&below), &ids(65_537));
+        assert_eq!(one.meta.xattrs.get(&name), expected, "{name:?} {uid}");
     }
 }
 

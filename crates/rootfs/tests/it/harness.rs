@@ -8,7 +8,7 @@ use std::process::ExitCode;
 /// A test. `Err` is the reason why this machine cannot run it.
 pub(crate) type Test = (&'static str, fn() -> Result<(), String>);
 
-pub(crate) fn run(tests: &[Test]) -> ExitCode {
+fn chosen(tests: &[Test]) -> Vec<&Test> {
     let (flags, filters): (Vec<String>, Vec<String>) = std::env::args()
         .skip(1)
         .partition(|arg| arg.starts_with('-'));
@@ -20,8 +20,17 @@ pub(crate) fn run(tests: &[Test]) -> ExitCode {
         };
         filters.is_empty() || filters.iter().any(fits)
     };
-    let chosen: Vec<&Test> = tests.iter().filter(|(name, _)| wanted(name)).collect();
-    if flags.iter().any(|flag| flag == "--list") {
+    tests.iter().filter(|(name, _)| wanted(name)).collect()
+}
+
+/// Whether one of these is asked for.
+pub(crate) fn wanted(tests: &[Test]) -> bool {
+    !chosen(tests).is_empty()
+}
+
+pub(crate) fn run(tests: &[Test]) -> ExitCode {
+    let chosen = chosen(tests);
+    if std::env::args().any(|flag| flag == "--list") {
         chosen.iter().for_each(|(name, _)| println!("{name}: test"));
         return ExitCode::SUCCESS;
     }

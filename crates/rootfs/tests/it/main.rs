@@ -5,16 +5,27 @@
 mod differ;
 mod harness;
 #[cfg(target_os = "linux")]
+mod keeper;
+#[cfg(target_os = "linux")]
 mod roots;
 #[cfg(target_os = "linux")]
 mod shell;
+#[cfg(target_os = "linux")]
+mod users;
 #[cfg(target_os = "linux")]
 mod world;
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
-    kiln_sandbox::entry(&[]);
-    harness::run(&[
+    kiln_sandbox::entry(kiln_rootfs::DOORS);
+    if !rustix::process::geteuid().is_root() {
+        return harness::run(KEEPER);
+    }
+    let listed = std::env::args().any(|arg| arg == "--list");
+    let well = listed
+        || !harness::wanted(KEEPER)
+        || users::again(|folder, ids| keeper::prepare(folder, ids));
+    let own = harness::run(&[
         ("differ::rows", || root(differ::rows)),
         ("differ::fractions_of_seconds", || {
             root(differ::fractions_of_seconds)
@@ -51,8 +62,25 @@ fn main() -> std::process::ExitCode {
             root(roots::changes_while_they_are_read)
         }),
         ("roots::removal", || root(roots::removal)),
-    ])
+    ]);
+    if well {
+        own
+    } else {
+        std::process::ExitCode::FAILURE
+    }
 }
+
+/// Those that are run as users who are not root, once with subordinate ids and once without.
+#[cfg(target_os = "linux")]
+const KEEPER: &[harness::Test] = &[
+    (
+        "keeper::layers_are_those_of_root",
+        keeper::layers_are_those_of_root,
+    ),
+    ("keeper::a_keeper_that_dies", keeper::a_keeper_that_dies),
+    ("keeper::errors_come_over", keeper::errors_come_over),
+    ("keeper::many_at_once", keeper::many_at_once),
+];
 
 /// Runs a test that mounts.
 #[cfg(target_os = "linux")]

@@ -157,6 +157,21 @@ impl Kiln {
     }
 }
 
+impl Drop for Kiln {
+    fn drop(&mut self) {
+        // A container outlives the command that started it; it is not to outlive its test.
+        let entries = fs::read_dir(self.root().join("containers"));
+        let names = entries.into_iter().flatten().flatten().map(|e| e.file_name());
+        let ids: Vec<_> = names.filter(|name| name.len() == 64).collect();
+        if !ids.is_empty() {
+            let mut args = vec!["rm".into(), "-f".into(), "-v".into()];
+            args.extend(ids);
+            // The test has said what it had to say.
+            let _ = self.command(args).output();
+        }
+    }
+}
+
 /// Writes a file and the folders that lead to it.
 ///
 /// # Panics

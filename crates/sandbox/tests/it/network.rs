@@ -27,7 +27,7 @@ fn interfaces(world: &World, network: Network) -> String {
 }
 
 fn the_hosts_network(world: &World) -> Outcome {
-    let listed: Vec<_> = std::fs::read_dir("/sys/class/net").unwrap().collect();
+    let listed: Vec<_> = fs::read_dir("/sys/class/net").unwrap().collect();
     let seen = interfaces(world, Network::Host);
     assert_eq!(seen.lines().count(), listed.len() + 1, "{seen}");
     Ok(())
@@ -107,7 +107,7 @@ fn pastas(process: u32) -> Vec<PathBuf> {
     let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();
     let process = |pid: &str| PathBuf::from(format!("/proc/{pid}"));
     let is_pasta = |process: &PathBuf| {
-        fs::read_to_string(process.join("comm")).is_ok_and(|name| name.starts_with("pasta"))
+        fs::read_to_string(process.join("cmdline")).is_ok_and(|args| args.starts_with("pasta"))
     };
     children
         .split_whitespace()
@@ -130,7 +130,7 @@ fn outward(world: &World) -> Outcome {
         "the host's loopback is out of reach"
     );
     // On this machine by this user.
-    let tun = std::fs::File::options()
+    let tun = fs::File::options()
         .read(true)
         .write(true)
         .open("/dev/net/tun");

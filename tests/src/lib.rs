@@ -2,6 +2,7 @@
 //! made on the spot.
 
 pub mod base;
+pub mod entries;
 pub mod kiln;
 pub mod peers;
 pub mod pty;

@@ -1,8 +1,9 @@
-//! `cargo xtask bench`: whole builds, kiln's beside those of installed peers, run in turns on the
-//! same machine. The numbers go to `bench/DATE.md`, with versions and what the machine is.
+//! `cargo xtask bench`: whole builds and starts of containers, kiln's beside those of installed
+//! peers, run in turns on the same machine. The numbers go to `bench/DATE.md`, with versions and what the machine is.
 
 mod builder;
 mod machine;
+mod start;
 mod work;
 
 use std::env;
@@ -19,16 +20,12 @@ use work::Work;
 
 /// What one builder needed for one piece of work, run by run.
 struct Row {
-    builder: &'static str,
+    builder: String,
     walls: Vec<Duration>,
 }
 
 pub(crate) fn command(arguments: &[String]) -> Result<ExitCode> {
-    let runs = match arguments {
-        [] => 5,
-        [flag, n] if flag == "--runs" => n.parse()?,
-        _ => return Err("the only argument is --runs N".into()),
-    };
+    let (runs, user) = options(arguments)?;
     let root = process::root()?;
     let built = process::succeeds(process::cargo(&root).args([
         "build",
@@ -37,7 +34,13 @@ pub(crate) fn command(arguments: &[String]) -> Result<ExitCode> {
         "--package",
         "kiln-cli",
     ]))?;
-    if !built {
+    let example = ["--package", "kiln-sandbox", "--example", "true"];
+    let example = process::succeeds(
+        process::cargo(&root)
+            .args(["build", "--quiet", "--release"])
+            .args(example),
+    )?;
+    if !built || !example {
         return Err("kiln does not compile".into());
     }
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
@@ -51,8 +54,11 @@ pub(crate) fn command(arguments: &[String]) -> Result<ExitCode> {
     for work in work::all(&folder)? {
         println!("{}", work.about);
         let rows = measure(&work, &builders, runs)?;
-        write_table(&mut report, &work, &rows)?;
+        write_rows(&mut report, work.about, &rows)?;
     }
+    let release = target.join("release");
+    let (kiln, example) = (release.join("kiln"), release.join("examples/true"));
+    start::report(&mut report, &kiln, &example, user.as_deref(), runs)?;
     let file = root.join("bench").join(format!("{}.md", machine::today()?));
     fs::create_dir_all(root.join("bench"))?;
     fs::write(&file, &report)?;
@@ -61,12 +67,25 @@ pub(crate) fn command(arguments: &[String]) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// How many runs, and who stands for people without root.
+fn options(arguments: &[String]) -> Result<(usize, Option<String>)> {
+    let (mut runs, mut user) = (5, None);
+    for pair in arguments.chunks(2) {
+        match pair {
+            [flag, n] if flag == "--runs" => runs = n.parse()?,
+            [flag, name] if flag == "--user" => user = Some(name.clone()),
+            _ => return Err("the arguments are --runs N and --user NAME".into()),
+        }
+    }
+    Ok((runs, user))
+}
+
 /// Each builder in turn, so that a machine that changes its speed changes it for all.
 fn measure(work: &Work, builders: &[Builder], runs: usize) -> Result<Vec<Row>> {
     let mut rows: Vec<Row> = builders
         .iter()
         .map(|b| Row {
-            builder: b.name,
+            builder: b.name.to_owned(),
             walls: Vec::new(),
         })
         .collect();
@@ -81,9 +100,9 @@ fn measure(work: &Work, builders: &[Builder], runs: usize) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn write_table(report: &mut String, work: &Work, rows: &[Row]) -> Result<()> {
-    writeln!(report, "\n## {}\n", work.about)?;
-    writeln!(report, "| builder | best, ms | median, ms | all, ms |")?;
+fn write_rows(report: &mut String, about: &str, rows: &[Row]) -> Result<()> {
+    writeln!(report, "\n## {about}\n")?;
+    writeln!(report, "| who | best, ms | median, ms | all, ms |")?;
     writeln!(report, "|---|---|---|---|")?;
     for row in rows {
         let mut sorted = row.walls.clone();

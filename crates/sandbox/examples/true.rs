@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release --example true -- 50 [/usr/sbin/runc]` needs a static busybox in
 //! `/bin/busybox`, and root for a runtime. The first run of a user who is not root makes the user
-//! namespace as well.
+//! namespace as well. The first line has all times, in microseconds.
 
 #![allow(clippy::print_stdout)]
 
@@ -46,6 +46,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         assert!(exit.success(), "`true` ended with {exit:?}");
     }
     let first = taken[0];
+    let micros = taken.iter().map(|time| time.as_micros().to_string());
+    println!("{}", micros.collect::<Vec<_>>().join(" "));
     taken.sort_unstable();
     let (least, median) = (taken[0], taken[taken.len() / 2]);
     println!("first {first:?}, least {least:?}, median {median:?}");

@@ -15,8 +15,8 @@ pub(super) fn report(builders: &[Builder]) -> Result<String> {
     let kernel = process::output(Command::new("uname").arg("-sr"))?;
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let mut text = format!(
-        "# Whole builds, {}\n\n`cargo xtask bench`, the builders in turns, each after one build that \
-         is not counted.\n\n- {cores} cores, {cpu}, {memory}\n- {}, load at the start: {}\n",
+        "# Builds and starts, {}\n\n`cargo xtask bench`, all in turns, each after one run that is not \
+         counted.\n\n- {cores} cores, {cpu}, {memory}\n- {}, load at the start: {}\n",
         today()?,
         kernel.trim(),
         load.split_whitespace()

@@ -25,12 +25,16 @@ pub struct Roots {
 }
 
 impl Roots {
-    /// Layers of `store`, whose unpacked bodies are worked on by `bodies`; the store removes them
-    /// that way, too.
+    /// Layers of `store`, whose unpacked bodies are worked on by `bodies`; the store removes them and
+    /// opens their files that way, too.
     pub fn new(store: Store, bodies: Arc<dyn Bodies>) -> Self {
         let remover = bodies.clone();
         let store = store.with_remover(Arc::new(move |dir: &Path| {
             remover.remove(dir).map_err(Into::into)
+        }));
+        let opener = bodies.clone();
+        let store = store.with_opener(Arc::new(move |body: &Path, path: &LayerPath| {
+            opener.open(body, path)
         }));
         Self {
             store,

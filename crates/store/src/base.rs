@@ -10,16 +10,22 @@ use std::{
 };
 
 use kiln_durable::{Lease, Lock, replace_by};
+use kiln_layer::LayerPath;
 
 use crate::{Error, ErrorKind, layout::Layout};
 
 /// How a whole folder is removed, when its files may belong to others.
 pub type Remover = Arc<dyn Fn(&Path) -> io::Result<()> + Send + Sync>;
 
+/// How a regular file of an unpacked body is opened, never through a link, when it may belong to
+/// others: the folder that is mounted, and the path in it.
+pub type Opener = Arc<dyn Fn(&Path, &LayerPath) -> io::Result<fs::File> + Send + Sync>;
+
 pub(crate) struct Base {
     pub(crate) layout: Layout,
     pub(crate) boot: String,
     pub(crate) remover: OnceLock<Remover>,
+    pub(crate) opener: OnceLock<Opener>,
 }
 
 impl Base {

@@ -9,7 +9,7 @@ use std::{
 use kiln_image::Digest;
 use kiln_layer::{Files, Nothing, PlainTar, Tree, Unpacked, apply, decompress};
 
-use crate::{Error, ErrorKind, Facts, Layers};
+use crate::{Body, Error, ErrorKind, Facts, Layers, Store};
 
 impl Layers<'_> {
     /// The files of a layer.
@@ -43,7 +43,7 @@ impl Layers<'_> {
             Err(e) => return Err(e),
         }
         match self.unpacked(diff_id)? {
-            Some(body) => Ok(Some(Arc::new(Unpacked::new(&body.root(), tree)?))),
+            Some(body) => Ok(Some(Arc::new(self.0.unpacked_files(&body, tree)?))),
             None => Ok(None),
         }
     }
@@ -105,6 +105,18 @@ impl Layers<'_> {
             }
         }
         Ok(None)
+    }
+}
+
+impl Store {
+    /// The files of an unpacked body, which is known to hold `tree`.
+    pub(crate) fn unpacked_files(&self, body: &Body, tree: Arc<Tree>) -> Result<Unpacked, Error> {
+        let root = body.root();
+        let files = match self.base().opener.get().cloned() {
+            Some(open) => Unpacked::by(Arc::new(move |path| open(&root, path)), tree),
+            None => Unpacked::new(&root, tree),
+        };
+        Ok(files?)
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 
 use kiln_durable::Lease;
 use kiln_image::{Algorithm, Digest, HashingWriter};
-use kiln_layer::{DIALECT, Times, Tree, Unpacked, decompress, pack};
+use kiln_layer::{DIALECT, Times, Tree, decompress, pack};
 
 use crate::{
     Error, ErrorKind, Facts, ImageRecord, Ref, Store,
@@ -288,7 +288,9 @@ fn repacks(
     let Ok(Some(tree)) = store.trees().get(tree) else {
         return Ok(());
     };
-    let files = Unpacked::new(&body.root(), tree).map_err(|e| e.to_string())?;
+    let files = store
+        .unpacked_files(body, tree)
+        .map_err(|e| e.to_string())?;
     let packed = pack(&files, io::sink(), Times::Keep);
     let (_, packed) = packed.map_err(|e| format!("it cannot be packed: {e}"))?;
     if packed.diff_id == *diff_id {

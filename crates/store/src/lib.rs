@@ -22,7 +22,7 @@ mod trees;
 mod usage;
 mod view;
 
-pub use base::Remover;
+pub use base::{Opener, Remover};
 pub use blobs::{BlobWriter, Blobs};
 pub use build::Build;
 pub use check::Problem;

@@ -12,7 +12,7 @@ use kiln_layer::Tree;
 
 use crate::{
     Error,
-    base::{Base, Remover, boot_id, names, prepare},
+    base::{Base, Opener, Remover, boot_id, names, prepare},
     layout::Layout,
     owner::{Owner, sweep},
     recover::recover,
@@ -48,6 +48,7 @@ impl Store {
             layout,
             boot: boot_id()?,
             remover: OnceLock::new(),
+            opener: OnceLock::new(),
         };
         let store = Self(Arc::new(Inner {
             base: Arc::new(base),
@@ -69,6 +70,15 @@ impl Store {
             // What cannot be swept now is swept by the next who opens the store.
             let _ = self.sweep();
         }
+        self
+    }
+
+    /// The same store, which opens files of unpacked bodies by `open`: where they belong to ids that
+    /// only a user namespace has. Without, they are opened as this user.
+    #[must_use]
+    pub fn with_opener(self, open: Opener) -> Self {
+        // The first one counts, as it does for removing.
+        let _ = self.base().opener.set(open);
         self
     }
 

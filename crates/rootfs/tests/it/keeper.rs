@@ -172,6 +172,7 @@ impl Place {
             let read = kiln_layer::apply(tar, &mut kiln_layer::Nothing).unwrap();
             assert_eq!(read.diff_id, *diff_id, "the tar is the same from the body");
         }
+        assert_eq!(self.roots.store().check().unwrap(), []);
         told + &self.contents(&layers)
     }
 
@@ -184,6 +185,9 @@ impl Place {
             let body = files.unpacked(diff_id).unwrap().unwrap();
             for entry in tree.iter().filter(|e| e.file().is_some()) {
                 let file = self.roots.bodies().open(&body.root(), &entry.path).unwrap();
+                let again = files.files(diff_id).unwrap().open(&entry.path).unwrap();
+                let length = entry.file().map(|f| f.size);
+                assert_eq!(io::copy(&mut { again }, &mut io::sink()).ok(), length);
                 let bytes = io::read_to_string(file.take(100)).unwrap_or_default();
                 writeln!(told, "{} {bytes:?}", entry.path).unwrap();
             }

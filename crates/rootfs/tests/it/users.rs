@@ -1,5 +1,6 @@
 //! Users of this machine who are not root, made for the tests and removed after them, and the tests
 //! run anew as one of them.
+#![allow(clippy::print_stdout)]
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};

@@ -66,7 +66,12 @@ const NO_DOOR: i32 = 70;
 
 #[cfg(unix)]
 fn come_in(doors: &[Door], mut args: impl Iterator<Item = OsString>, inside: bool) -> i32 {
-    let Some(name) = args.next() else {
+    let mut name = args.next();
+    let placed = name.as_ref().is_some_and(|name| name == PLACED);
+    if placed {
+        name = args.next();
+    }
+    let Some(name) = name else {
         return NO_DOOR;
     };
     let own = own_doors();
@@ -83,7 +88,7 @@ fn come_in(doors: &[Door], mut args: impl Iterator<Item = OsString>, inside: boo
         return NO_DOOR;
     }
     let socket = socket.into();
-    if inside && !enter(&socket) {
+    if inside && !enter(&socket) || placed && !place(&socket) {
         return NO_DOOR;
     }
     (door.run)(Incoming {
@@ -97,8 +102,15 @@ fn come_in(_: &[Door], _: impl Iterator<Item = OsString>, _: bool) -> i32 {
     NO_DOOR
 }
 
+/// Before the name of a door: the child is to be in a root first.
+#[cfg(unix)]
+pub(crate) const PLACED: &str = "sandbox-placed";
+
 #[cfg(target_os = "linux")]
-use crate::linux::enter_user_namespace as enter;
+use crate::linux::{come_into_place as place, enter_user_namespace as enter};
+
+#[cfg(all(unix, not(target_os = "linux")))]
+use enter as place;
 
 #[cfg(all(unix, not(target_os = "linux")))]
 fn enter(_: &std::os::unix::net::UnixStream) -> bool {

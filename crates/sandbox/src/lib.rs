@@ -2,6 +2,7 @@
 
 mod bytes;
 mod capability;
+mod enter;
 mod entry;
 mod error;
 mod exit;
@@ -11,14 +12,19 @@ mod installed;
 mod io;
 mod namespace;
 mod native;
+mod peer;
 mod runner;
 mod runtime;
 mod spec;
+pub mod terminal;
 
 #[cfg(target_os = "linux")]
 mod linux;
 
 pub use capability::Capability;
+#[cfg(unix)]
+pub use enter::open_inside;
+pub use enter::{Place, enter, enter_detached};
 pub use entry::{Door, Incoming, entry};
 #[cfg(unix)]
 pub use entry::{Outgoing, open, open_in};
@@ -28,6 +34,7 @@ pub use id_map::{IdMap, IdRange};
 pub use io::{Io, Stream};
 pub use namespace::UserNamespace;
 pub use native::Native;
+pub use peer::Peer;
 pub use runner::{Dialer, Outward, Runner, Running, Signaller};
 pub use runtime::Runtime;
 pub use spec::{

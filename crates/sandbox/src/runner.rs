@@ -1,5 +1,6 @@
 //! The seam: whatever can run a [`Spec`], and what can be done with a process that runs.
 
+use std::fs::File;
 use std::net::TcpStream;
 use std::sync::Arc;
 
@@ -35,6 +36,12 @@ pub trait Running: Send {
 
     /// The id of the namespace's process 1, as the host sees it.
     fn pid(&self) -> u32;
+
+    /// The master of its terminal, a duplicate, where it has one: what is written to it the process
+    /// reads. Reading it fails with `EIO` when no process has the terminal open any more.
+    fn terminal(&self) -> Option<File> {
+        None
+    }
 
     /// How the process reaches outward; `None` unless the network is
     /// [`Network::Private`](crate::Network::Private).

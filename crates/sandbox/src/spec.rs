@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::terminal::Size;
 use crate::{Capability, bytes};
 
 /// One process and the world that it sees.
@@ -36,6 +37,14 @@ pub struct Spec {
     /// No system call filter, nothing masked, `/proc` and `/sys` writable. Capabilities are separate
     /// ([`Process::capabilities`]), and so are devices: `/dev` holds no more than usual.
     pub privileged: bool,
+    /// The root itself cannot be written to; what is mounted in it says so for itself. Other file
+    /// systems that lie in a [`RootSpec::Directory`] stay as they are.
+    #[serde(default)]
+    pub read_only: bool,
+    /// Missing mount points are made, in an overlay as well: a directory of mode 755, or an empty
+    /// file. For containers; the layer of a build step would show them.
+    #[serde(default)]
+    pub make_targets: bool,
 }
 
 impl Spec {
@@ -49,6 +58,8 @@ impl Spec {
             network: Network::Host,
             init: false,
             privileged: false,
+            read_only: false,
+            make_targets: false,
         }
     }
 }
@@ -93,8 +104,13 @@ pub struct Process {
     pub cwd: PathBuf,
     /// Who it runs as.
     pub user: User,
-    /// With a terminal of its own. Not carried out yet: an error of kind `Unsupported`.
+    /// With a terminal of its own, which is its standard streams, its controlling terminal and
+    /// `/dev/console`; the streams that the caller gives must be null.
+    /// [`Running::terminal`](crate::Running::terminal) is the other side of it.
     pub terminal: bool,
+    /// The size of the terminal from the beginning.
+    #[serde(default)]
+    pub size: Option<Size>,
     /// Upper bound of what it may do; effective at once only for user 0.
     pub capabilities: Vec<Capability>,
     /// Set-user-id programs and file capabilities give it nothing.
@@ -110,6 +126,7 @@ impl Process {
             cwd: "/".into(),
             user: User::default(),
             terminal: false,
+            size: None,
             capabilities: Capability::DEFAULT.to_vec(),
             no_new_privileges: false,
         }

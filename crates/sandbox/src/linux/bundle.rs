@@ -30,7 +30,7 @@ pub(crate) fn config(spec: &Spec, network: Option<PathBuf>) -> Result<Config, Er
             .root(
                 RootBuilder::default()
                     .path("rootfs")
-                    .readonly(false)
+                    .readonly(spec.read_only)
                     .build()?,
             )
             .process(program)

@@ -3,7 +3,7 @@
 
 use std::any::Any;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -11,7 +11,9 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Pid;
 use rustix::thread::UnshareFlags;
+use serde::de::DeserializeOwned;
 
+use super::inside::Tell;
 use super::streams::Streams;
 use super::watch::{self, Watched};
 use super::wire::{self, Order, Reply};
@@ -26,15 +28,15 @@ pub(crate) fn run(incoming: Incoming) -> i32 {
 }
 
 /// Takes an order, carries it out, and reports what went wrong.
-pub(crate) fn serve(
+pub(crate) fn serve<T: DeserializeOwned>(
     control: &UnixStream,
-    carry_out: fn(&UnixStream, Order, Vec<OwnedFd>) -> Result<(), Error>,
+    carry_out: fn(&UnixStream, T, Vec<OwnedFd>) -> Result<(), Error>,
 ) -> i32 {
     // Out of reach of the terminal's signals: the caller decides what Ctrl-C means. It can only fail
     // for the leader of a group, which a new child is not.
     let _ = rustix::process::setsid();
     let _ = rustix::thread::set_name(c"sandbox");
-    let work = || match wire::receive::<Order>(control) {
+    let work = || match wire::receive::<T>(control) {
         Ok(Some((order, descriptors))) => carry_out(control, order, descriptors),
         // The caller has gone: there is nothing to do and nobody to tell.
         Ok(None) => Ok(()),
@@ -69,28 +71,30 @@ fn native(control: &UnixStream, order: Order, descriptors: Vec<OwnedFd>) -> Resu
     let last_group = order.ids.as_ref().map_or(u32::MAX, IdMap::last_gid);
     let (network, way) = outward::enter(spec.network, order.pasta.as_deref(), last_group)?;
 
-    let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|error| system("make a pipe", error));
-    let (report, reporter) = pipe()?;
-    let (exit, exiter) = pipe()?;
+    let (hear, tell) = ways(spec.process.terminal)?;
     sys::unshare(UnshareFlags::NEWPID)
         .map_err(|error| no_namespaces(error, order.ids.is_some()))?;
     let Some(pid) = sys::fork().map_err(|error| system("fork", error))? else {
-        inside::run(&spec, order.ids.as_ref(), &streams, &reporter, &exiter);
+        // Else it would not be told of this process's end.
+        drop(hear);
+        inside::run(&spec, order.ids.as_ref(), &streams, &tell);
     };
-    drop((streams, reporter, exiter));
+    drop((streams, tell));
 
-    prepared(control, &report, pid)?;
+    let terminal = prepared(control, &hear, pid)?;
     let started = Reply::Started {
         pid: pid.as_raw_nonzero().get().unsigned_abs(),
         outward: way.outward.clone(),
     };
-    let _ = wire::send(control, &started, &[]);
+    let _ = wire::send(control, &started, &beside(terminal.as_ref()));
+    // Its processes shall see when the caller has let go of it.
+    drop(terminal);
     watch::watch(&Watched {
         control,
         dial: &dial,
         own_network: network.is_some(),
         pid,
-        exit: spec.init.then_some(&exit),
+        exit: spec.init.then_some(&hear.exit),
     })
     .map(|ended| {
         let _ = wire::send(control, &Reply::Ended(ended), &[]);
@@ -109,11 +113,75 @@ fn no_namespaces(error: io::Error, without_root: bool) -> Error {
     Error::new(ErrorKind::Unsupported, what).because(error)
 }
 
+/// The door's side of [`Tell`].
+pub(super) struct Hear {
+    report: OwnedFd,
+    exit: OwnedFd,
+    terminal: Option<UnixStream>,
+}
+
+/// Both sides.
+pub(super) fn ways(terminal: bool) -> Result<(Hear, Tell), Error> {
+    let failed = |error| system("make a pipe", error);
+    let pipe = || pipe_with(PipeFlags::CLOEXEC);
+    let (report, reporter) = pipe().map_err(|error| failed(error.into()))?;
+    let (exit, exiter) = pipe().map_err(|error| failed(error.into()))?;
+    let sockets = terminal.then(UnixStream::pair).transpose();
+    let (ours, theirs) = sockets.map_err(failed)?.unzip();
+    let hear = Hear {
+        report,
+        exit,
+        terminal: ours,
+    };
+    let tell = Tell {
+        report: reporter,
+        exit: exiter,
+        terminal: theirs,
+    };
+    Ok((hear, tell))
+}
+
+/// As what goes beside a message.
+pub(super) fn beside(terminal: Option<&OwnedFd>) -> Vec<BorrowedFd<'_>> {
+    terminal.into_iter().map(AsFd::as_fd).collect()
+}
+
 /// What process 1 writes right before it executes the program.
 pub(crate) const AT_THE_EXEC: u8 = b'>';
 
 /// Waits until the program has been executed: then the pipe closes behind [`AT_THE_EXEC`] alone.
-fn prepared(control: &UnixStream, report: &OwnedFd, pid: Pid) -> Result<(), Error> {
+/// Gives the master of its terminal, where it has one.
+pub(super) fn prepared(
+    control: &UnixStream,
+    hear: &Hear,
+    pid: Pid,
+) -> Result<Option<OwnedFd>, Error> {
+    let message = heard(control, &hear.report)?;
+    let Some(message) = message else {
+        return hear.terminal.as_ref().map(master).transpose();
+    };
+    // It ends by itself now; nothing of it shall be left when the caller hears of it.
+    let _ = watch::reap(pid);
+    match serde_json::from_slice::<Report>(&message) {
+        Ok(report) => Err(report.into()),
+        Err(_) => Err(Error::new(
+            ErrorKind::System,
+            "the process was killed while its root was prepared",
+        )),
+    }
+}
+
+/// The process has sent it long before.
+fn master(socket: &UnixStream) -> Result<OwnedFd, Error> {
+    let failed = |error: io::Error| system("take the terminal", error);
+    let (_, mut given) = wire::receive_with(socket, &mut [0]).map_err(failed)?;
+    given
+        .pop()
+        .ok_or_else(|| failed(io::ErrorKind::UnexpectedEof.into()))
+}
+
+/// What the process reports before its pipe closes; `None` when it has executed the program.
+fn heard(control: &UnixStream, report: &OwnedFd) -> Result<Option<Vec<u8>>, Error> {
     let mut said = Vec::new();
     let failed = |error| system("hear of the process", error);
     loop {
@@ -141,18 +209,9 @@ fn prepared(control: &UnixStream, report: &OwnedFd, pid: Pid) -> Result<(), Erro
             got => said.extend_from_slice(&bytes[..got]),
         }
     }
-    let message = match said.split_first() {
-        Some((&AT_THE_EXEC, [])) => return Ok(()),
-        Some((&AT_THE_EXEC, message)) => message,
-        _ => &said,
-    };
-    // It ends by itself now; nothing of it shall be left when the caller hears of it.
-    let _ = watch::reap(pid);
-    match serde_json::from_slice::<Report>(message) {
-        Ok(report) => Err(report.into()),
-        Err(_) => Err(Error::new(
-            ErrorKind::System,
-            "the process was killed while its root was prepared",
-        )),
-    }
+    Ok(match said.split_first() {
+        Some((&AT_THE_EXEC, [])) => None,
+        Some((&AT_THE_EXEC, message)) => Some(message.to_vec()),
+        _ => Some(said),
+    })
 }

@@ -12,6 +12,7 @@ mod bundle;
 mod device;
 mod distribution;
 mod door;
+mod enter;
 mod exec;
 mod ids;
 mod init;
@@ -20,7 +21,11 @@ mod mounts;
 mod network;
 mod oci;
 mod outward;
+mod place;
 mod probe;
+mod pty;
+mod raw;
+mod resize;
 mod root;
 mod seccomp;
 mod start;
@@ -32,7 +37,11 @@ mod wire;
 
 use crate::Door;
 
+pub(crate) use enter::{enter, enter_detached};
+pub(crate) use place::{come_in as come_into_place, open_inside};
 pub(crate) use probe::probe;
+pub(crate) use raw::Raw;
+pub(crate) use resize::Resizes;
 pub(crate) use start::{How, start};
 pub(crate) use sys::user_name;
 pub(crate) use userns::{
@@ -50,6 +59,10 @@ pub(crate) fn close_inherited() {
 const SANDBOX: &str = "sandbox";
 /// The name of the door of OCI runtimes.
 const RUNTIME: &str = "sandbox-runtime";
+/// The name of the door of a process beside another.
+const ENTER: &str = "sandbox-enter";
+/// The name of the door of who restores the user's terminal.
+const RAW: &str = "sandbox-terminal";
 
 /// The sandbox's own doors.
 pub(crate) const DOORS: &[Door] = &[
@@ -60,6 +73,14 @@ pub(crate) const DOORS: &[Door] = &[
     Door {
         name: RUNTIME,
         run: oci::run,
+    },
+    Door {
+        name: ENTER,
+        run: enter::run,
+    },
+    Door {
+        name: RAW,
+        run: raw::run,
     },
     Door {
         name: userns::NAMESPACE,

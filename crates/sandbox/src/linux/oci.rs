@@ -77,7 +77,7 @@ const PLACE: &str = "/proc/fs";
 /// whatever happens.
 fn prepare(spec: &Spec, network: Option<&Namespace>) -> Result<PathBuf, Error> {
     root::unshare_mounts()?;
-    let root = root::mounted(&spec.root, spec.privileged)?;
+    let root = root::mounted(&spec.root, spec.privileged, spec.make_targets)?;
     let before = spec
         .mounts
         .iter()

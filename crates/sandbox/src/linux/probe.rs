@@ -281,7 +281,7 @@ fn try_overlay(place: &Path) -> Result<(), Error> {
         work: place.join("work"),
         volatile: true,
     };
-    let mounted = root::mounted(&spec, false)?;
+    let mounted = root::mounted(&spec, false, false)?;
     root::attach(&mounted, &place.join("lower"))?;
     let top = place.join("lower");
     fs::remove_file(top.join("file")).map_err(failed("remove a file in an overlay"))?;

@@ -39,8 +39,8 @@ pub(crate) fn unshare_mounts() -> Result<(), Error> {
 /// Mounts the root, attached nowhere.
 ///
 /// Devices in it cannot be opened unless `devices`: an image, or a process that may make nodes, would
-/// reach the host's disks by them.
-pub(crate) fn mounted(spec: &RootSpec, devices: bool) -> Result<Root, Error> {
+/// reach the host's disks by them. With `create` missing targets are made in an overlay too.
+pub(crate) fn mounted(spec: &RootSpec, devices: bool, create: bool) -> Result<Root, Error> {
     let (top, create) = match spec {
         RootSpec::Overlay {
             lowers,
@@ -49,7 +49,7 @@ pub(crate) fn mounted(spec: &RootSpec, devices: bool) -> Result<Root, Error> {
             volatile,
         } => (
             Overlay::open(lowers, upper, work, *volatile)?.mount()?,
-            false,
+            create,
         ),
         RootSpec::Directory(path) => {
             let flags = OpenTreeFlags::OPEN_TREE_CLONE
@@ -68,6 +68,15 @@ pub(crate) fn mounted(spec: &RootSpec, devices: bool) -> Result<Root, Error> {
         sys::mount_setattr(top.as_fd(), true, &attr).map_err(old_kernel)?;
     }
     Ok(Root { top, create })
+}
+
+/// Nothing can be written to the root from here on, but to what is mounted in it.
+pub(crate) fn read_only(root: &Root) -> Result<(), Error> {
+    let attr = MountAttr {
+        set: sys::MOUNT_READ_ONLY,
+        ..MountAttr::default()
+    };
+    sys::mount_setattr(root.top.as_fd(), false, &attr).map_err(old_kernel)
 }
 
 /// Attaches the root over a directory.

@@ -1,19 +1,22 @@
 //! The caller's side: starts a child by its door, tells it what to run, and holds what runs.
 
+use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
 
 use super::wire::{self, Order, Reply, Request};
 use super::{ids, network, outward, userns};
 use crate::entry::{command, spawn};
 use crate::{
-    Dialer, Error, ErrorKind, Exit, Io, Network, Outgoing, Outward, Running, Signaller, Spec,
-    Stream, UserNamespace,
+    Dialer, Error, ErrorKind, Exit, Io, Network, Outgoing, Outward, Process, Running, Signaller,
+    Spec, Stream, UserNamespace,
 };
 
 /// Who carries it out.
@@ -28,38 +31,58 @@ pub(crate) enum How<'a> {
 /// Starts a child by a door, which runs `spec`.
 pub(crate) fn start(how: How<'_>, spec: &Spec, io: Io) -> Result<Box<dyn Running>, Error> {
     refuse(spec, how)?;
+    refuse_process(&spec.process, &io)?;
     let (door, namespace, runtime) = match how {
         How::Native(namespace) => (super::SANDBOX, namespace, None),
         How::Runtime(program) => (super::RUNTIME, None, Some(program)),
     };
-    let mut command = command(door, namespace)?;
-    command.stderr(Stdio::null()).env_clear();
-    if let Some(libraries) = std::env::var_os("LD_LIBRARY_PATH") {
-        command.env("LD_LIBRARY_PATH", libraries);
-    }
-    let Outgoing { socket, child } = spawn(command, namespace)?;
-    // From here on the child ends with the handle, whatever happens.
-    let mut handle = Handle {
-        control: Arc::new(Mutex::new(socket)),
-        child,
-        pid: 0,
-        outward: None,
-        dialer: None,
-        ended: None,
-    };
-    let (dial, theirs) = UnixStream::pair().map_err(lost)?;
     let order = Order {
         spec: spec.clone(),
         ids: namespace.map(|namespace| namespace.map().clone()),
         runtime: runtime.map(Into::into),
         pasta: outward::pasta().filter(|_| spec.network == Network::Private),
     };
-    handle.order(&order, &io, &theirs)?;
-    // What was given to the process is its alone from here on.
-    drop((io, theirs));
-    (handle.pid, handle.outward) = handle.started()?;
+    let (mut handle, dial) = launch(door, namespace, &order, io)?;
     handle.dialer = (spec.network != Network::Host).then(|| remote_dialer(dial));
     Ok(Box::new(handle))
+}
+
+/// A child by a door of the sandbox's own, that shows nothing of this program's environment and
+/// writes nothing.
+pub(super) fn quiet(door: &str, namespace: Option<&UserNamespace>) -> Result<Command, Error> {
+    let mut command = command(door, namespace)?;
+    command.stderr(Stdio::null()).env_clear();
+    if let Some(libraries) = std::env::var_os("LD_LIBRARY_PATH") {
+        command.env("LD_LIBRARY_PATH", libraries);
+    }
+    Ok(command)
+}
+
+/// Starts a child by `door`, gives it its order, and waits until the process runs. The socket is
+/// that of the dialer.
+pub(super) fn launch(
+    door: &str,
+    namespace: Option<&UserNamespace>,
+    order: &impl Serialize,
+    io: Io,
+) -> Result<(Handle, UnixStream), Error> {
+    let Outgoing { socket, child } = spawn(quiet(door, namespace)?, namespace)?;
+    // From here on the child ends with the handle, whatever happens.
+    let mut handle = Handle {
+        control: Arc::new(Mutex::new(socket)),
+        child,
+        pid: 0,
+        terminal: None,
+        outward: None,
+        dialer: None,
+        ended: None,
+    };
+    let (dial, theirs) = UnixStream::pair().map_err(lost)?;
+    handle.order(order, &io, &theirs)?;
+    // What was given to the process is its alone from here on.
+    drop((io, theirs));
+    handle.started()?;
+    Ok((handle, dial))
 }
 
 /// What cannot be done is said before anything is started.
@@ -80,35 +103,44 @@ fn refuse(spec: &Spec, how: How<'_>) -> Result<(), Error> {
         How::Native(Some(namespace)) => ids::mapped(&spec.process.user, namespace.map())?,
         _ => {}
     }
-    if spec.process.terminal {
-        return unsupported("a terminal for the process is not carried out yet");
+    if spec.process.terminal && runtime {
+        return unsupported("a terminal for the process needs the built-in runner");
     }
     if spec.init && runtime {
         return unsupported("an OCI runtime cannot bring an init into the root");
     }
-    if spec.process.argv.is_empty() {
+    Ok(())
+}
+
+/// The same of the process.
+pub(super) fn refuse_process(process: &Process, io: &Io) -> Result<(), Error> {
+    let null = [&io.stdin, &io.stdout, &io.stderr]
+        .iter()
+        .all(|stream| matches!(stream, Stream::Null));
+    if process.terminal && !null {
+        let what = "a process with a terminal of its own takes no other streams";
+        return Err(Error::new(ErrorKind::Process, what));
+    }
+    if process.argv.is_empty() {
         return Err(Error::new(ErrorKind::Process, "no program was given"));
     }
     Ok(())
 }
 
-struct Handle {
+/// A process that runs, and the child that watches it.
+pub(crate) struct Handle {
     control: Arc<Mutex<UnixStream>>,
     child: Child,
     pid: u32,
+    terminal: Option<File>,
     outward: Option<Outward>,
-    dialer: Option<Dialer>,
+    pub(super) dialer: Option<Dialer>,
     ended: Option<Exit>,
 }
 
 impl Handle {
-    fn order(&self, order: &Order, io: &Io, dial: &UnixStream) -> Result<(), Error> {
-        let null = || {
-            std::fs::File::options()
-                .read(true)
-                .write(true)
-                .open("/dev/null")
-        };
+    fn order(&self, order: &impl Serialize, io: &Io, dial: &UnixStream) -> Result<(), Error> {
+        let null = || File::options().read(true).write(true).open("/dev/null");
         let null = null().map_err(lost)?;
         let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
         let streams = [
@@ -120,9 +152,14 @@ impl Handle {
         wire::send(&locked(&self.control), order, &streams).map_err(lost)
     }
 
-    fn started(&self) -> Result<(u32, Option<Outward>), Error> {
-        match wire::receive(&locked(&self.control)).map_err(lost)? {
-            Some((Reply::Started { pid, outward }, _)) => Ok((pid, outward)),
+    fn started(&mut self) -> Result<(), Error> {
+        let said = wire::receive(&locked(&self.control)).map_err(lost)?;
+        match said {
+            Some((Reply::Started { pid, outward }, mut beside)) => {
+                (self.pid, self.outward) = (pid, outward);
+                self.terminal = beside.pop().map(File::from);
+                Ok(())
+            }
             Some((Reply::Failed(report), _)) => Err(report.into()),
             Some((Reply::Ended(_), _)) | None => Err(vanished()),
         }
@@ -168,6 +205,11 @@ impl Running for Handle {
 
     fn pid(&self) -> u32 {
         self.pid
+    }
+
+    fn terminal(&self) -> Option<File> {
+        // Without a descriptor to spare there is none, as for a process without a terminal.
+        self.terminal.as_ref()?.try_clone().ok()
     }
 
     fn outward(&self) -> Option<Outward> {

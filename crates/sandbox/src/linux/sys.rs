@@ -7,6 +7,7 @@ use std::io;
 use std::mem::{MaybeUninit, size_of};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use rustix::process::Pid;
 use rustix::thread::UnshareFlags;
@@ -237,4 +238,33 @@ pub(crate) fn user_name(uid: u32) -> Option<String> {
     // SAFETY: it was found, so the entry is filled, and its strings lie in `strings`.
     let name = unsafe { CStr::from_ptr(found.assume_init().pw_name) };
     name.to_str().ok().map(str::to_owned)
+}
+
+/// Where the handler of [`on_window_change`] writes.
+static WINDOW: AtomicI32 = AtomicI32::new(-1);
+
+extern "C" fn window_changed(_: libc::c_int) {
+    // SAFETY: write is async-signal-safe, and the errno of whatever was interrupted is put back; the
+    // descriptor is never closed.
+    unsafe {
+        let errno = libc::__errno_location();
+        let before = *errno;
+        libc::write(WINDOW.load(Ordering::Relaxed), [0u8].as_ptr().cast(), 1);
+        *errno = before;
+    }
+}
+
+/// Writes a byte into `pipe`, for good, whenever the size of this program's terminal changes.
+pub(crate) fn on_window_change(pipe: RawFd) -> io::Result<()> {
+    WINDOW.store(pipe, Ordering::Relaxed);
+    let handler: extern "C" fn(libc::c_int) = window_changed;
+    // SAFETY: all zeroes is a valid `sigaction`; the handler does only what a handler may.
+    unsafe {
+        let mut action: libc::sigaction = MaybeUninit::zeroed().assume_init();
+        action.sa_sigaction = handler as libc::sighandler_t;
+        action.sa_flags = libc::SA_RESTART;
+        libc::sigemptyset(&mut action.sa_mask);
+        check(libc::sigaction(libc::SIGWINCH, &action, ptr::null_mut()).into())?;
+    }
+    Ok(())
 }

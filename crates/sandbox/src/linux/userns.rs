@@ -43,7 +43,7 @@ enum Said {
     Failed(Report),
 }
 
-fn hear(from: &UnixStream) -> Result<Vec<OwnedFd>, Error> {
+pub(super) fn hear(from: &UnixStream) -> Result<Vec<OwnedFd>, Error> {
     match wire::receive(from).map_err(lost)? {
         Some((Said::Done, descriptors)) => Ok(descriptors),
         Some((Said::Failed(report), _)) => Err(report.into()),
@@ -52,7 +52,7 @@ fn hear(from: &UnixStream) -> Result<Vec<OwnedFd>, Error> {
 }
 
 /// Whether it went well and the parent knows it.
-fn say(to: &UnixStream, result: Result<Option<OwnedFd>, Error>) -> bool {
+pub(super) fn say(to: &UnixStream, result: Result<Option<OwnedFd>, Error>) -> bool {
     let (said, made) = match result {
         Ok(made) => (Said::Done, made),
         Err(error) => (Said::Failed(error.into()), None),

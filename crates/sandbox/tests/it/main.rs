@@ -20,13 +20,15 @@ mod rootless;
 #[cfg(target_os = "linux")]
 mod sight;
 #[cfg(target_os = "linux")]
+mod terminal;
+#[cfg(target_os = "linux")]
 mod users;
 #[cfg(target_os = "linux")]
 mod world;
 
 #[cfg(target_os = "linux")]
 fn main() -> ExitCode {
-    kiln_sandbox::entry(&[death::DOOR, rootless::DOOR]);
+    kiln_sandbox::entry(&[death::DOOR, rootless::DOOR, terminal::RAW]);
     let is_root = rustix::process::geteuid().is_root();
     let mut tests = Vec::new();
     for (name, world) in world::worlds() {
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
             ("death", death::CASES),
             ("rootless", rootless::CASES),
             ("host", host::CASES),
+            ("terminal", terminal::CASES),
         ] {
             // One is about users, the other about the built-in runner.
             if (group == "rootless" && is_root) || (group == "host" && name == "runc") {

@@ -86,7 +86,7 @@ const APPLETS: &[&str] = &[
     "cat", "chmod", "chown", "echo", "env", "false", "grep", "head", "hostname", "id", "ip",
     "kill", "ls", "mkdir", "mknod", "mount", "mv", "nc", "ps", "readlink", "rm", "sh", "sleep",
     "stat", "test", "touch", "true", "umount", "unshare", "wget", "yes", "tr", "wc", "chroot",
-    "ln", "httpd",
+    "ln", "httpd", "stty", "tty", "uniq",
 ];
 
 impl World {

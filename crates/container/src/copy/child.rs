@@ -4,7 +4,7 @@
 //!
 //! The two talk in frames: a letter, a length, bytes. The caller asks (`q`) for one thing after the
 //! other; a tar goes over in pieces (`d`), an empty one at its end; each request has one answer
-//! (`r`). After an error the child ends.
+//! (`r`). After an error with a tar that it was to take the child ends.
 
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -195,16 +195,18 @@ fn run(incoming: Incoming) -> i32 {
             // The caller needs no more.
             _ => return 0,
         };
+        let takes_tar = matches!(request, Ok(Request::Unpack { .. }));
         let answer = match request {
             Ok(request) => carry_out(&socket, &request),
             Err(e) => Err(lost(&e.into())),
         };
-        let failed = answer.is_err();
+        // What is left of a tar would be taken for requests.
+        let lost = answer.is_err() && takes_tar;
         let answer = answer.unwrap_or_else(|e| Answer::Failed(Failure::from(&e)));
         let sent = serde_json::to_vec(&answer)
             .map_err(io::Error::from)
             .and_then(|text| send(&mut &socket, b'r', &text));
-        if failed || sent.is_err() {
+        if lost || sent.is_err() {
             return 1;
         }
     }

@@ -14,7 +14,7 @@ use kiln_layer::{
 };
 use rustix::fs::{OFlags, major, minor};
 
-use super::{failed, means_content, split};
+use super::{Exactly, failed, means_content, split, spoiled};
 use crate::{Error, ErrorKind};
 
 /// What is packed.
@@ -35,14 +35,14 @@ pub(crate) fn pack(what: &Pack<'_>, out: &mut (dyn Write + Send)) -> Result<u64,
     let found = look(path, what.follow)?;
     let path = match found.is_symlink() || !what.follow {
         true => path.to_owned(),
-        false => fs::canonicalize(path).map_err(|e| failed("follow", path, e))?,
+        false => fs::canonicalize(path).map_err(|e| failed("follow", path, &e))?,
     };
     let mut packing = Packing {
         packer: Packer::new(out, Times::Keep),
         owner: what.owner,
         names: HashMap::new(),
     };
-    packing.all(path, &found, top(what)?)?;
+    packing.all(&path, &found, &top(what)?)?;
     let (out, packed) = packing.packer.finish().map_err(spoiled)?;
     out.flush().map_err(|e| written(&e))?;
     Ok(packed.size)
@@ -55,7 +55,7 @@ pub(crate) fn look(path: &Path, follow: bool) -> Result<Metadata, Error> {
         true => fs::metadata(path),
         false => fs::symlink_metadata(path),
     };
-    found.map_err(|e| failed("look at", path, e))
+    found.map_err(|e| failed("look at", path, &e))
 }
 
 /// What the thing is called in the tar; the root for what is in a folder.
@@ -68,7 +68,7 @@ fn top(what: &Pack<'_>) -> Result<LayerPath, Error> {
                 .unwrap_or_default()
                 .to_string_lossy()
                 .into(),
-            Err(e) => return Err(failed("follow", Path::new(what.path), e)),
+            Err(e) => return Err(failed("follow", Path::new(what.path), &e)),
         },
         name => name.to_owned(),
     };
@@ -84,16 +84,16 @@ struct Packing<W: Write> {
 
 impl<W: Write> Packing<W> {
     /// A thing and what is in it, in the order of their names.
-    fn all(&mut self, at: PathBuf, found: &Metadata, name: LayerPath) -> Result<(), Error> {
-        self.one(&at, found, &name)?;
+    fn all(&mut self, at: &Path, found: &Metadata, name: &LayerPath) -> Result<(), Error> {
+        self.one(at, found, name)?;
         let mut todo = match found.is_dir() {
-            true => children(&at, &name)?,
+            true => children(at, name)?,
             false => Vec::new(),
         };
         while let Some((at, name)) = todo.pop() {
             let found = match fs::symlink_metadata(&at) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-                found => found.map_err(|e| failed("look at", &at, e))?,
+                found => found.map_err(|e| failed("look at", &at, &e))?,
             };
             if self.one(&at, &found, &name)? && found.is_dir() {
                 todo.extend(children(&at, &name)?);
@@ -112,7 +112,7 @@ impl<W: Write> Packing<W> {
         let kind = if kind.is_dir() {
             Kind::Dir { opaque: false }
         } else if kind.is_symlink() {
-            let target = fs::read_link(at).map_err(|e| failed("read the link", at, e))?;
+            let target = fs::read_link(at).map_err(|e| failed("read the link", at, &e))?;
             Kind::Symlink {
                 target: target.as_os_str().as_bytes().to_vec(),
             }
@@ -130,7 +130,7 @@ impl<W: Write> Packing<W> {
         let meta = self.meta(at, found)?;
         self.add(
             at,
-            Entry {
+            &Entry {
                 path: name.clone(),
                 meta,
                 kind,
@@ -147,7 +147,7 @@ impl<W: Write> Packing<W> {
             let kind = Kind::Hardlink { target };
             self.add(
                 at,
-                Entry {
+                &Entry {
                     path: name.clone(),
                     meta,
                     kind,
@@ -163,9 +163,9 @@ impl<W: Write> Packing<W> {
         options.read(true).custom_flags(flags.bits() as _);
         let file = match options.open(at) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
-            file => file.map_err(|e| failed("open", at, e))?,
+            file => file.map_err(|e| failed("open", at, &e))?,
         };
-        let found = file.metadata().map_err(|e| failed("look at", at, e))?;
+        let found = file.metadata().map_err(|e| failed("look at", at, &e))?;
         if !found.is_file() {
             return Ok(false);
         }
@@ -180,7 +180,7 @@ impl<W: Write> Packing<W> {
         };
         self.add(
             at,
-            Entry {
+            &Entry {
                 path: name.clone(),
                 meta,
                 kind,
@@ -193,11 +193,11 @@ impl<W: Write> Packing<W> {
     fn add(
         &mut self,
         at: &Path,
-        entry: Entry,
+        entry: &Entry,
         content: Option<&mut dyn Read>,
     ) -> Result<(), Error> {
         self.packer
-            .add(&entry, content)
+            .add(entry, content)
             .map_err(|e| match e.kind() {
                 // About the disk, or about the other end.
                 kiln_layer::ErrorKind::Io => spoiled(e),
@@ -236,10 +236,10 @@ fn children(at: &Path, name: &LayerPath) -> Result<Vec<(PathBuf, LayerPath)>, Er
     let mut names = Vec::new();
     let entries = match fs::read_dir(at) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(|e| failed("list", at, e))?,
+        entries => entries.map_err(|e| failed("list", at, &e))?,
     };
     for entry in entries {
-        names.push(entry.map_err(|e| failed("list", at, e))?.file_name());
+        names.push(entry.map_err(|e| failed("list", at, &e))?.file_name());
     }
     names.sort_by(|a, b| b.as_bytes().cmp(a.as_bytes()));
     let one = |child: std::ffi::OsString| {
@@ -257,7 +257,7 @@ fn attributes(at: &Path) -> Result<std::collections::BTreeMap<Vec<u8>, Vec<u8>>,
     let n = match rustix::fs::llistxattr(at, &mut names[..]) {
         Ok(n) => n,
         Err(Errno::OPNOTSUPP | Errno::NOENT) => 0,
-        Err(e) => return Err(failed("read the attributes of", at, e.into())),
+        Err(e) => return Err(failed("read the attributes of", at, &e.into())),
     };
     let mut attributes = std::collections::BTreeMap::new();
     let wanted = |name: &&[u8]| !name.is_empty() && keeps_attribute(name);
@@ -270,7 +270,7 @@ fn attributes(at: &Path) -> Result<std::collections::BTreeMap<Vec<u8>, Vec<u8>>,
             }
             // Gone since, or not for this user to see.
             Err(Errno::NODATA | Errno::NOENT | Errno::PERM | Errno::ACCESS) => {}
-            Err(e) => return Err(failed("read the attributes of", at, e.into())),
+            Err(e) => return Err(failed("read the attributes of", at, &e.into())),
         }
     }
     Ok(attributes)
@@ -280,35 +280,6 @@ fn attributes(at: &Path) -> Result<std::collections::BTreeMap<Vec<u8>, Vec<u8>>,
 fn attributes(_: &Path) -> Result<std::collections::BTreeMap<Vec<u8>, Vec<u8>>, Error> {
     let _ = keeps_attribute;
     Ok(Default::default())
-}
-
-/// As many bytes of a file as it had, whatever becomes of it: what is missing is read as zeros.
-pub(crate) struct Exactly<R> {
-    pub(crate) file: R,
-    pub(crate) left: u64,
-}
-
-impl<R: Read> Read for Exactly<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.left).unwrap_or(usize::MAX);
-        let most = most.min(buffer.len());
-        let mut n = self.file.read(&mut buffer[..most])?;
-        if n == 0 {
-            buffer[..most].fill(0);
-            n = most;
-        }
-        self.left -= n as u64;
-        Ok(n)
-    }
-}
-
-/// What the tar's maker says.
-pub(crate) fn spoiled(e: kiln_layer::Error) -> Error {
-    let error = Error::new(ErrorKind::Io, e.to_string());
-    match e.hint_text().map(str::to_owned) {
-        Some(hint) => error.hint(hint).because(e),
-        None => error.because(e),
-    }
 }
 
 fn written(e: &io::Error) -> Error {

@@ -14,8 +14,7 @@ use kiln_layer::{
     Directory, Entry, ErrorKind as LayerKind, Kind, LayerPath, Target, Tree, Whiteouts,
 };
 
-use super::failed;
-use super::pack::spoiled;
+use super::{failed, spoiled};
 use crate::{Error, ErrorKind};
 
 /// Where a tar goes.
@@ -31,7 +30,7 @@ pub(crate) struct Unpack<'a> {
 
 /// Unpacks `tar`, which is not trusted; how long it was.
 pub(crate) fn unpack(tar: impl Read, to: &Unpack<'_>) -> Result<u64, Error> {
-    let folder = fs::canonicalize(to.folder).map_err(|e| failed("open", to.folder, e))?;
+    let folder = fs::canonicalize(to.folder).map_err(|e| failed("open", to.folder, &e))?;
     if !folder.is_dir() {
         let what = format!(
             "`{}`: extraction point is not a directory",

@@ -11,7 +11,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = PathBuf::from(env::args_os().nth(1).ok_or("usage: plan FOLDER")?);
     let text = fs::read_to_string(folder.join("Dockerfile"))?;
     let context = LocalContext::open(&folder, None)?;
-    let builder = Builder::open(Options::usual(env::temp_dir().join("kiln-plan")))?;
+    let builder = Builder::open(Options::usual(env::temp_dir().join("kiln-plan"))?)?;
     let request = Request::new(text, Arc::new(context));
     println!("{}", builder.plan(&request, &|_| {})?);
     Ok(())

@@ -9,8 +9,8 @@ use std::{
 use kiln_graph::{Cancel, Limits};
 use kiln_image::{Digest, Reference};
 use kiln_registry::Client;
-use kiln_rootfs::{Direct, Roots};
-use kiln_sandbox::{Native, Runner};
+use kiln_rootfs::Roots;
+use kiln_sandbox::{Native, Runner, UserNamespace};
 use kiln_store::Store;
 
 use crate::{
@@ -25,6 +25,9 @@ use crate::{
 pub struct Options {
     /// Where the store is.
     pub root: PathBuf,
+    /// The user namespace in which the files of layers are worked on; none for root. What runs
+    /// processes must use the same one.
+    pub namespace: Option<Arc<UserNamespace>>,
     /// What runs processes.
     pub runner: Arc<dyn Runner>,
     /// Who knows users and passwords, and where the names of registries lead.
@@ -34,15 +37,20 @@ pub struct Options {
 }
 
 impl Options {
-    /// The built-in runner; credentials, mirrors and certificates from where docker and podman keep
-    /// them.
-    pub fn usual(root: PathBuf) -> Self {
-        Self {
+    /// The built-in runner, in a user namespace where this user is not root; credentials, mirrors and
+    /// certificates from where docker and podman keep them.
+    ///
+    /// # Errors
+    /// When this user's subordinate ids are there and cannot be read.
+    pub fn usual(root: PathBuf) -> Result<Self, Error> {
+        let namespace = UserNamespace::usual()?;
+        Ok(Self {
             root,
-            runner: Arc::new(Native::default()),
+            runner: Arc::new(Native::new(namespace.clone())),
+            namespace,
             registries: kiln_registry::Options::usual(&|name| std::env::var_os(name)),
             limits: Limits::default(),
-        }
+        })
     }
 }
 
@@ -70,8 +78,8 @@ impl Builder {
     /// # Errors
     /// When the store cannot be made or read, or is of a newer layout.
     pub fn open(options: Options) -> Result<Self, Error> {
-        let bodies = Arc::new(Direct);
         let store = Store::open(&options.root)?;
+        let bodies = kiln_rootfs::bodies(options.namespace.as_ref(), store.root());
         let roots = Arc::new(Roots::new(store, bodies));
         Ok(Self {
             store: roots.store().clone(),
@@ -171,7 +179,8 @@ impl Builder {
                     Arc::clone(&self.roots),
                     Arc::clone(&self.options.runner),
                     lease.tmp()?,
-                );
+                )
+                .without_root(self.options.namespace.clone());
                 &local as &dyn Worker
             }
         };

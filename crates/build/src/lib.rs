@@ -10,6 +10,7 @@ mod error;
 mod event;
 mod executor;
 mod job;
+mod limits;
 mod local;
 mod lowering;
 mod output;
@@ -31,6 +32,7 @@ pub use request::{Context, Request, Settings};
 pub use transfer::{From, Loaded, Pulled};
 pub use worker::{Layer, Network, Step, StepIo, Worker};
 
+pub use kiln_durable as durable;
 pub use kiln_graph::{Cancel, Limits};
 pub use kiln_image as image;
 pub use kiln_layer as layer;
@@ -42,4 +44,4 @@ pub use kiln_store as store;
 
 /// The doors by which this program's own children come in; `main` hands them to
 /// [`sandbox::entry`] before it does anything else.
-pub const DOORS: &[sandbox::Door] = &[];
+pub const DOORS: &[sandbox::Door] = kiln_rootfs::DOORS;

@@ -9,8 +9,9 @@ use std::{
 
 use kiln_layer::Times;
 use kiln_rootfs::{NetworkFiles, Prepared, Roots, owner};
-use kiln_sandbox::{Io, Process, Runner, Spec, User};
+use kiln_sandbox::{Io, Process, Runner, Spec, User, UserNamespace};
 
+use crate::limits::{self, End};
 use crate::{Error, ErrorKind, Layer, Network, Step, StepIo, Stream, Worker};
 
 /// Carries out steps on this machine.
@@ -18,6 +19,7 @@ pub struct Local {
     roots: Arc<Roots>,
     runner: Arc<dyn Runner>,
     scratch: PathBuf,
+    namespace: Option<Arc<UserNamespace>>,
 }
 
 impl Local {
@@ -28,7 +30,16 @@ impl Local {
             roots,
             runner,
             scratch,
+            namespace: None,
         }
+    }
+
+    /// The same for a runner that is not root but in `namespace`: what a step cannot do for that
+    /// reason is explained.
+    #[must_use]
+    pub fn without_root(mut self, namespace: Option<Arc<UserNamespace>>) -> Self {
+        self.namespace = namespace;
+        self
     }
 
     fn spec(step: &Step, prepared: &Prepared, at: &Path) -> Result<Spec, Error> {
@@ -76,9 +87,10 @@ impl Local {
             .map_err(|e| start_error(&e, step))?;
         let kill = running.signaller();
         let guard = io.cancel.on_cancel(Box::new(move || kill(SIGKILL)));
+        let (mut said, mut complained) = (End::default(), End::default());
         std::thread::scope(|scope| {
-            scope.spawn(|| pass_on(out, Stream::Stdout, io));
-            pass_on(err, Stream::Stderr, io);
+            scope.spawn(|| pass_on(out, Stream::Stdout, io, &mut said));
+            pass_on(err, Stream::Stderr, io, &mut complained);
         });
         let exit = running.wait()?;
         drop(guard);
@@ -87,18 +99,29 @@ impl Local {
         }
         match exit.code() {
             0 => Ok(()),
-            code => Err(Error::run(&step.argv, code)),
+            code => {
+                let error = Error::run(&step.argv, code);
+                let hint = self.namespace.as_ref().and_then(|namespace| {
+                    let of = |end: &End| limits::hint(end.bytes(), namespace.map());
+                    of(&complained).or_else(|| of(&said))
+                });
+                Err(match hint {
+                    Some(hint) => error.hint(hint),
+                    None => error,
+                })
+            }
         }
     }
 }
 
 const SIGKILL: i32 = 9;
 
-fn pass_on(mut from: impl Read, stream: Stream, io: &StepIo<'_>) {
+fn pass_on(mut from: impl Read, stream: Stream, io: &StepIo<'_>, end: &mut End) {
     let mut buffer = [0; 16 * 1024];
     // A pipe whose other end is gone, for whatever reason, has ended.
     while let Ok(n @ 1..) = from.read(&mut buffer) {
         (io.output)(stream, &buffer[..n]);
+        end.push(&buffer[..n]);
     }
 }
 

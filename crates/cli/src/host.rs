@@ -3,6 +3,7 @@
 use std::{
     env,
     io::{self, Write as _},
+    path::PathBuf,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -13,8 +14,12 @@ use crate::failure::Failure;
 
 /// The builder over the user's store.
 pub(crate) fn builder() -> Result<Builder, Failure> {
-    let root = store::default_root(&|name| env::var_os(name), user_id())?;
-    Ok(Builder::open(Options::usual(root))?)
+    Ok(Builder::open(Options::usual(store_root()?)?)?)
+}
+
+/// Where the user's store is.
+pub(crate) fn store_root() -> Result<PathBuf, Failure> {
+    Ok(store::default_root(&|name| env::var_os(name), user_id())?)
 }
 
 /// Who runs this. Where that cannot be told, nobody special.

@@ -92,7 +92,7 @@ impl Worker for Elsewhere {
 fn a_step_can_be_sent_as_json(world: &World) -> Outcome {
     let (here, _) = build(&world.builder(), &request(world, TEXT));
     // The same context, another store.
-    let options = Options::usual(world.folder.path().join("elsewhere"));
+    let options = Options::usual(world.folder.path().join("elsewhere")).unwrap();
     let builder = Builder::open(options).unwrap();
     let scratch = world.folder.path().join("elsewhere/scratch");
     let elsewhere = Arc::new(Elsewhere {
@@ -123,7 +123,7 @@ impl Runner for Refuses {
 fn a_full_hit_starts_no_process(world: &World) -> Outcome {
     let first = build(&world.builder(), &request(world, TEXT)).0.unwrap();
     let runner = Arc::new(Refuses::default());
-    let mut options = Options::usual(world.folder.path().join("store"));
+    let mut options = Options::usual(world.folder.path().join("store")).unwrap();
     options.runner = runner.clone();
     let builder = Builder::open(options).unwrap();
     let (again, _) = build(&builder, &request(world, TEXT));

@@ -55,7 +55,7 @@ impl World {
     }
 
     pub(crate) fn builder(&self) -> Builder {
-        Builder::open(Options::usual(self.folder.path().join("store"))).unwrap()
+        Builder::open(Options::usual(self.folder.path().join("store")).unwrap()).unwrap()
     }
 }
 

@@ -9,13 +9,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kiln_durable::{Lease, Lock};
 use kiln_rootfs::Roots;
+use kiln_sandbox::Outward;
 
-use crate::create::{Create, command, config, short};
+use crate::create::{Command, Create, command, config, short};
+use crate::forward::Bound;
+use crate::mounts::Mounted;
+use crate::signal::signal_number;
 use crate::state::{
-    Details, Noted, State, failed, now, read_details, read_state, write_details, write_state,
+    Details, Noted, State, failed, read_details, read_state, write_details, write_state,
 };
-use crate::sweep::{kill, wait_for};
-use crate::{Error, ErrorKind, names};
+use crate::sweep::wait_for;
+use crate::volumes::settle::Asked;
+use crate::{Error, ErrorKind, NetworkMode, Restart, names, time};
 
 /// The containers of a store. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -57,11 +62,69 @@ impl Container {
     /// [`ErrorKind::NotFound`] when it was removed, [`ErrorKind::Io`].
     pub fn state(&self) -> Result<State, Error> {
         // The lease first: it is let go after the last state was written.
-        let held = Lease::held(&lease(&self.leases, self.id()))?;
-        match read_state(&self.folder)? {
-            Some(noted) => Ok(noted.state(held)),
-            None => Err(missing(self.id())),
+        let held = Lease::held(&self.lease_path())?;
+        Ok(self.noted()?.truth(held))
+    }
+
+    /// How often it was started again by itself since somebody started it.
+    ///
+    /// # Errors
+    ///
+    /// As [`state`](Self::state).
+    pub fn restarts(&self) -> Result<u32, Error> {
+        Ok(self.noted()?.restarts)
+    }
+
+    /// Where its published ports answer, while it runs.
+    ///
+    /// # Errors
+    ///
+    /// As [`state`](Self::state).
+    pub fn ports(&self) -> Result<Vec<Bound>, Error> {
+        match self.state()? {
+            State::Running { .. } => Ok(self.noted()?.ports),
+            _ => Ok(Vec::new()),
         }
+    }
+
+    /// How it reaches outward, while it runs; `None` on the machine's own network. Where it does not
+    /// at all, a user should be told.
+    ///
+    /// # Errors
+    ///
+    /// As [`state`](Self::state).
+    pub fn outward(&self) -> Result<Option<Outward>, Error> {
+        match self.state()? {
+            State::Running { .. } => Ok(self.noted()?.outward),
+            _ => Ok(None),
+        }
+    }
+
+    /// How many bytes it has changed take on the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`] with the path.
+    pub fn size(&self) -> Result<u64, Error> {
+        let upper = self.folder.join("root").join("layer");
+        match upper.exists() {
+            true => Ok(self.roots.bodies().measure(&upper)?.bytes),
+            false => Ok(0),
+        }
+    }
+
+    fn noted(&self) -> Result<Noted, Error> {
+        read_state(&self.folder)?.ok_or_else(|| missing(self.id()))
+    }
+
+    pub(crate) fn lease_path(&self) -> PathBuf {
+        lease(&self.leases, self.id())
+    }
+
+    /// The lease that this value has had since the container was made.
+    pub(crate) fn take_own_lease(&self) -> Option<Lease> {
+        let mut ours = self.lease.lock().unwrap_or_else(PoisonError::into_inner);
+        ours.take()
     }
 }
 
@@ -72,18 +135,22 @@ impl Containers {
     ///
     /// [`ErrorKind::Io`] with the path.
     pub fn open(roots: &Arc<Roots>) -> Result<Self, Error> {
-        let folder = roots.store().root().join("containers");
-        let leases = folder.join("leases");
+        let containers = Self::unswept(roots);
+        let leases = containers.leases();
         std::fs::create_dir_all(&leases).map_err(failed("make", &leases))?;
-        let containers = Self {
-            roots: roots.clone(),
-            folder,
-        };
         containers.sweep()?;
         Ok(containers)
     }
 
-    /// Makes a container. It is this program's until the value is dropped or its process has ended.
+    /// The same, for who comes in where they are in use.
+    pub(crate) fn unswept(roots: &Arc<Roots>) -> Self {
+        Self {
+            roots: roots.clone(),
+            folder: roots.store().root().join("containers"),
+        }
+    }
+
+    /// Makes a container. Until it is started, or the value is dropped, no other program prunes it.
     ///
     /// # Errors
     ///
@@ -92,45 +159,72 @@ impl Containers {
         if let Some(name) = &create.name {
             names::check(name)?;
         }
+        check(create)?;
         let id = names::id();
         let command = command(&id, create)?;
-        let held = Lease::try_take(&lease(&self.leases(), &id))?;
-        let _lock = self.lock()?;
-        let name = self.free_name(create.name.as_deref())?;
+        let held = Lease::try_take(&self.lease_of(&id))?;
         let image = &create.image;
-        let mut labels = image.config.labels.clone();
-        labels.extend(create.labels.clone());
-        let details = Details {
-            id: id.clone(),
-            name,
-            image: image.id,
-            image_name: image.name.clone(),
-            layers: image.layers.clone(),
-            created: now(),
-            config: config(create, &command),
-            command,
-            labels,
-            remove: create.remove,
-            host: create.host.clone(),
-            mounts: Vec::new(),
-        };
         let keeps = std::iter::once(image.id).chain(image.layers.iter().copied());
         let refs = self.roots.store().refs();
         refs.set(&root_name(&id), keeps.collect(), Vec::new())
             .map_err(kiln_rootfs::Error::from)?;
-        let new = self.folder.join(format!("new-{id}"));
-        std::fs::create_dir(&new).map_err(failed("make", &new))?;
-        write_details(&new, &details)?;
-        write_state(&new, &Noted::Created)?;
-        let folder = self.folder.join(&id);
-        std::fs::rename(&new, &folder).map_err(failed("make", &folder))?;
+        let volumes = self.volumes();
+        let mounts = volumes.settle(&Asked {
+            id: &id,
+            wishes: &create.host.mounts,
+            image: &image.config.volumes,
+            layers: &image.layers,
+        });
+        let made = mounts.and_then(|mounts| {
+            let details = details(&id, create, command, mounts);
+            let kept = details.mounts.clone();
+            self.place(details, create.name.as_deref())
+                .inspect_err(|_| {
+                    // The first error is the one to tell; what stays is for a prune.
+                    let _ = volumes.leave(&kept, &id, true);
+                })
+        });
+        let details = made.inspect_err(|_| drop(refs.remove(&root_name(&id))))?;
         Ok(Container {
+            folder: self.folder.join(&id),
             details,
-            folder,
             roots: self.roots.clone(),
             lease: Mutex::new(held),
             leases: self.leases(),
         })
+    }
+
+    /// Gives it a name and puts its folder in place, whole.
+    fn place(&self, mut details: Details, name: Option<&str>) -> Result<Details, Error> {
+        let _lock = self.lock()?;
+        details.name = self.free_name(name)?;
+        let new = self.folder.join(format!("new-{}", details.id));
+        std::fs::create_dir(&new).map_err(failed("make", &new))?;
+        write_details(&new, &details)?;
+        write_state(&new, &Noted::new(State::Created))?;
+        let folder = self.folder.join(&details.id);
+        std::fs::rename(&new, &folder).map_err(failed("make", &folder))?;
+        Ok(details)
+    }
+
+    /// Gives a container another name.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Conflict`] for a name that is taken, [`ErrorKind::Invalid`] for one that is none.
+    pub fn rename(&self, container: &Container, name: &str) -> Result<(), Error> {
+        let name = name.strip_prefix('/').unwrap_or(name);
+        names::check(name)?;
+        let _transition = container.lock()?;
+        let _names = self.lock()?;
+        let details = read_details(&container.folder)?;
+        let mut details = details.ok_or_else(|| missing(container.id()))?;
+        if details.name == name {
+            let what = "Renaming a container with the same name as its current name";
+            return Err(Error::new(ErrorKind::Invalid, what));
+        }
+        details.name = self.free_name(Some(name))?;
+        write_details(&container.folder, &details)
     }
 
     /// A name that nobody has; under the lock.
@@ -200,47 +294,64 @@ impl Containers {
         }
     }
 
-    /// Removes a container and everything that it changed. One that runs is only removed by `force`,
-    /// which kills it.
+    /// Removes a container and everything that it changed; with `volumes` those as well that were
+    /// made for it alone. One that runs is only removed by `force`, which kills it.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Conflict`] when it runs.
-    pub fn remove(&self, container: &Container, force: bool) -> Result<(), Error> {
-        let ours = container.lease.lock();
-        drop(ours.unwrap_or_else(PoisonError::into_inner).take());
-        let path = lease(&self.leases(), container.id());
-        let mut held = Lease::try_take(&path)?;
-        if held.is_none() {
-            if !force {
+    pub fn remove(&self, container: &Container, force: bool, volumes: bool) -> Result<(), Error> {
+        drop(container.take_own_lease());
+        let running = matches!(
+            container.state()?,
+            State::Running { .. } | State::Restarting { .. }
+        );
+        if running && !force {
+            let what = format!(
+                "cannot remove container \"/{}\": container is running: stop the container before \
+                 removing or force remove",
+                container.name()
+            );
+            return Err(Error::new(ErrorKind::Conflict, what));
+        }
+        if running {
+            match container.kill(None) {
+                // It ended by itself.
+                Err(e) if e.kind() == ErrorKind::Conflict => {}
+                done => done?,
+            }
+        }
+        let _transition = match container.lock() {
+            // It was to go with its end, and has.
+            Err(e) if running && e.kind() == ErrorKind::NotFound => return Ok(()),
+            lock => lock?,
+        };
+        match wait_for(&container.lease_path())? {
+            Some(held) => self.take_away(container.id(), held, volumes),
+            None => {
                 let what = format!(
-                    "cannot remove container \"/{}\": container is running: stop the container \
-                     before removing or force remove",
+                    "cannot remove container \"/{}\": another program has it",
                     container.name()
                 );
-                return Err(Error::new(ErrorKind::Conflict, what));
+                Err(Error::new(ErrorKind::Conflict, what))
             }
-            kill(&container.folder)?;
-            held = wait_for(&path)?;
         }
-        let Some(held) = held else {
-            let what = format!("container \"/{}\" does not end", container.name());
-            return Err(Error::new(ErrorKind::Conflict, what));
-        };
-        self.take_away(container.id(), held)
     }
 
-    /// Removes all containers that do not run, and gives their ids.
+    /// Removes all containers that do not run and that `which` wants, and gives their ids. Volumes
+    /// stay.
     ///
     /// # Errors
     ///
     /// As [`remove`](Self::remove).
-    pub fn prune(&self) -> Result<Vec<String>, Error> {
+    pub fn prune(&self, which: &dyn Fn(&Container) -> bool) -> Result<Vec<String>, Error> {
         let mut gone = Vec::new();
-        for container in self.list()? {
+        for container in self.list()?.into_iter().filter(which) {
             // One that somebody looks after is not for us, whatever it does.
-            if let Some(held) = Lease::try_take(&lease(&self.leases(), container.id()))? {
-                self.take_away(container.id(), held)?;
+            if let Some(_transition) = container.try_lock()?
+                && let Some(held) = Lease::try_take(&container.lease_path())?
+            {
+                self.take_away(container.id(), held, false)?;
                 gone.push(container.details.id);
             }
         }
@@ -248,7 +359,7 @@ impl Containers {
     }
 
     /// Out of sight first, whole; a kill after that leaves the rest to the next sweep.
-    pub(crate) fn take_away(&self, id: &str, held: Lease) -> Result<(), Error> {
+    pub(crate) fn take_away(&self, id: &str, held: Lease, volumes: bool) -> Result<(), Error> {
         let gone = self.folder.join(format!("gone-{id}"));
         let folder = self.folder.join(id);
         let lock = self.lock()?;
@@ -259,19 +370,24 @@ impl Containers {
             _ => {}
         }
         drop(lock);
-        self.forget(id, &gone)?;
+        self.forget(id, &gone, volumes)?;
         drop(held);
         Ok(())
     }
 
-    pub(crate) fn forget(&self, id: &str, folder: &Path) -> Result<(), Error> {
+    /// What is left of a container in `folder`, which nobody sees any more.
+    pub(crate) fn forget(&self, id: &str, folder: &Path, volumes: bool) -> Result<(), Error> {
+        if let Some(details) = read_details(folder)? {
+            let volumes = volumes || details.remove;
+            self.volumes().leave(&details.mounts, id, volumes)?;
+        }
         let refs = self.roots.store().refs();
         refs.remove(&root_name(id))
             .map_err(kiln_rootfs::Error::from)?;
         Ok(self.roots.remove(folder)?)
     }
 
-    fn at(&self, id: &str) -> Result<Option<Container>, Error> {
+    pub(crate) fn at(&self, id: &str) -> Result<Option<Container>, Error> {
         let folder = self.folder.join(id);
         Ok(read_details(&folder)?.map(|details| Container {
             details,
@@ -295,14 +411,63 @@ impl Containers {
         self.folder.join("leases")
     }
 
+    pub(crate) fn lease_of(&self, id: &str) -> PathBuf {
+        lease(&self.leases(), id)
+    }
+
     /// Held while names are given and taken.
     fn lock(&self) -> Result<Lock, Error> {
         Ok(Lock::exclusive(&self.folder.join("lock"))?)
     }
 }
 
-pub(crate) fn lease(leases: &Path, id: &str) -> PathBuf {
+fn lease(leases: &Path, id: &str) -> PathBuf {
     leases.join(id)
+}
+
+/// What does not go together, in docker's words.
+fn check(create: &Create) -> Result<(), Error> {
+    let host = &create.host;
+    let invalid = |what: &str| Err(Error::new(ErrorKind::Invalid, what));
+    if create.remove && host.restart != Restart::No {
+        return invalid("Conflicting options: --restart and --rm");
+    }
+    if let Some(signal) = &host.stop_signal {
+        signal_number(signal)?;
+    }
+    if host
+        .hostname
+        .as_ref()
+        .is_some_and(|name| name.is_empty() || name.len() > 63)
+    {
+        return invalid("invalid hostname format");
+    }
+    if host.network == NetworkMode::None && !host.ports.is_empty() {
+        let what = "publish ports with network `none`: nothing can reach the container there";
+        return Err(
+            Error::new(ErrorKind::Invalid, what).hint("leave `--network none` out, or `-p`")
+        );
+    }
+    Ok(())
+}
+
+fn details(id: &str, create: &Create, command: Command, mounts: Vec<Mounted>) -> Details {
+    let image = &create.image;
+    let config = config(create, &command);
+    Details {
+        id: id.to_owned(),
+        name: String::new(),
+        image: image.id,
+        image_name: image.name.clone(),
+        layers: image.layers.clone(),
+        created: time::now(),
+        labels: config.labels.clone(),
+        config,
+        command,
+        remove: create.remove,
+        host: create.host.clone(),
+        mounts,
+    }
 }
 
 pub(crate) fn root_name(id: &str) -> String {
@@ -313,7 +478,7 @@ pub(crate) fn is_id(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-fn missing(text: &str) -> Error {
+pub(crate) fn missing(text: &str) -> Error {
     Error::new(
         ErrorKind::NotFound,
         format!("No such container: {}", short_of(text)),

@@ -11,13 +11,14 @@ use std::thread;
 use std::time::Duration;
 
 use kiln_sandbox::Dialer;
+use serde::{Deserialize, Serialize};
 
 use crate::holder::holder;
 use crate::publish::Protocol;
 use crate::{Error, ErrorKind, Publish};
 
 /// A port of the machine that leads into a container.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bound {
     /// Where it listens; the unspecified address of version 6 stands for all addresses of both
     /// versions.

@@ -5,10 +5,12 @@ use std::io;
 use std::path::Path;
 
 use kiln_image::{Digest, Runtime};
+use kiln_sandbox::Outward;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::create::Command;
+use crate::forward::Bound;
 use crate::mounts::Mounted;
 use crate::{Error, ErrorKind, HostConfig};
 
@@ -42,7 +44,8 @@ pub struct Details {
 }
 
 /// What a container does. Times are nanoseconds since 1970.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum State {
     /// It was never started.
@@ -70,7 +73,7 @@ pub enum State {
         code: i32,
         /// When it started; 0 when it could not be, which docker shows as "Created".
         started: u64,
-        /// When it ended.
+        /// When it ended, or was seen to have.
         at: u64,
         /// Why it could not be started, or what was lost.
         error: Option<String>,
@@ -79,46 +82,45 @@ pub enum State {
 
 /// What is written down of the state: true as long as somebody holds the container's lease.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Noted {
-    Created,
-    /// `born`: when the process started, which tells it from another with the same id.
-    Running {
-        pid: u32,
-        born: Option<u64>,
-        since: u64,
-    },
-    Exited {
-        code: i32,
-        started: u64,
-        at: u64,
-        error: Option<String>,
-    },
+pub(crate) struct Noted {
+    pub(crate) state: State,
+    /// When the process started by the kernel's count, which tells it from another with its id.
+    pub(crate) born: Option<u64>,
+    /// How often it was started again by itself.
+    pub(crate) restarts: u32,
+    /// What answers on the machine.
+    pub(crate) ports: Vec<Bound>,
+    /// How it reaches outward.
+    pub(crate) outward: Option<Outward>,
 }
 
 impl Noted {
+    pub(crate) fn new(state: State) -> Self {
+        Self {
+            state,
+            born: None,
+            restarts: 0,
+            ports: Vec::new(),
+            outward: None,
+        }
+    }
+
     /// What is true: `held` says whether the program that wrote it still looks after it.
-    pub(crate) fn state(self, held: bool) -> State {
-        match self {
-            Self::Created => State::Created,
-            Self::Running { pid, since, .. } if held => State::Running { pid, since },
-            Self::Running { since, .. } => State::Exited {
+    pub(crate) fn truth(self, held: bool) -> State {
+        match self.state {
+            State::Running { since, .. } if !held => State::Exited {
                 code: KILLED,
                 started: since,
                 at: since,
+                error: Some("the program that looked after it was killed".to_owned()),
+            },
+            State::Restarting { code, started, at } if !held => State::Exited {
+                code,
+                started,
+                at,
                 error: None,
             },
-            Self::Exited {
-                code,
-                started,
-                at,
-                error,
-            } => State::Exited {
-                code,
-                started,
-                at,
-                error,
-            },
+            state => state,
         }
     }
 }
@@ -126,7 +128,7 @@ impl Noted {
 /// Ended by signal 9.
 const KILLED: i32 = 137;
 
-const DETAILS: &str = "container.json";
+pub(crate) const DETAILS: &str = "container.json";
 const STATE: &str = "state.json";
 
 pub(crate) fn write_details(folder: &Path, details: &Details) -> Result<(), Error> {
@@ -171,13 +173,7 @@ pub(crate) fn failed(what: &'static str, path: &Path) -> impl Fn(io::Error) -> E
     move |e| Error::new(ErrorKind::Io, what.clone()).because(e)
 }
 
-/// Now, in nanoseconds since 1970.
-pub(crate) fn now() -> u64 {
-    let since = std::time::UNIX_EPOCH.elapsed();
-    since.map_or(0, |since| {
-        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
-    })
-}
+pub(crate) use crate::time::now;
 
 /// When a process started, in the kernel's ticks (proc(5), `starttime`).
 pub(crate) fn born(pid: u32) -> Option<u64> {
@@ -193,27 +189,24 @@ mod tests {
 
     #[test]
     fn what_a_dead_program_wrote_is_not_believed() {
-        let running = Noted::Running {
-            pid: 7,
-            born: None,
-            since: 5,
-        };
-        let state = running.clone().state(true);
+        let running = Noted::new(State::Running { pid: 7, since: 5 });
+        let state = running.clone().truth(true);
         assert_eq!(state, State::Running { pid: 7, since: 5 });
-        let ended = |code, at| State::Exited {
-            code,
-            started: 5,
-            at,
-            error: None,
-        };
-        assert_eq!(running.state(false), ended(137, 5));
-        let exited = Noted::Exited {
+        assert!(matches!(
+            running.truth(false),
+            State::Exited {
+                code: 137,
+                started: 5,
+                ..
+            }
+        ));
+        let exited = State::Exited {
             code: 3,
             started: 5,
             at: 9,
             error: None,
         };
-        assert_eq!(exited.state(false), ended(3, 9));
+        assert_eq!(Noted::new(exited.clone()).truth(false), exited);
     }
 
     #[cfg(target_os = "linux")]

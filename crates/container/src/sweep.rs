@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use kiln_durable::Lease;
 
-use crate::Error;
-use crate::containers::{Containers, is_id, lease};
-use crate::state::{Noted, born, read_details, read_state};
+use crate::containers::{Container, Containers, is_id};
+use crate::state::{Noted, State, read_state, write_state};
+use crate::{Error, time};
 
 impl Containers {
     /// What was half made or half removed, and what was to go by itself.
@@ -17,25 +17,65 @@ impl Containers {
             if !is_id(id) {
                 continue;
             }
-            let path = lease(&self.leases(), id);
             match kind {
                 "new" | "gone" => {
-                    if let Some(_held) = Lease::try_take(&path)? {
-                        self.forget(id, &self.folder.join(&name))?;
+                    if let Some(_held) = Lease::try_take(&self.lease_of(id))? {
+                        self.forget(id, &self.folder.join(&name), false)?;
                     }
                 }
                 "" => {
-                    let details = read_details(&self.folder.join(&name))?;
-                    if details.is_some_and(|details| details.remove)
-                        && let Some(held) = Lease::try_take(&path)?
-                    {
-                        self.take_away(id, held)?;
+                    if let Some(container) = self.at(id)? {
+                        self.sweep_one(&container)?;
                     }
                 }
                 _ => {}
             }
         }
         self.sweep_roots()
+    }
+
+    /// One whose monitor was killed has ended, and is told so from now on; one that was to go with
+    /// its end goes.
+    fn sweep_one(&self, container: &Container) -> Result<(), Error> {
+        let Some(noted) = read_state(&container.folder)? else {
+            return Ok(());
+        };
+        let ended = matches!(noted.state, State::Exited { .. });
+        let gone = container.details.remove && ended;
+        if matches!(noted.state, State::Created) || ended && !gone {
+            return Ok(());
+        }
+        // Who starts or removes it does so now.
+        let Some(_transition) = container.try_lock()? else {
+            return Ok(());
+        };
+        let Some(held) = Lease::try_take(&container.lease_path())? else {
+            return Ok(());
+        };
+        // Before the lock was ours, it may have gone on.
+        let Some(noted) = read_state(&container.folder)? else {
+            return Ok(());
+        };
+        if container.details.remove && !matches!(noted.state, State::Created) {
+            return self.take_away(container.id(), held, true);
+        }
+        let restarts = noted.restarts;
+        let mut truth = Noted::new(match noted.truth(false) {
+            State::Exited {
+                code,
+                started,
+                error,
+                ..
+            } => State::Exited {
+                code,
+                started,
+                at: time::now(),
+                error,
+            },
+            state => state,
+        });
+        truth.restarts = restarts;
+        write_state(&container.folder, &truth)
     }
 
     /// A root without a folder: its program died between the two.
@@ -46,7 +86,7 @@ impl Containers {
             let id = name.trim_start_matches("container/");
             if is_id(id)
                 && !self.folder.join(id).exists()
-                && let Some(_held) = Lease::try_take(&lease(&self.leases(), id))?
+                && let Some(_held) = Lease::try_take(&self.lease_of(id))?
                 && !self.folder.join(id).exists()
             {
                 refs.remove(&name).map_err(kiln_rootfs::Error::from)?;
@@ -54,28 +94,6 @@ impl Containers {
         }
         Ok(())
     }
-}
-
-/// Kills the process of a container that another program looks after; that program then ends it.
-pub(crate) fn kill(folder: &Path) -> Result<(), Error> {
-    let Some(Noted::Running {
-        pid, born: then, ..
-    }) = read_state(folder)?
-    else {
-        return Ok(());
-    };
-    if then.is_none() || born(pid) != then {
-        return Ok(());
-    }
-    #[cfg(unix)]
-    if let Some(pid) = i32::try_from(pid)
-        .ok()
-        .and_then(rustix::process::Pid::from_raw)
-    {
-        // It may just have ended.
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-    }
-    Ok(())
 }
 
 /// The lease, when its holder lets go of it within ten seconds.

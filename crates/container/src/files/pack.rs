@@ -196,20 +196,18 @@ impl<W: Write> Packing<W> {
         entry: &Entry,
         content: Option<&mut dyn Read>,
     ) -> Result<(), Error> {
-        self.packer
-            .add(entry, content)
-            .map_err(|e| match e.kind() {
-                // About the disk, or about the other end.
-                kiln_layer::ErrorKind::Io => spoiled(e),
-                _ => {
-                    let what = format!("copy `{}`: {e}", at.display());
-                    let error = Error::new(ErrorKind::Unsupported, what);
-                    match e.hint_text() {
-                        Some(hint) => error.hint(hint),
-                        None => error,
-                    }
+        self.packer.add(entry, content).map_err(|e| match e.kind() {
+            // About the disk, or about the other end.
+            kiln_layer::ErrorKind::Io => spoiled(e),
+            _ => {
+                let what = format!("copy `{}`: {e}", at.display());
+                let error = Error::new(ErrorKind::Unsupported, what);
+                match e.hint_text() {
+                    Some(hint) => error.hint(hint),
+                    None => error,
                 }
-            })
+            }
+        })
     }
 
     fn meta(&self, at: &Path, found: &Metadata) -> Result<Meta, Error> {

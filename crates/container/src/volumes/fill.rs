@@ -8,6 +8,7 @@ use kiln_image::Digest;
 use kiln_layer::{Files as _, Kind, LayerPath, Packer, Root, Times, Tree};
 
 use super::{DATA, Noted, USERS, Volume, Volumes, note, stored};
+use crate::files::through;
 use crate::mounts::check_name;
 use crate::state::failed;
 use crate::{Error, ErrorKind};
@@ -114,36 +115,18 @@ impl Volumes {
             std::fs::create_dir(to).map_err(failed("make", to))?;
             return open_to_all(to);
         }
-        let (reader, writer) =
-            std::io::pipe().map_err(|e| Error::new(ErrorKind::Io, "make a pipe").because(e))?;
-        let (packed, unpacked) = std::thread::scope(|scope| {
-            let packing = scope.spawn(|| pack(&tree, &root, writer));
-            let mut reader = BufReader::with_capacity(128 << 10, reader);
-            let unpacked = self.roots.bodies().unpack(&mut reader, None, to);
-            // Who still writes is told that nobody reads.
-            drop(reader);
-            (packing.join(), unpacked)
-        });
-        let packed = packed.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        // The first failure is the one to tell; a broken pipe only says that the other side ended.
-        match (packed, unpacked) {
-            (Err(e), Err(_)) if !is_broken_pipe(&e) => return Err(copying(&e)),
-            (_, Err(e)) => return Err(e.into()),
-            (Err(e), Ok(_)) => return Err(copying(&e)),
-            (Ok(()), Ok(_)) => {}
-        }
+        let packing = |out: &mut (dyn Write + Send)| {
+            pack(&tree, &root, out).map_err(|e| {
+                let what = format!("copy what the image has to a volume: {e}");
+                Error::new(ErrorKind::Io, what).because(e)
+            })
+        };
+        through(packing, |tar| {
+            let mut tar = BufReader::with_capacity(128 << 10, tar);
+            Ok(self.roots.bodies().unpack(&mut tar, None, to)?)
+        })?;
         Ok(())
     }
-}
-
-fn copying(e: &kiln_layer::Error) -> Error {
-    let what = format!("copy what the image has to a volume: {e}");
-    Error::new(ErrorKind::Io, what)
-}
-
-fn is_broken_pipe(e: &kiln_layer::Error) -> bool {
-    let cause = std::error::Error::source(e).and_then(|e| e.downcast_ref::<std::io::Error>());
-    cause.is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// What is in a folder of a root.
@@ -194,7 +177,7 @@ impl Subtree {
 }
 
 /// Writes it as a tar.
-fn pack(tree: &Subtree, root: &Root, to: impl Write) -> Result<(), kiln_layer::Error> {
+fn pack(tree: &Subtree, root: &Root, to: impl Write) -> Result<u64, kiln_layer::Error> {
     let mut packer = Packer::new(BufWriter::with_capacity(128 << 10, to), Times::Keep);
     for entry in tree.entries.iter() {
         match entry.kind {
@@ -207,8 +190,9 @@ fn pack(tree: &Subtree, root: &Root, to: impl Write) -> Result<(), kiln_layer::E
             _ => packer.add(entry, None)?,
         }
     }
-    packer.finish()?.0.flush()?;
-    Ok(())
+    let (mut out, packed) = packer.finish()?;
+    out.flush()?;
+    Ok(packed.size)
 }
 
 /// Says that a container uses a volume.

@@ -1,4 +1,5 @@
 //! Volumes over a real store, with an image of a few files. Unpacking needs root on Linux.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;

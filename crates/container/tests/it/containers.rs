@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::Command;
 
-use kiln_container::{Containers, ErrorKind, State};
-use kiln_sandbox::{Door, Incoming, Io, Native};
+use kiln_container::{ErrorKind, State};
+use kiln_sandbox::{Door, Incoming};
 
-use crate::world::{World, until};
+use crate::world::{World, taken, until};
 
 /// A program that makes a container in the world at its first argument, starts it, tells its id,
 /// and waits for ever.
@@ -23,10 +23,10 @@ fn victim(incoming: Incoming) -> i32 {
     create.name = Some("victim".into());
     create.remove = args[1] == "rm";
     let container = world.containers.create(&create).unwrap();
-    let running = container.start(Io::null(), &Native::default()).unwrap();
+    let attached = container.start(Some(kiln_container::Attach::outputs()));
     writeln!(socket, "{}", container.id()).unwrap();
     std::thread::sleep(std::time::Duration::from_secs(600));
-    drop(running);
+    drop(attached);
     0
 }
 
@@ -44,6 +44,13 @@ impl Victim {
     fn kill(&mut self) {
         self.0.child.kill().unwrap();
         self.0.child.wait().unwrap();
+    }
+}
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        let _ = self.0.child.kill();
+        let _ = self.0.child.wait();
     }
 }
 
@@ -76,7 +83,7 @@ pub(crate) fn names() {
         "No such container: nothing"
     );
     assert_eq!(world.containers.list().unwrap().len(), 2);
-    world.containers.remove(&first, false).unwrap();
+    world.containers.remove(&first, false, true).unwrap();
     create.name = Some("web".into());
     world.containers.create(&create).unwrap();
     for bad in ["a b", "", "-x", "a/b"] {
@@ -102,11 +109,8 @@ pub(crate) fn removal() {
     let world = World::new("removal");
     let create = world.create("mkdir -p /a/b; echo x > /a/b/c");
     let container = world.containers.create(&create).unwrap();
-    container
-        .start(Io::null(), &Native::default())
-        .unwrap()
-        .wait()
-        .unwrap();
+    container.start(None).unwrap();
+    container.wait().unwrap();
     let store = world.folder.join("store/containers");
     let upper = store.join(container.id()).join("root/layer/root/a/b/c");
     assert!(upper.exists(), "kept until it is removed");
@@ -118,13 +122,13 @@ pub(crate) fn removal() {
     assert!(keeps.contains(&world.image.id) && keeps.contains(&world.image.layers[0]));
     let other = world.containers.create(&world.create("true")).unwrap();
     assert_eq!(
-        world.containers.prune().unwrap(),
+        world.containers.prune(&|_| true).unwrap(),
         [container.id()],
         "`other` is in use"
     );
     assert!(container.state().is_err(), "it is gone");
     drop(other);
-    assert_eq!(world.containers.prune().unwrap().len(), 1);
+    assert_eq!(world.containers.prune(&|_| true).unwrap().len(), 1);
     assert!(refs().is_empty());
     let left: Vec<_> = std::fs::read_dir(&store)
         .unwrap()
@@ -134,35 +138,93 @@ pub(crate) fn removal() {
     assert_eq!(std::fs::read_dir(store.join("leases")).unwrap().count(), 0);
 }
 
-pub(crate) fn told_truly_after_a_kill() {
-    let world = World::new("killed");
+/// The process that looks after a container.
+fn monitor_of(id: &str) -> Option<i32> {
+    std::fs::read_dir("/proc").unwrap().find_map(|entry| {
+        let entry = entry.unwrap();
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let line = std::fs::read(entry.path().join("cmdline")).ok()?;
+        let line = String::from_utf8_lossy(&line).into_owned();
+        (line.contains("monitor") && line.contains(id)).then_some(pid)
+    })
+}
+
+fn kill_9(pid: i32) {
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
+
+fn is_there(pid: u32) -> bool {
+    std::path::Path::new(&format!("/proc/{pid}")).exists()
+}
+
+fn runs_as(container: &kiln_container::Container) -> u32 {
+    match container.state().unwrap() {
+        State::Running { pid, .. } => pid,
+        state => panic!("it runs: {state:?}"),
+    }
+}
+
+pub(crate) fn it_outlives_who_started_it() {
+    let world = World::new("outlives");
     let mut victim = Victim::new(&world, "keep");
     let second = again(&world);
     let container = second.containers.get("victim").unwrap();
-    let State::Running { pid, .. } = container.state().unwrap() else {
-        panic!("it runs");
-    };
-    let error = second.containers.remove(&container, false).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
-    assert!(second.containers.prune().unwrap().is_empty(), "it runs");
+    let pid = runs_as(&container);
     victim.kill();
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    assert_eq!(runs_as(&container), pid);
+    let error = second.containers.remove(&container, false, true);
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    assert!(error.to_string().contains("container is running"));
+    let none = second.containers.prune(&|_| true).unwrap();
+    assert!(none.is_empty(), "it runs");
+    assert!(
+        container.start(None).unwrap().is_none(),
+        "as it does already"
+    );
+    assert_eq!(runs_as(&container), pid);
+    second.containers.remove(&container, true, true).unwrap();
+    assert!(!is_there(pid));
+    assert!(second.containers.list().unwrap().is_empty());
+    std::mem::forget(second);
+}
+
+pub(crate) fn told_truly_after_a_kill() {
+    let world = World::new("killed");
+    let _victim = Victim::new(&world, "keep");
+    let second = again(&world);
+    let container = second.containers.get("victim").unwrap();
+    let pid = runs_as(&container);
+    let waiting = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| container.wait().unwrap());
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        kill_9(monitor_of(container.id()).unwrap());
+        waiting.join().unwrap()
+    });
+    assert_eq!(waiting, 137);
     assert!(matches!(
         container.state().unwrap(),
         State::Exited { code: 137, .. }
     ));
-    until("its processes are gone", || {
-        !std::path::Path::new(&format!("/proc/{pid}")).exists()
-    });
+    until("its processes are gone", || !is_there(pid));
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!mounts.contains(container.id()), "{mounts}");
-    second.containers.remove(&container, false).unwrap();
+    assert_eq!(
+        container.kill(None).unwrap_err().kind(),
+        ErrorKind::Conflict
+    );
+    container.start(None).unwrap();
+    assert_ne!(runs_as(&container), pid, "started again");
+    second.containers.remove(&container, true, true).unwrap();
     assert!(second.containers.list().unwrap().is_empty());
     std::mem::forget(second);
 }
 
 pub(crate) fn leftovers_are_swept() {
     let world = World::new("leftovers");
-    let mut victim = Victim::new(&world, "rm");
+    let victim = Victim::new(&world, "rm");
     let folder = world.folder.join("store/containers");
     let id = victim.1.clone();
     let open = || {
@@ -172,8 +234,8 @@ pub(crate) fn leftovers_are_swept() {
         listed
     };
     assert_eq!(open(), 1, "a container that runs is left alone");
-    victim.kill();
-    assert_eq!(open(), 0, "one that was to go by itself goes");
+    kill_9(monitor_of(&id).unwrap());
+    until("one that was to go by itself goes", || open() == 0);
     assert!(!folder.join(&id).exists());
     for half in ["new", "gone"] {
         let left = folder.join(format!("{half}-{id}"));
@@ -188,24 +250,36 @@ pub(crate) fn leftovers_are_swept() {
     assert!(made.stdout.is_empty());
 }
 
-pub(crate) fn removed_by_force() {
-    let world = World::new("force");
-    let mut victim = Victim::new(&world, "keep");
-    // What the victim does when its container is killed from outside is to end with it.
-    let second = again(&world);
-    let container = second.containers.get(&victim.1).unwrap();
-    let State::Running { pid, .. } = container.state().unwrap() else {
-        panic!("it runs");
-    };
-    let wait = std::thread::spawn(move || {
-        let process = format!("/proc/{pid}");
-        until("its process is killed", || {
-            !std::path::Path::new(&process).exists()
-        });
-        victim.kill();
-    });
-    second.containers.remove(&container, true).unwrap();
-    wait.join().unwrap();
-    assert!(Containers::list(&second.containers).unwrap().is_empty());
-    std::mem::forget(second);
+pub(crate) fn it_goes_with_its_end() {
+    let world = World::new("goes");
+    let mut create = world.create("exit 4");
+    create.remove = true;
+    let container = world.containers.create(&create).unwrap();
+    let attached = container.start(Some(kiln_container::Attach::outputs()));
+    let (_, _, end) = taken(attached.unwrap().unwrap(), None);
+    assert_eq!(end, kiln_container::AttachEnd::Exited(4));
+    let gone = container.state().unwrap_err();
+    assert_eq!(
+        gone.kind(),
+        ErrorKind::NotFound,
+        "before the caller hears of its end"
+    );
+}
+
+pub(crate) fn renamed() {
+    let world = World::new("renamed");
+    let mut create = world.create("true");
+    create.name = Some("one".into());
+    let one = world.containers.create(&create).unwrap();
+    create.name = Some("two".into());
+    let two = world.containers.create(&create).unwrap();
+    let taken = world.containers.rename(&one, "two").unwrap_err();
+    assert_eq!(taken.kind(), ErrorKind::Conflict, "{taken}");
+    assert!(world.containers.rename(&one, "a b").is_err());
+    assert!(world.containers.rename(&one, "one").is_err());
+    world.containers.rename(&two, "three").unwrap();
+    world.containers.rename(&one, "two").unwrap();
+    assert_eq!(world.containers.get("two").unwrap().id(), one.id());
+    assert_eq!(world.containers.get("three").unwrap().id(), two.id());
+    assert!(world.containers.get("one").is_err());
 }

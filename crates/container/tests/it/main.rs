@@ -3,6 +3,8 @@
 
 #[cfg(target_os = "linux")]
 mod containers;
+#[cfg(target_os = "linux")]
+mod files;
 mod harness;
 #[cfg(target_os = "linux")]
 mod run;
@@ -11,7 +13,7 @@ mod world;
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
-    kiln_sandbox::entry(&[containers::VICTIM]);
+    kiln_sandbox::entry(&[kiln_container::DOORS, &[containers::VICTIM]].concat());
     harness::run(&[
         ("run::as_the_image_says", || root(run::as_the_image_says)),
         ("run::as_the_caller_says", || root(run::as_the_caller_says)),
@@ -34,9 +36,23 @@ fn main() -> std::process::ExitCode {
         ("containers::leftovers_are_swept", || {
             root(containers::leftovers_are_swept)
         }),
-        ("containers::removed_by_force", || {
-            root(containers::removed_by_force)
+        ("containers::it_outlives_who_started_it", || {
+            root(containers::it_outlives_who_started_it)
         }),
+        ("containers::it_goes_with_its_end", || {
+            root(containers::it_goes_with_its_end)
+        }),
+        ("containers::renamed", || root(containers::renamed)),
+        ("files::out_of_it", || root(files::out_of_it)),
+        ("files::by_dockers_names", || root(files::by_dockers_names)),
+        ("files::nothing_leads_out", || {
+            root(files::nothing_leads_out)
+        }),
+        ("files::through_mounts", || root(files::through_mounts)),
+        ("files::volumes", || root(files::volumes)),
+        ("files::changes", || root(files::changes)),
+        ("files::committed", || root(files::committed)),
+        ("files::while_it_writes", || root(files::while_it_writes)),
     ])
 }
 

@@ -3,10 +3,9 @@
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 
-use kiln_container::{ErrorKind, Publish, State};
-use kiln_sandbox::{Exit, Io, Native};
+use kiln_container::{Attach, AttachEnd, ErrorKind, LogQuery, Publish, State};
 
-use crate::world::{World, output, until};
+use crate::world::{World, taken, until};
 
 pub(crate) fn as_the_image_says() {
     let mut world = World::new("image");
@@ -17,10 +16,9 @@ pub(crate) fn as_the_image_says() {
     world.image.config.cmd = Some(vec![show.into()]);
     let create = kiln_container::Create::new(world.image.clone());
     let container = world.containers.create(&create).unwrap();
-    let out = world.folder.join("out");
-    let mut running = container.start(output(&out), &Native::default()).unwrap();
-    assert_eq!(running.wait().unwrap(), Exit::Code(0));
-    let text = std::fs::read_to_string(out).unwrap();
+    let attached = container.start(Some(Attach::outputs())).unwrap().unwrap();
+    let (text, _, end) = taken(attached, None);
+    assert_eq!(end, AttachEnd::Exited(0));
     let host = &container.id()[..12];
     for expected in [
         "/srv\nuid=5(app) gid=6 groups=6,44(video)",
@@ -50,7 +48,7 @@ pub(crate) fn as_the_caller_says() {
     let (text, exit) = world.run(&create);
     assert!(text.starts_with("/tmp\n7\n8\ncaller 1 /\n"), "{text}");
     assert!(text.contains("localhost"), "{text}");
-    assert_eq!(exit, Exit::Code(1), "user 7 may not write there: {text}");
+    assert_eq!(exit, 1, "user 7 may not write there: {text}");
     create.user = None;
     create.command = vec!["-c".into(), "echo $0".into()];
     create.entrypoint = Some(vec!["/bin/sh".into()]);
@@ -59,7 +57,7 @@ pub(crate) fn as_the_caller_says() {
 
 pub(crate) fn exit_codes() {
     let world = World::new("codes");
-    assert_eq!(world.run(&world.create("exit 7")).1, Exit::Code(7));
+    assert_eq!(world.run(&world.create("exit 7")).1, 7);
     for (argv, kind, code) in [
         ("nothing-here", ErrorKind::ProgramNotFound, 127),
         ("/srv/data", ErrorKind::NotExecutable, 126),
@@ -67,19 +65,16 @@ pub(crate) fn exit_codes() {
         let mut create = world.create("");
         create.command = vec![argv.into()];
         let container = world.containers.create(&create).unwrap();
-        let error = container.start(Io::null(), &Native::default()).unwrap_err();
+        let error = container.start(None).unwrap_err();
         assert_eq!((error.kind(), error.docker_code()), (kind, code), "{error}");
         assert!(matches!(container.state().unwrap(), State::Exited { code: c, .. } if c == code));
-        assert!(
-            container.start(Io::null(), &Native::default()).is_err(),
-            "once only"
-        );
-        world.containers.remove(&container, false).unwrap();
+        assert!(container.start(None).is_err(), "once only");
+        world.containers.remove(&container, false, true).unwrap();
     }
     let mut create = world.create("true");
     create.user = Some("nobody-here".into());
     let container = world.containers.create(&create).unwrap();
-    let error = container.start(Io::null(), &Native::default()).unwrap_err();
+    let error = container.start(None).unwrap_err();
     assert_eq!(error.docker_code(), 125);
     assert_eq!(
         error.to_string(),
@@ -96,7 +91,7 @@ pub(crate) fn the_working_directory_is_made() {
     assert_eq!(text, "/srv/a/b\n755 0\n755 0\na\ndata\nindex.html\n");
     create.workdir = Some("/srv/data".into());
     let container = world.containers.create(&create).unwrap();
-    let error = container.start(Io::null(), &Native::default()).unwrap_err();
+    let error = container.start(None).unwrap_err();
     assert!(
         error
             .to_string()
@@ -110,9 +105,12 @@ pub(crate) fn published_ports_answer() {
     let mut create = world.create("httpd -f -p 8000 -h /srv");
     create.host.ports = Publish::parse("127.0.0.1::8000").unwrap();
     let container = world.containers.create(&create).unwrap();
-    let mut running = container.start(Io::null(), &Native::default()).unwrap();
-    let address = running.ports()[0].address;
-    assert!(running.outward().is_some(), "a network of its own");
+    assert!(container.start(None).unwrap().is_none());
+    let address = container.ports().unwrap()[0].address;
+    assert!(
+        container.outward().unwrap().is_some(),
+        "a network of its own"
+    );
     let fetch = || {
         let mut stream = TcpStream::connect(address).unwrap();
         let _ = stream.write_all(b"GET /index.html HTTP/1.0\r\n\r\n");
@@ -123,9 +121,10 @@ pub(crate) fn published_ports_answer() {
     until("the page is served", || {
         fetch().ends_with("hello from inside\n")
     });
-    running.signal(9).unwrap();
-    assert_eq!(running.wait().unwrap(), Exit::Signal(9));
-    assert_eq!(running.wait().unwrap(), Exit::Signal(9), "again");
+    container.kill(None).unwrap();
+    assert_eq!(container.wait().unwrap(), 137);
+    assert_eq!(container.wait().unwrap(), 137, "again");
+    assert!(container.ports().unwrap().is_empty());
     assert!(TcpStream::connect(address).is_err(), "the port is free");
     assert!(matches!(
         container.state().unwrap(),
@@ -140,7 +139,7 @@ pub(crate) fn a_taken_port_is_said_first() {
     let mut create = world.create("true");
     create.host.ports = Publish::parse(&format!("{port}:80")).unwrap();
     let container = world.containers.create(&create).unwrap();
-    let error = container.start(Io::null(), &Native::default()).unwrap_err();
+    let error = container.start(None).unwrap_err();
     assert_eq!(
         (error.kind(), error.docker_code()),
         (ErrorKind::PortTaken, 125)
@@ -155,18 +154,20 @@ pub(crate) fn a_taken_port_is_said_first() {
 
 pub(crate) fn a_signal_ends_it() {
     let world = World::new("signal");
-    let out = world.folder.join("out");
     let script = "trap 'echo asked; exit 3' TERM; echo ready; while :; do sleep 0.05; done";
     let container = world.containers.create(&world.create(script)).unwrap();
-    let mut running = container.start(output(&out), &Native::default()).unwrap();
-    until("it is ready", || {
-        std::fs::read_to_string(&out).unwrap() == "ready\n"
-    });
+    container.start(None).unwrap();
+    let logs = || {
+        let lines = container.logs(&LogQuery::default()).unwrap();
+        let lines = lines.map(|line| String::from_utf8(line.unwrap().text).unwrap());
+        lines.collect::<String>()
+    };
+    until("it is ready", || logs() == "ready\n");
     let State::Running { pid, .. } = container.state().unwrap() else {
         panic!("it runs");
     };
     assert!(std::path::Path::new(&format!("/proc/{pid}")).exists());
-    running.signaller()(15);
-    assert_eq!(running.wait().unwrap(), Exit::Code(3));
-    assert!(std::fs::read_to_string(&out).unwrap().ends_with("asked\n"));
+    container.stop(None, None).unwrap();
+    assert_eq!(container.wait().unwrap(), 3);
+    assert!(logs().ends_with("asked\n"));
 }

@@ -1,13 +1,13 @@
 //! A store with an image of busybox in it.
 
-use std::path::{Path, PathBuf};
+use std::io::{Read, Write};
+use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use kiln_container::{Base, Containers, Create};
+use kiln_container::{Attach, AttachEnd, AttachIo, Attached, Base, Containers, Create};
 use kiln_image::{Digest, Runtime};
 use kiln_rootfs::{Direct, Roots};
-use kiln_sandbox::{Exit, Io, Native, Stream};
 use kiln_store::{Facts, Store};
 
 pub(crate) struct World {
@@ -77,23 +77,69 @@ impl World {
     }
 
     /// Runs it to its end: its output, and how it ended.
-    pub(crate) fn run(&self, create: &Create) -> (String, Exit) {
+    pub(crate) fn run(&self, create: &Create) -> (String, i32) {
         let container = self.containers.create(create).unwrap();
-        let out = self.folder.join("output");
-        let mut running = container.start(output(&out), &Native::default()).unwrap();
-        let exit = running.wait().unwrap();
-        self.containers.remove(&container, false).unwrap();
-        (std::fs::read_to_string(out).unwrap(), exit)
+        let attached = container.start(Some(Attach::outputs())).unwrap().unwrap();
+        let (out, _, end) = taken(attached, None);
+        let AttachEnd::Exited(code) = end else {
+            panic!("{end:?}");
+        };
+        self.containers.remove(&container, false, true).unwrap();
+        (out, code)
     }
 }
 
-/// Both outputs into one file.
-pub(crate) fn output(to: &Path) -> Io {
-    let file = std::fs::File::create(to).unwrap();
-    Io {
-        stdin: Stream::Null,
-        stdout: Stream::from(file.try_clone().unwrap()),
-        stderr: Stream::from(file),
+/// A place to write to that can be looked at.
+#[derive(Clone, Default)]
+pub(crate) struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl Shared {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Takes part until the end: both outputs (in one, as they came), the errors alone, and the end.
+pub(crate) fn taken(
+    attached: Attached,
+    stdin: Option<Box<dyn Read + Send>>,
+) -> (String, String, AttachEnd) {
+    let (out, err) = (Shared::default(), Shared::default());
+    let both = Tee(out.clone(), err.clone());
+    let end = attached.run(AttachIo {
+        stdin,
+        stdout: Box::new(out.clone()),
+        stderr: Box::new(both),
+        detach: None,
+    });
+    (out.text(), err.text(), end.unwrap())
+}
+
+struct Tee(Shared, Shared);
+
+impl Write for Tee {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.write_all(bytes)?;
+        self.1.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

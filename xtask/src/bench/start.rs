@@ -94,7 +94,7 @@ fn ready(example: &Path, bundle: &Path, user: Option<&str>, runs: usize) -> Resu
                 command.args(["run", "--bundle"]).arg(&bundle).arg("bench");
                 command
             };
-            rows.extend(timed(vec![Starter::new("runc, root", runc)], runs)?);
+            rows.extend(timed(&[Starter::new("runc, root", runc)], runs)?);
         }
     }
     Ok(rows)
@@ -148,7 +148,7 @@ fn whole(
         Ok(podman) => starters.push(podman),
         Err(e) => println!("not run: podman: {e}"),
     }
-    timed(starters, runs)
+    timed(&starters, runs)
 }
 
 /// podman with runc, and limits that hosts without systemd can set.
@@ -223,9 +223,9 @@ impl Starter {
 }
 
 /// All of them in turns, each after one start that is not counted.
-fn timed(starters: Vec<Starter>, runs: usize) -> Result<Vec<Row>> {
+fn timed(starters: &[Starter], runs: usize) -> Result<Vec<Row>> {
     let mut rows: Vec<Row> = Vec::new();
-    for starter in &starters {
+    for starter in starters {
         starter.start()?;
         rows.push(Row {
             builder: starter.name.clone(),

@@ -9,12 +9,18 @@ mod behaviour;
 #[cfg(target_os = "linux")]
 mod death;
 #[cfg(target_os = "linux")]
+mod enter;
+#[cfg(target_os = "linux")]
 mod errors;
 mod harness;
 #[cfg(target_os = "linux")]
 mod host;
 #[cfg(target_os = "linux")]
 mod network;
+#[cfg(target_os = "linux")]
+mod place;
+#[cfg(target_os = "linux")]
+mod root;
 #[cfg(target_os = "linux")]
 mod rootless;
 #[cfg(target_os = "linux")]
@@ -28,7 +34,13 @@ mod world;
 
 #[cfg(target_os = "linux")]
 fn main() -> ExitCode {
-    kiln_sandbox::entry(&[death::DOOR, rootless::DOOR, terminal::RAW]);
+    kiln_sandbox::entry(&[
+        death::DOOR,
+        enter::DOOR,
+        place::DOOR,
+        rootless::DOOR,
+        terminal::RAW,
+    ]);
     let is_root = rustix::process::geteuid().is_root();
     let mut tests = Vec::new();
     for (name, world) in world::worlds() {
@@ -41,6 +53,9 @@ fn main() -> ExitCode {
             ("rootless", rootless::CASES),
             ("host", host::CASES),
             ("terminal", terminal::CASES),
+            ("enter", enter::CASES),
+            ("place", place::CASES),
+            ("root", root::CASES),
         ] {
             // One is about users, the other about the built-in runner.
             if (group == "rootless" && is_root) || (group == "host" && name == "runc") {

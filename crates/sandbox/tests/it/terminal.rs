@@ -198,6 +198,9 @@ fn a_shell_controls_its_jobs(world: &World) -> Outcome {
 
 fn it_belongs_to_its_user(world: &World) -> Outcome {
     native_only(world)?;
+    if world.single() {
+        return Err("there is but one user".into());
+    }
     let mut screen = screen(world, "stat -c %u:%a $(tty); echo x >$(tty)", |spec| {
         spec.process.user = User {
             uid: 33,

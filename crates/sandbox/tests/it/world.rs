@@ -37,6 +37,8 @@ pub(crate) struct World {
     pub(crate) native: bool,
     /// The users that there are; all of them for root.
     pub(crate) ids: Option<IdMap>,
+    /// In which the runner runs.
+    pub(crate) namespace: Option<Arc<UserNamespace>>,
     /// The OCI runtime that the runner is.
     pub(crate) runtime: Option<PathBuf>,
     /// The image: a layer with busybox.
@@ -86,7 +88,7 @@ const APPLETS: &[&str] = &[
     "cat", "chmod", "chown", "echo", "env", "false", "grep", "head", "hostname", "id", "ip",
     "kill", "ls", "mkdir", "mknod", "mount", "mv", "nc", "ps", "readlink", "rm", "sh", "sleep",
     "stat", "test", "touch", "true", "umount", "unshare", "wget", "yes", "tr", "wc", "chroot",
-    "ln", "httpd", "stty", "tty", "uniq",
+    "ln", "httpd", "stty", "tty", "uniq", "tail",
 ];
 
 impl World {
@@ -119,7 +121,8 @@ impl World {
                 Some(program) => Box::new(Runtime::new(program)),
                 None => Box::new(Native::new(namespace.clone())),
             },
-            ids: namespace.map(|namespace| namespace.map().clone()),
+            ids: namespace.as_ref().map(|namespace| namespace.map().clone()),
+            namespace,
             native: runtime.is_none(),
             runtime,
             image,

@@ -4,16 +4,16 @@
 //! Owners: what goes in belongs to user 0 unless its own owner is asked for; what comes out belongs
 //! to the caller, likewise.
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod child;
-#[cfg(not(unix))]
+#[cfg(not(target_os = "linux"))]
 mod elsewhere;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod inside;
 
 use serde::{Deserialize, Serialize};
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 pub(crate) use child::DOOR;
 
 /// What is at a path of a container.

@@ -2,28 +2,28 @@
 //! code works on this machine's files and, by a child that stands there, on a container's.
 
 mod landing;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod pack;
 mod through;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod unpack;
 
 use std::io::{self, Read};
 
 pub use landing::{Landing, landing};
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 pub(crate) use landing::{means_content, split};
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 pub(crate) use pack::{Pack, look, pack};
 pub(crate) use through::through;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 pub(crate) use unpack::{Unpack, unpack};
 
 use crate::{Error, ErrorKind};
 
 /// Something on the disk did not go well: the cause is told in one breath, because only words go
 /// from one process to another.
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 pub(crate) fn failed(what: &str, path: &std::path::Path, e: &io::Error) -> Error {
     let kind = match e.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ErrorKind::NotFound,

@@ -2,7 +2,7 @@
 //! the thing itself where that is asked for; sockets are left out; what goes away meanwhile is left
 //! out, and of a file that changes there is as much as it had when it was opened.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt as _;
@@ -13,6 +13,7 @@ use kiln_layer::{
     Entry, File as Content, Kind, LayerPath, Meta, Packer, Time, Times, keeps_attribute,
 };
 use rustix::fs::{OFlags, major, minor};
+use rustix::io::Errno;
 
 use super::{Exactly, failed, means_content, split, spoiled};
 use crate::{Error, ErrorKind};
@@ -223,7 +224,7 @@ impl<W: Write> Packing<W> {
             },
             xattrs: match kept {
                 true => attributes(at)?,
-                false => Default::default(),
+                false => BTreeMap::new(),
             },
         })
     }
@@ -248,36 +249,37 @@ fn children(at: &Path, name: &LayerPath) -> Result<Vec<(PathBuf, LayerPath)>, Er
 }
 
 /// The attributes that belong to an image.
-#[cfg(target_os = "linux")]
-fn attributes(at: &Path) -> Result<std::collections::BTreeMap<Vec<u8>, Vec<u8>>, Error> {
-    use rustix::io::Errno;
-    let mut names = vec![0; 64 << 10];
-    let n = match rustix::fs::llistxattr(at, &mut names[..]) {
-        Ok(n) => n,
-        Err(Errno::OPNOTSUPP | Errno::NOENT) => 0,
-        Err(e) => return Err(failed("read the attributes of", at, &e.into())),
+fn attributes(at: &Path) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, Error> {
+    let failed = |e: Errno| failed("read the attributes of", at, &e.into());
+    let names = match filled(|buffer| rustix::fs::llistxattr(at, buffer)) {
+        Err(Errno::OPNOTSUPP | Errno::NOENT) => Vec::new(),
+        names => names.map_err(failed)?,
     };
-    let mut attributes = std::collections::BTreeMap::new();
+    let mut attributes = BTreeMap::new();
     let wanted = |name: &&[u8]| !name.is_empty() && keeps_attribute(name);
-    for name in names[..n].split(|b| *b == 0).filter(wanted) {
-        let mut value = vec![0; 64 << 10];
-        match rustix::fs::lgetxattr(at, name, &mut value[..]) {
-            Ok(n) => {
-                value.truncate(n);
-                attributes.insert(name.to_vec(), value);
-            }
+    for name in names.split(|b| *b == 0).filter(wanted) {
+        match filled(|buffer| rustix::fs::lgetxattr(at, name, buffer)) {
+            Ok(value) => drop(attributes.insert(name.to_vec(), value)),
             // Gone since, or not for this user to see.
             Err(Errno::NODATA | Errno::NOENT | Errno::PERM | Errno::ACCESS) => {}
-            Err(e) => return Err(failed("read the attributes of", at, &e.into())),
+            Err(e) => return Err(failed(e)),
         }
     }
     Ok(attributes)
 }
 
-#[cfg(not(target_os = "linux"))]
-fn attributes(_: &Path) -> Result<std::collections::BTreeMap<Vec<u8>, Vec<u8>>, Error> {
-    let _ = keeps_attribute;
-    Ok(Default::default())
+/// What a call fills a buffer with; a larger one where it has to be (Linux has at most 64 KiB).
+fn filled(call: impl Fn(&mut [u8]) -> rustix::io::Result<usize>) -> rustix::io::Result<Vec<u8>> {
+    let mut buffer = vec![0; 1 << 10];
+    let n = match call(&mut buffer) {
+        Err(Errno::RANGE) => {
+            buffer.resize(64 << 10, 0);
+            call(&mut buffer)?
+        }
+        n => n?,
+    };
+    buffer.truncate(n);
+    Ok(buffer)
 }
 
 fn written(e: &io::Error) -> Error {

@@ -67,11 +67,14 @@ pub(crate) fn unpack(tar: impl Read, to: &Unpack<'_>) -> Result<u64, Error> {
         None => Ok(applied.size),
         Some(first) => {
             let what = format!(
-                "`/{}`: {}: this user may not make that",
+                "`/{}`: this user may not set its {}",
                 first.path, first.what
             );
-            Err(Error::new(ErrorKind::Unsupported, what)
-                .hint("the rest was copied; only root can do this"))
+            let hint = match first.what.starts_with("owner") {
+                true => "without `--archive` everything belongs to whoever is there",
+                false => "the rest was copied; only root can do this",
+            };
+            Err(Error::new(ErrorKind::Unsupported, what).hint(hint))
         }
     }
 }

@@ -117,7 +117,7 @@ impl Life {
         let container = &self.opened.container;
         let listeners = Listeners::bind(&spec::ports(container)?)?;
         let bound = listeners.bound();
-        let prepared = open::root(container)?;
+        let prepared = crate::root::root(container)?;
         let spec = spec::spec(container, &prepared, !bound.is_empty())?;
         let mut started = self.start(&spec)?;
         let pid = started.process.pid();

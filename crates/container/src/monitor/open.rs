@@ -1,16 +1,15 @@
-//! What a monitor needs before anything runs: the store, the container, its lease, its root.
+//! What a monitor needs before anything runs: the store, the container, its lease.
 
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 
 use kiln_durable::Lease;
-use kiln_rootfs::{Prepared, Roots, bodies};
+use kiln_rootfs::{Roots, bodies};
 use kiln_sandbox::{Native, UserNamespace};
 use kiln_store::Store;
 
 use crate::containers::{Container, Containers, missing};
-use crate::state::failed;
 use crate::{Error, ErrorKind};
 
 /// A container in this process's hands.
@@ -47,25 +46,4 @@ pub(crate) fn open(args: &[OsString]) -> Result<Opened, Error> {
         lease,
         runner: Native::new(namespace),
     })
-}
-
-/// The file that says that a root was made.
-const PREPARED: &str = "prepared";
-
-/// The container's root: made when it is started for the first time, kept after that.
-pub(crate) fn root(container: &Container) -> Result<Prepared, Error> {
-    let (roots, layers) = (&container.roots, &container.details.layers);
-    let at = container.folder.join("root");
-    let mark = container.folder.join(PREPARED);
-    if mark.exists() {
-        return Ok(roots.reopen(layers, &at)?);
-    }
-    // What a start that failed half-way left.
-    roots.remove(&at)?;
-    std::fs::create_dir(&at).map_err(failed("make", &at))?;
-    let prepared = roots.prepare(layers, &at)?;
-    let cwd = &container.details.command.cwd;
-    prepared.make_folder(cwd, &**roots.bodies())?;
-    std::fs::write(&mark, []).map_err(failed("write", &mark))?;
-    Ok(prepared)
 }

@@ -1,14 +1,47 @@
 //! The commands, and what is said of them in `--help`.
 
+mod container;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use self::container::Container;
 use crate::{
     command::{
-        build::Build, history::History, images::Images, import::Import, inspect::Inspect,
-        load::Load, login::Login, logout::Logout, prune, pull::Pull, push::Push, rmi::Rmi,
-        run::Run, save::Save, system, tag::Tag, volume,
+        attach::Attach,
+        build::Build,
+        commit::Commit,
+        cp::Cp,
+        create::Create,
+        diff::Diff,
+        doctor::Doctor,
+        export::Export,
+        history::History,
+        images::Images,
+        import::Import,
+        inspect::{self, Inspect},
+        kill::Kill,
+        load::Load,
+        login::Login,
+        logout::Logout,
+        logs::Logs,
+        port::Port,
+        prune,
+        ps::Ps,
+        pull::Pull,
+        push::Push,
+        rename::Rename,
+        rm::Rm,
+        rmi::Rmi,
+        run::Run,
+        save::Save,
+        start::Start,
+        stop::{Restart, Stop},
+        system,
+        tag::Tag,
+        volume,
+        wait::Wait,
     },
     failure::Failure,
 };
@@ -27,12 +60,44 @@ pub(crate) enum Command {
     /// Build an image from a Dockerfile
     Build(Build),
     /// Run a command in a new container
-    Run(Run),
+    Run(Box<Run>),
+    /// Make a container
+    Create(Box<Create>),
+    /// Start containers
+    Start(Start),
+    /// Stop containers
+    Stop(Stop),
+    /// Stop containers and start them again
+    Restart(Restart),
+    /// Send a signal to containers
+    Kill(Kill),
+    /// Wait until containers have ended, and print their exit codes
+    Wait(Wait),
+    /// Remove containers
+    Rm(Rm),
+    /// Give a container another name
+    Rename(Rename),
+    /// List containers
+    Ps(Ps),
+    /// List where ports of a container answer
+    Port(Port),
+    /// Make an image of what a container changed
+    Commit(Commit),
+    /// Save the root of a container as a tar archive
+    Export(Export),
+    /// List what a container changed
+    Diff(Diff),
+    /// Copy files between a container and this machine
+    Cp(Cp),
+    /// Take part in a container that runs
+    Attach(Attach),
+    /// Show what a container has written
+    Logs(Logs),
     /// List images
     Images(Images),
     /// Show the history of an image
     History(History),
-    /// Return low-level information on images
+    /// Return low-level information on containers, images and volumes
     Inspect(Inspect),
     /// Create a tag TARGET that refers to SOURCE
     Tag(Tag),
@@ -48,10 +113,15 @@ pub(crate) enum Command {
     Push(Push),
     /// Download an image from a registry
     Pull(Pull),
+    /// Tell what this machine offers for running containers, and what mends what it lacks
+    Doctor(Doctor),
     /// Log in to a registry
     Login(Login),
     /// Log out from a registry
     Logout(Logout),
+    /// Manage containers
+    #[command(subcommand)]
+    Container(Container),
     /// Manage images
     #[command(subcommand)]
     Image(Image),
@@ -76,7 +146,7 @@ pub(crate) enum Image {
     /// Show the history of an image
     History(History),
     /// Display detailed information on images
-    Inspect(Inspect),
+    Inspect(inspect::Images),
     /// Create a tag TARGET that refers to SOURCE
     Tag(Tag),
     /// Remove one or more images
@@ -117,13 +187,31 @@ pub(crate) enum System {
 impl Command {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         match self {
+            Command::Commit(c) => c.run(),
+            Command::Export(c) => c.run(),
+            Command::Diff(c) => c.run(),
+            Command::Cp(c) => c.run(),
+            Command::Attach(c) => c.run(),
+            Command::Logs(c) => c.run(),
             Command::Build(c)
             | Command::Image(Image::Build(c))
             | Command::Builder(Builder::Build(c)) => c.run(),
             Command::Run(c) => c.run(),
             Command::Images(c) | Command::Image(Image::Ls(c)) => c.run(),
             Command::History(c) | Command::Image(Image::History(c)) => c.run(),
-            Command::Inspect(c) | Command::Image(Image::Inspect(c)) => c.run(),
+            Command::Create(c) => c.run(),
+            Command::Start(c) => c.run(),
+            Command::Stop(c) => c.run(),
+            Command::Restart(c) => c.run(),
+            Command::Kill(c) => c.run(),
+            Command::Wait(c) => c.run(),
+            Command::Rm(c) => c.run(),
+            Command::Rename(c) => c.run(),
+            Command::Ps(c) => c.run(),
+            Command::Port(c) => c.run(),
+            Command::Container(c) => c.run(),
+            Command::Inspect(c) => c.run(),
+            Command::Image(Image::Inspect(c)) => c.run(),
             Command::Tag(c) | Command::Image(Image::Tag(c)) => c.run(),
             Command::Rmi(c) | Command::Image(Image::Rm(c)) => c.run(),
             Command::Save(c) | Command::Image(Image::Save(c)) => c.run(),
@@ -131,6 +219,7 @@ impl Command {
             Command::Import(c) | Command::Image(Image::Import(c)) => c.run(),
             Command::Push(c) | Command::Image(Image::Push(c)) => c.run(),
             Command::Pull(c) | Command::Image(Image::Pull(c)) => c.run(),
+            Command::Doctor(c) => c.run(),
             Command::Login(c) => c.run(),
             Command::Logout(c) => c.run(),
             Command::Image(Image::Prune(c)) => c.run(),

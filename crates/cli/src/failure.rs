@@ -157,6 +157,14 @@ impl From<kiln_build::image::Error> for Failure {
     }
 }
 
+impl From<kiln_build::sandbox::Error> for Failure {
+    fn from(e: kiln_build::sandbox::Error) -> Self {
+        let mut failure = Failure::new(e.to_string());
+        failure.causes = chain(&e);
+        failure
+    }
+}
+
 impl From<crate::template::Error> for Failure {
     fn from(e: crate::template::Error) -> Self {
         Failure::new(e.to_string()).code(64)

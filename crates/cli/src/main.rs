@@ -13,6 +13,7 @@ mod pairs;
 mod progress;
 mod table;
 mod template;
+mod terminal;
 mod units;
 
 use std::process::ExitCode;
@@ -21,7 +22,8 @@ use clap::Parser as _;
 
 fn main() -> ExitCode {
     // A child that this program started for work of its own comes in here and does not return.
-    kiln_build::sandbox::entry(kiln_build::DOORS);
+    let doors = [kiln_build::DOORS, kiln_container::DOORS].concat();
+    kiln_build::sandbox::entry(&doors);
     let args = match args::Args::try_parse() {
         Ok(args) => args,
         Err(e) => return failure::usage(&e),

@@ -106,14 +106,7 @@ mod tests {
             .into_iter()
             .map(|(k, v)| v.map_or(k.clone(), |v| format!("{k}={v}")))
             .collect();
-        let want = [
-            "A=1",
-            "C= x y ",
-            "D=\"q\" # no comment",
-            "E=a=b",
-            "F",
-            "G=",
-        ];
+        let want = ["A=1", "C= x y ", "D=\"q\" # no comment", "E=a=b", "F", "G="];
         assert_eq!(shown, want);
     }
 

@@ -1,47 +1,134 @@
-//! `kiln inspect`: an image as docker's JSON.
+//! `kiln inspect`: containers and images as docker's JSON.
+
+mod container;
+mod image;
 
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use kiln_build::{
     Builder,
-    image::{Config, Reference, Runtime},
-    store::{ImageRecord, Listed},
+    store::{self, Listed},
 };
-use serde_json::{Map, Value, json};
+use kiln_container::{Containers, ErrorKind};
+use serde_json::Value;
 
 use crate::{failure::Failure, host, template::Template};
 
 #[derive(Args)]
 pub(crate) struct Inspect {
-    /// Images: names or ids
+    #[command(flatten)]
+    what: What,
+    /// Only look for this kind of thing
+    #[arg(long = "type", value_name = "KIND")]
+    kind: Option<Kind>,
+    /// Show how much a container changed
+    #[arg(short, long)]
+    size: bool,
+}
+
+/// `kiln image inspect`: nothing but images.
+#[derive(Args)]
+pub(crate) struct Images {
+    #[command(flatten)]
+    what: What,
+}
+
+/// `kiln container inspect`: nothing but containers.
+#[derive(Args)]
+pub(crate) struct OfContainers {
+    #[command(flatten)]
+    what: What,
+    /// Show how much it changed
+    #[arg(short, long)]
+    size: bool,
+}
+
+#[derive(Args)]
+struct What {
+    /// Names or ids
     #[arg(required = true)]
     names: Vec<String>,
     /// `json`, or a Go template
     #[arg(short, long)]
     format: Option<String>,
-    /// Kind of what is named: images are all there is to inspect
-    #[arg(long = "type", value_parser = ["image"])]
-    kind: Option<String>,
+}
+
+/// What can be inspected, in the order in which it is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    Container,
+    Image,
 }
 
 impl Inspect {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
-        let builder = host::builder()?;
-        let listed = builder.store().images().list()?;
-        let mut values = Vec::new();
-        let mut failed = None;
-        for name in &self.names {
-            match builder.store().images().find(name) {
-                Ok(found) => values.push(value(&builder, &found.image, &listed)?),
-                // As docker has it: what was found is shown all the same.
-                Err(e) => failed = failed.or(Some(e)),
+        inspect(&self.what, self.kind, self.size)
+    }
+}
+
+impl Images {
+    pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+        inspect(&self.what, Some(Kind::Image), false)
+    }
+}
+
+impl OfContainers {
+    pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+        inspect(&self.what, Some(Kind::Container), self.size)
+    }
+}
+
+fn inspect(what: &What, kind: Option<Kind>, size: bool) -> Result<ExitCode, Failure> {
+    let builder = host::builder()?;
+    let place = Place {
+        containers: Containers::open(builder.roots())?,
+        listed: builder.store().images().list()?,
+        builder: &builder,
+    };
+    let mut values = Vec::new();
+    let mut failed: Option<Failure> = None;
+    for name in &what.names {
+        match place.find(name, kind, size) {
+            Ok(value) => values.push(value),
+            // As docker has it: what was found is shown all the same.
+            Err(e) => {
+                if let Some(earlier) = failed.replace(e) {
+                    earlier.report();
+                }
             }
         }
-        host::print(&render(&values, self.format.as_deref())?)?;
-        match failed {
-            Some(e) => Err(e.into()),
-            None => Ok(ExitCode::SUCCESS),
+    }
+    host::print(&render(&values, what.format.as_deref())?)?;
+    match failed {
+        Some(e) => Err(e),
+        None => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Where things are looked for.
+struct Place<'a> {
+    builder: &'a Builder,
+    containers: Containers,
+    listed: Vec<Listed>,
+}
+
+impl Place<'_> {
+    fn find(&self, name: &str, kind: Option<Kind>, size: bool) -> Result<Value, Failure> {
+        if kind != Some(Kind::Image) {
+            match self.containers.get(name) {
+                Ok(found) => return container::value(self.builder, &found, size),
+                Err(e) if e.kind() == ErrorKind::NotFound && kind.is_none() => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        match self.builder.store().images().find(name) {
+            Ok(found) => image::value(self.builder, &found.image, &self.listed),
+            Err(e) if e.kind() == store::ErrorKind::NotFound && kind.is_none() => {
+                Err(Failure::new(format!("no such object: {name}"))
+                    .hint("`kiln ps -a` lists the containers, `kiln images` the images"))
+            }
+            Err(e) => Err(e.into()),
         }
     }
 }
@@ -66,96 +153,4 @@ pub(crate) fn render(values: &[Value], format: Option<&str>) -> Result<String, F
                 .map_err(Failure::from)
         }
     }
-}
-
-fn value(builder: &Builder, image: &ImageRecord, listed: &[Listed]) -> Result<Value, Failure> {
-    let config = builder.store().images().config(image)?;
-    let names = listed
-        .iter()
-        .find(|l| l.image.id == image.id)
-        .map_or(&[][..], |l| &l.names);
-    let tagged = |n: &&kiln_build::store::Named| n.name.tag().is_some();
-    let tags: Vec<String> = names
-        .iter()
-        .filter(tagged)
-        .map(|n| n.name.familiar())
-        .collect();
-    let digests: Vec<String> = names
-        .iter()
-        .filter_map(|n| {
-            let manifest = n.manifest.as_ref()?;
-            Some(n.name.with_digest(manifest.digest))
-        })
-        .map(|name: Reference| name.familiar())
-        .collect();
-    let comment = config.history.last().and_then(|h| h.comment.clone());
-    let mut out = json!({
-        "Id": image.id.to_string(),
-        "RepoTags": tags,
-        "RepoDigests": digests,
-        "Parent": image.parent.map(|p| p.to_string()).unwrap_or_default(),
-        "Comment": comment.unwrap_or_default(),
-        "Created": config.created.clone().unwrap_or_default(),
-        "Author": config.author.clone().unwrap_or_default(),
-        "Config": runtime(&config.config),
-        "Architecture": config.architecture,
-        "Variant": config.variant.clone().unwrap_or_default(),
-        "Os": config.os,
-        "OsVersion": config.other.get("os.version").cloned().unwrap_or_else(|| "".into()),
-        "Size": image.size,
-        "GraphDriver": {"Name": "kiln", "Data": null},
-        "RootFS": rootfs(&config),
-        "Metadata": json!({}),
-    });
-    if let Some(manifest) = &image.manifest {
-        out["Descriptor"] = json!({
-            "mediaType": manifest.media_type,
-            "digest": manifest.digest.to_string(),
-            "size": manifest.size,
-        });
-    }
-    Ok(out)
-}
-
-fn rootfs(config: &Config) -> Value {
-    let layers: Vec<String> = config
-        .rootfs
-        .diff_ids
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-    json!({"Type": config.rootfs.kind, "Layers": layers})
-}
-
-/// The runtime config with every field that docker names, `null` where there is nothing, so that a
-/// template can ask for each.
-fn runtime(config: &Runtime) -> Value {
-    let mut out = Map::new();
-    let Ok(Value::Object(have)) = serde_json::to_value(config) else {
-        return Value::Null;
-    };
-    for name in [
-        "User",
-        "ExposedPorts",
-        "Env",
-        "Cmd",
-        "Healthcheck",
-        "Volumes",
-        "WorkingDir",
-        "Entrypoint",
-        "OnBuild",
-        "Labels",
-        "StopSignal",
-        "Shell",
-    ] {
-        let empty = match name {
-            "User" | "WorkingDir" => Value::from(""),
-            _ => Value::Null,
-        };
-        out.insert(name.to_owned(), have.get(name).cloned().unwrap_or(empty));
-    }
-    for (name, value) in have {
-        out.entry(name).or_insert(value);
-    }
-    Value::Object(out)
 }

@@ -9,9 +9,7 @@ use std::{
 };
 
 use clap::Args;
-use kiln_build::registry::{
-    Client, Credential, Credentials as _, DockerConfig, Endpoint, Kept, Options, Secret,
-};
+use kiln_build::registry::{Client, Credential, DockerConfig, Endpoint, Kept, Options, Secret};
 
 use crate::{failure::Failure, host};
 

@@ -1,5 +1,8 @@
 //! `kiln image prune`, `kiln builder prune`, `kiln system prune`: what is not used goes.
 
+mod containers;
+mod filter;
+
 use std::{
     collections::HashSet,
     io::{self, BufRead as _, IsTerminal as _, Write as _},
@@ -10,12 +13,13 @@ use std::{
 use clap::Args;
 use kiln_build::{
     Builder,
-    image::{Config, Reference},
+    image::Reference,
     store::{CollectOptions, Collected, ImageRecord},
-    time,
 };
-use kiln_container::Containers;
 
+pub(crate) use self::containers::Containers;
+use self::filter::{Filter, before};
+use super::volume;
 use crate::{failure::Failure, host, units};
 
 #[derive(Args)]
@@ -66,7 +70,7 @@ pub(crate) struct System {
     /// Only images that match, as in `kiln image prune`
     #[arg(long, value_name = "KEY=VALUE")]
     filter: Vec<String>,
-    /// Remove volumes that no container uses: kiln keeps none, so there is nothing more to remove
+    /// Remove anonymous volumes that no container uses, too
     #[arg(long)]
     volumes: bool,
 }
@@ -85,7 +89,7 @@ impl Images {
         let filter = Filter::parse(&self.filter)?;
         let builder = host::builder()?;
         let mut text = images(&builder, self.all, &filter)?;
-        text.push_str(&total(&collect(&builder)?));
+        text.push_str(&total(collect(&builder)?.bytes));
         host::print(&text)?;
         Ok(ExitCode::SUCCESS)
     }
@@ -102,7 +106,7 @@ impl Cache {
         }
         let builder = host::builder()?;
         let mut text = records(&builder, self.all, &self.which)?;
-        text.push_str(&total(&collect(&builder)?));
+        text.push_str(&total(collect(&builder)?.bytes));
         host::print(&text)?;
         Ok(ExitCode::SUCCESS)
     }
@@ -118,7 +122,7 @@ impl System {
             "WARNING! This will remove:\n  - all stopped containers\n{}  - {images_too}\n  \
              - {} build cache\n",
             if self.volumes {
-                "  - all volumes not used by at least one container\n"
+                "  - all anonymous volumes not used by at least one container\n"
             } else {
                 ""
             },
@@ -129,18 +133,16 @@ impl System {
             return Ok(ExitCode::SUCCESS);
         }
         let builder = host::builder()?;
-        let mut text = String::new();
-        let removed = Containers::open(builder.roots())?.prune()?;
-        if !removed.is_empty() {
-            text.push_str("Deleted Containers:\n");
-            for id in removed {
-                text.push_str(&format!("{id}\n"));
-            }
-            text.push('\n');
+        let all = kiln_container::Containers::open(builder.roots())?;
+        let (mut text, mut bytes) = containers::prune(&all, &filter)?;
+        if self.volumes {
+            let (volumes, of_volumes) = volume::prune_anonymous(&all.volumes())?;
+            text.push_str(&volumes);
+            bytes += of_volumes;
         }
         text.push_str(&images(&builder, self.all, &filter)?);
         text.push_str(&records(&builder, self.all, &Which::default())?);
-        text.push_str(&total(&collect(&builder)?));
+        text.push_str(&total(collect(&builder)?.bytes + bytes));
         host::print(&text)?;
         Ok(ExitCode::SUCCESS)
     }
@@ -156,7 +158,7 @@ fn images(builder: &Builder, all: bool, filter: &Filter) -> Result<String, Failu
         !in_use
             && images
                 .config(record)
-                .is_ok_and(|config| filter.keeps(record, &config))
+                .is_ok_and(|config| filter.image(record, &config))
     };
     let mut text = String::new();
     if all {
@@ -251,11 +253,8 @@ fn collect(builder: &Builder) -> Result<Collected, Failure> {
     Ok(builder.store().collect(&CollectOptions::default())?)
 }
 
-fn total(collected: &Collected) -> String {
-    format!(
-        "Total reclaimed space: {}\n",
-        units::size(collected.bytes, 4)
-    )
+fn total(bytes: u64) -> String {
+    format!("Total reclaimed space: {}\n", units::size(bytes, 4))
 }
 
 pub(crate) fn confirm(warning: &str) -> Result<bool, Failure> {
@@ -274,86 +273,4 @@ pub(crate) fn confirm(warning: &str) -> Result<bool, Failure> {
         .read_line(&mut answer)
         .map_err(|e| Failure::new("read the answer").because(&e))?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
-}
-
-/// Which of the images that nobody uses go.
-#[derive(Default)]
-struct Filter {
-    /// Those that were made before this time.
-    until: Option<i64>,
-    /// Those that have these labels, or with `false` those that do not.
-    labels: Vec<(bool, String, Option<String>)>,
-}
-
-impl Filter {
-    fn parse(filters: &[String]) -> Result<Self, Failure> {
-        let mut filter = Self::default();
-        for text in filters {
-            if let Some(value) = text.strip_prefix("until=") {
-                filter.until = Some(before(value)?);
-            } else if let Some(label) = text.strip_prefix("label!=") {
-                filter.labels.push(Self::label(false, label));
-            } else if let Some(label) = text.strip_prefix("label=") {
-                filter.labels.push(Self::label(true, label));
-            } else {
-                return Err(Failure::new(format!("invalid filter `{text}`"))
-                    .hint("there are: until=TIME, label=KEY[=VALUE], label!=KEY[=VALUE]"));
-            }
-        }
-        Ok(filter)
-    }
-
-    fn label(wanted: bool, text: &str) -> (bool, String, Option<String>) {
-        match text.split_once('=') {
-            Some((key, value)) => (wanted, key.to_owned(), Some(value.to_owned())),
-            None => (wanted, text.to_owned(), None),
-        }
-    }
-
-    /// Whether it leaves an image among those that go.
-    fn keeps(&self, record: &ImageRecord, config: &Config) -> bool {
-        let created = record.created.as_deref().and_then(time::parse).unwrap_or(0);
-        let old = self.until.is_none_or(|until| created <= until);
-        let has = |key: &String, value: &Option<String>| {
-            let found = config.config.labels.get(key);
-            found.is_some_and(|f| value.as_ref().is_none_or(|v| v == f))
-        };
-        old && self
-            .labels
-            .iter()
-            .all(|(wanted, key, value)| has(key, value) == *wanted)
-    }
-}
-
-/// The time that `until=` names: so long ago, a date, or seconds since 1970.
-fn before(value: &str) -> Result<i64, Failure> {
-    let ago = duration(value).map(|seconds| host::now() - seconds);
-    let time = ago
-        .or_else(|| time::parse(value))
-        .or_else(|| value.parse().ok());
-    time.ok_or_else(|| {
-        Failure::new(format!("`{value}` is no time"))
-            .hint("write a duration as 24h, or a date as 2024-05-01T00:00:00Z")
-    })
-}
-
-/// `1h30m` in seconds.
-fn duration(text: &str) -> Option<i64> {
-    let mut seconds = 0;
-    let mut number = String::new();
-    for c in text.chars() {
-        let unit = match c {
-            '0'..='9' => {
-                number.push(c);
-                continue;
-            }
-            'h' => 3600,
-            'm' => 60,
-            's' => 1,
-            _ => return None,
-        };
-        seconds += number.parse::<i64>().ok()?.checked_mul(unit)?;
-        number.clear();
-    }
-    (number.is_empty() && !text.is_empty()).then_some(seconds)
 }

@@ -8,7 +8,9 @@ use kiln_build::{
     image::{Digest, Reference},
     store::{CollectOptions, Found},
 };
+use kiln_container::Containers;
 
+use super::ps::is_up;
 use crate::{failure::Failure, host};
 
 #[derive(Args)]
@@ -16,7 +18,7 @@ pub(crate) struct Rmi {
     /// Images: names or ids
     #[arg(required = true)]
     images: Vec<String>,
-    /// Remove all names of an image, and one that a container uses
+    /// Remove all names of an image, also where a container uses it
     #[arg(short, long)]
     force: bool,
     /// Do not delete untagged parents
@@ -57,33 +59,62 @@ impl Rmi {
         let names: Vec<Reference> = listed.map_or_else(Vec::new, |l| {
             l.names.iter().map(|n| n.name.clone()).collect()
         });
-        let by_name = found.name.clone();
-        if by_name.is_none() && names.len() > 1 && !self.force {
-            return Err(conflict(
-                &found,
-                "is referenced in multiple repositories",
-                "name them one by one, or use --force",
-            ));
-        }
-        let last = by_name.is_none() || names.len() <= 1;
-        if last && !self.force && in_use(builder, &found.image.id)? {
-            let hint =
-                "remove the container (`kiln system prune` removes stopped ones), or use --force";
-            return Err(conflict(&found, "is being used by a container", hint));
-        }
-        let go: Vec<Reference> = match by_name {
-            Some(name) => vec![name],
-            None => names.clone(),
+        let last = found.name.is_none() || names.len() <= 1;
+        let user = if last {
+            user(builder, &found.image.id)?
+        } else {
+            None
+        };
+        self.check(text, &found, names.len(), user.as_ref())?;
+        let go: Vec<Reference> = match &found.name {
+            Some(name) => vec![name.clone()],
+            None => names,
         };
         for name in &go {
             images.remove_name(name)?;
             host::print(&format!("Untagged: {}\n", name.familiar()))?;
         }
-        if !last {
+        // What runs keeps its image, without a name.
+        if !last || user.is_some_and(|user| user.runs) {
             return Ok(false);
         }
         self.delete(builder, found.image.id)?;
         Ok(true)
+    }
+
+    /// docker's reasons not to.
+    fn check(
+        &self,
+        text: &str,
+        found: &Found,
+        names: usize,
+        user: Option<&User>,
+    ) -> Result<(), Failure> {
+        let id = found.image.id.short();
+        let unable = |why: String, hint: &str| {
+            Err(Failure::new(format!("conflict: unable to delete {id} {why}")).hint(hint))
+        };
+        match (user, &found.name) {
+            (_, None) if names > 1 && !self.force => unable(
+                "(must be forced) - image is referenced in multiple repositories".to_owned(),
+                "name them one by one, or use --force",
+            ),
+            (Some(user), None) if user.runs => unable(
+                format!("(cannot be forced) - image is being used by running container {}", user.id),
+                "stop the container and remove it first",
+            ),
+            (Some(user), None) if !self.force => unable(
+                format!("(must be forced) - image is being used by stopped container {}", user.id),
+                "remove the container, or use --force",
+            ),
+            (Some(user), Some(_)) if !self.force => Err(Failure::new(format!(
+                "conflict: unable to remove repository reference \"{text}\" (must force) - container \
+                 {} is using its referenced image {id}",
+                user.id
+            ))
+            .hint(format!("remove the container with `kiln rm {}`, or use --force", user.id))),
+            _ => Ok(()),
+        }
     }
 
     /// Deletes an image without a name, and the intermediate ones that only it stood on.
@@ -110,12 +141,35 @@ impl Rmi {
     }
 }
 
+/// A container that stands in the way.
+struct User {
+    /// The beginning of its id.
+    id: String,
+    runs: bool,
+}
+
+/// The container that uses an image: one that runs, where there is one.
+fn user(builder: &Builder, image: &Digest) -> Result<Option<User>, Failure> {
+    let mut found = None;
+    for container in Containers::open(builder.roots())?.list()? {
+        if container.details().image != *image {
+            continue;
+        }
+        let runs = match container.state() {
+            Ok(state) => is_up(&state),
+            // It was removed meanwhile.
+            Err(e) if e.kind() == kiln_container::ErrorKind::NotFound => continue,
+            Err(e) => return Err(e.into()),
+        };
+        if runs || found.is_none() {
+            let id = container.id()[..12].to_owned();
+            found = Some(User { id, runs });
+        }
+    }
+    Ok(found)
+}
+
 fn in_use(builder: &Builder, id: &Digest) -> Result<bool, Failure> {
     let containers = builder.store().refs().list("container/")?;
     Ok(containers.iter().any(|(_, r)| r.keeps.contains(id)))
-}
-
-fn conflict(found: &Found, why: &str, hint: &str) -> Failure {
-    let id = found.image.id.short();
-    Failure::new(format!("conflict: unable to delete {id}: image {why}")).hint(hint)
 }

@@ -6,8 +6,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 use kiln_build::store::Row;
+use kiln_container::{Containers, Volumes};
 use serde_json::{Value, json};
 
+use super::ps::{is_up, row::Seen};
 use crate::{failure::Failure, host, table::Table, units};
 
 /// Nothing to say but that it is to be done.
@@ -59,17 +61,46 @@ impl Df {
             return Ok(ExitCode::SUCCESS);
         }
         let usage = builder.store().usage()?;
-        // kiln keeps no volumes; docker's list has their row all the same.
-        let volumes = Row::default();
+        let all = Containers::open(builder.roots())?;
         let rows = [
             value("Images", &usage.images),
-            value("Containers", &usage.containers),
-            value("Local Volumes", &volumes),
+            value("Containers", &containers(&all, usage.containers)?),
+            value("Local Volumes", &volumes(&all.volumes())?),
             value("Build Cache", &usage.cache),
         ];
         host::print(&TABLE.render(&rows, self.format.as_deref())?)?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The store knows what only containers keep in it; what they changed is theirs.
+fn containers(all: &Containers, mut row: Row) -> Result<Row, Failure> {
+    for container in all.list()? {
+        let Some(seen) = Seen::new(container)? else {
+            continue;
+        };
+        let bytes = seen.container.size()?;
+        row.size += bytes;
+        match is_up(&seen.state) {
+            true => row.active += 1,
+            false => row.reclaimable += bytes,
+        }
+    }
+    Ok(row)
+}
+
+fn volumes(all: &Volumes) -> Result<Row, Failure> {
+    let mut row = Row::default();
+    for volume in all.list()? {
+        let bytes = all.size(&volume)?;
+        row.total += 1;
+        row.size += bytes;
+        match all.users(&volume)?.is_empty() {
+            true => row.reclaimable += bytes,
+            false => row.active += 1,
+        }
+    }
+    Ok(row)
 }
 
 fn value(kind: &str, row: &Row) -> Value {

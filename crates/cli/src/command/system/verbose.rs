@@ -9,10 +9,16 @@ use kiln_build::{
     store::Listed,
     time,
 };
-use kiln_container::{Containers, State};
+use kiln_container::Containers;
 use serde_json::{Value, json};
 
-use crate::{failure::Failure, host, table::Table, units};
+use crate::{
+    command::ps::row::{Look, Seen},
+    failure::Failure,
+    host,
+    table::Table,
+    units,
+};
 
 const IMAGES: Table = Table {
     columns: &[
@@ -32,9 +38,19 @@ const CONTAINERS: Table = Table {
         ("CONTAINER ID", "{{.ID}}"),
         ("IMAGE", "{{.Image}}"),
         ("COMMAND", "{{.Command}}"),
+        ("LOCAL VOLUMES", "{{.LocalVolumes}}"),
+        ("SIZE", "{{.Size}}"),
         ("CREATED", "{{.RunningFor}}"),
         ("STATUS", "{{.Status}}"),
         ("NAMES", "{{.Names}}"),
+    ],
+};
+
+const VOLUMES: Table = Table {
+    columns: &[
+        ("VOLUME NAME", "{{.Name}}"),
+        ("LINKS", "{{.Links}}"),
+        ("SIZE", "{{.Size}}"),
     ],
 };
 
@@ -44,7 +60,8 @@ pub(super) fn report(builder: &Builder) -> Result<String, Failure> {
     text.push_str(&IMAGES.render(&images(builder)?, None)?);
     text.push_str("\nContainers space usage:\n\n");
     text.push_str(&CONTAINERS.render(&containers(builder)?, None)?);
-    text.push_str("\nLocal Volumes space usage:\n\nVOLUME NAME   LINKS     SIZE\n");
+    text.push_str("\nLocal Volumes space usage:\n\n");
+    text.push_str(&VOLUMES.render(&volumes(builder)?, None)?);
     let size = units::size(usage.cache.size, 4);
     let count = usage.cache.total;
     text.push_str(&format!("\nBuild cache usage: {size} ({count} records)\n"));
@@ -110,22 +127,30 @@ fn row(
 }
 
 fn containers(builder: &Builder) -> Result<Vec<Value>, Failure> {
+    let images = builder.store().images();
+    let look = Look {
+        shorten: true,
+        size: true,
+    };
     let mut rows = Vec::new();
     for container in Containers::open(builder.roots())?.list()? {
-        let details = container.details();
-        let status = match container.state()? {
-            State::Running { .. } => "Up".to_owned(),
-            State::Exited { code, .. } => format!("Exited ({code})"),
-            _ => "Created".to_owned(),
-        };
-        let created = i64::try_from(details.created / 1_000_000_000).unwrap_or(0);
+        if let Some(seen) = Seen::new(container)? {
+            let mut row = seen.row(&images, look)?;
+            row["Size"] = units::size(seen.container.size()?, 3).into();
+            rows.push(row);
+        }
+    }
+    Ok(rows)
+}
+
+fn volumes(builder: &Builder) -> Result<Vec<Value>, Failure> {
+    let volumes = Containers::open(builder.roots())?.volumes();
+    let mut rows = Vec::new();
+    for volume in volumes.list()? {
         rows.push(json!({
-            "ID": container.id().get(..12),
-            "Image": details.image_name,
-            "Command": format!("\"{}\"", details.command.argv.join(" ")),
-            "RunningFor": format!("{} ago", units::duration(host::now() - created)),
-            "Status": status,
-            "Names": container.name(),
+            "Name": volume.name,
+            "Links": volumes.users(&volume)?.len(),
+            "Size": units::size(volumes.size(&volume)?, 3),
         }));
     }
     Ok(rows)

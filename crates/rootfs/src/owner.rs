@@ -35,6 +35,20 @@ pub fn resolve(text: &str, root: &Root) -> Result<Ids, Error> {
     resolve_in(text, &Tables::of(root)?)
 }
 
+/// The same where the two files are known as text: for a container that runs, whose files are no
+/// longer the image's.
+///
+/// # Errors
+///
+/// As [`resolve`].
+pub fn resolve_texts(text: &str, passwd: &str, group: &str) -> Result<Ids, Error> {
+    let tables = Tables {
+        passwd: passwd.to_owned(),
+        group: group.to_owned(),
+    };
+    resolve_in(text, &tables)
+}
+
 /// Whom a file copied with `--chown=text` belongs to: user and group.
 ///
 /// As [`resolve`], but a number alone is the group as well, whatever `/etc/passwd` says.

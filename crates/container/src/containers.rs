@@ -113,7 +113,7 @@ impl Container {
         }
     }
 
-    fn noted(&self) -> Result<Noted, Error> {
+    pub(crate) fn noted(&self) -> Result<Noted, Error> {
         read_state(&self.folder)?.ok_or_else(|| missing(self.id()))
     }
 

@@ -17,7 +17,7 @@ pub(crate) use landing::{means_content, split};
 pub(crate) use pack::{Pack, look, pack};
 pub(crate) use through::through;
 #[cfg(target_os = "linux")]
-pub(crate) use unpack::{Unpack, unpack};
+pub(crate) use unpack::{Goal, Unpack, unpack};
 
 use crate::{Error, ErrorKind};
 

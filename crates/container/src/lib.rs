@@ -9,6 +9,7 @@ mod create;
 mod detach;
 mod diff;
 mod error;
+mod exec;
 mod export;
 mod files;
 mod forward;
@@ -28,6 +29,7 @@ mod spawn;
 mod state;
 mod sweep;
 mod time;
+mod top;
 mod volumes;
 
 pub use attach::{Attach, AttachEnd, AttachIo, Attached, Resizer, Size};
@@ -38,6 +40,7 @@ pub use create::{Base, Command, Create};
 pub use detach::{DetachKeys, Typed};
 pub use diff::Change;
 pub use error::{Error, ErrorKind};
+pub use exec::Exec;
 pub use files::{Landing, landing};
 pub use forward::Bound;
 pub use host::{HostConfig, NetworkMode, Restart, Stdin, extra_host};
@@ -45,6 +48,7 @@ pub use logs::{Line, LogQuery, LogStream, Logs};
 pub use publish::{Protocol, Publish};
 pub use signal::signal_number;
 pub use state::{Details, State};
+pub use top::Process;
 pub use volumes::{Pruned, Volume, Volumes};
 
 /// The doors by which this crate's own children come in, for

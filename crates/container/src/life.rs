@@ -232,7 +232,7 @@ impl Container {
         }
     }
 
-    fn not_running(&self) -> Error {
+    pub(crate) fn not_running(&self) -> Error {
         let what = format!("Container {} is not running", self.id());
         Error::new(ErrorKind::Conflict, what)
     }

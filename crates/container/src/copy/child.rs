@@ -14,7 +14,7 @@ use kiln_sandbox::{Door, Incoming, Outgoing, Place, open_inside};
 use serde::{Deserialize, Serialize};
 
 use super::PathStat;
-use crate::files::{Pack, Unpack, pack, unpack};
+use crate::files::{Goal, Pack, Unpack, pack, unpack};
 use crate::{Error, ErrorKind};
 
 /// The door.
@@ -32,6 +32,10 @@ enum Request {
         path: String,
         follow: bool,
     },
+    /// Where something that is copied there goes.
+    Goal {
+        path: String,
+    },
     /// Give a tar.
     Pack {
         path: String,
@@ -47,6 +51,7 @@ enum Request {
 #[derive(Serialize, Deserialize)]
 enum Answer {
     Stat(PathStat),
+    Goal(Goal),
     /// How long the tar was.
     Done(u64),
     Failed(Failure),
@@ -111,6 +116,16 @@ impl Files {
         self.ask(&Request::Stat { path, follow })?;
         match self.answer(&mut io::sink())? {
             Answer::Stat(stat) => Ok(stat),
+            _ => Err(confused()),
+        }
+    }
+
+    /// Where something that is copied to `path` goes.
+    pub(crate) fn goal(&self, path: &str) -> Result<Goal, Error> {
+        let path = path.to_owned();
+        self.ask(&Request::Goal { path })?;
+        match self.answer(&mut io::sink())? {
+            Answer::Goal(goal) => Ok(goal),
             _ => Err(confused()),
         }
     }
@@ -215,6 +230,7 @@ fn run(incoming: Incoming) -> i32 {
 fn carry_out(socket: &UnixStream, request: &Request) -> Result<Answer, Error> {
     match request {
         Request::Stat { path, follow } => Ok(Answer::Stat(PathStat::of(Path::new(path), *follow)?)),
+        Request::Goal { path } => Ok(Answer::Goal(Goal::of(path))),
         Request::Pack { path, follow, name } => {
             let what = Pack {
                 path,

@@ -9,7 +9,7 @@ use kiln_sandbox::{Mount, Peer, Place, UserNamespace};
 use super::child::Files;
 use super::{CopyOptions, PathStat};
 use crate::containers::Container;
-use crate::files::{Pack, Unpack, landing, look, pack, split, spoiled, through, unpack};
+use crate::files::{Goal, Pack, Unpack, landing, look, pack, split, spoiled, through, unpack};
 use crate::mounts::{Mounted, clean};
 use crate::root::root;
 use crate::state::read_state;
@@ -88,11 +88,10 @@ impl Container {
         destination: &str,
         options: CopyOptions,
     ) -> Result<u64, Error> {
-        let there = std::fs::metadata(destination).ok();
+        let goal = Goal::of(destination);
         self.with_files(|files| {
             let found = self.look(files, path, options.follow)?;
-            let there = there.map(|there| there.is_dir());
-            let landing = landing(path, found.is_dir, destination, there)?;
+            let landing = landing(path, found.is_dir, &goal.path, goal.there)?;
             if !Path::new(&landing.folder).is_dir() {
                 let folder = &landing.folder;
                 let what = format!("invalid output path: directory \"{folder}\" does not exist");
@@ -126,12 +125,8 @@ impl Container {
     pub fn copy_to(&self, source: &str, path: &str, options: CopyOptions) -> Result<u64, Error> {
         let found = look(Path::new(source), options.follow)?;
         self.with_files(|files| {
-            let there = match files.stat(&inside(path), true) {
-                Ok(there) => Some(there.is_dir),
-                Err(e) if e.kind() == ErrorKind::NotFound => None,
-                Err(e) => return Err(e),
-            };
-            let landing = landing(source, found.is_dir(), path, there)?;
+            let goal = files.goal(&inside(path))?;
+            let landing = landing(source, found.is_dir(), &goal.path, goal.there)?;
             let folder = inside(&landing.folder);
             self.writable(&folder)?;
             let what = Pack {

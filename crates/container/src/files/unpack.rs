@@ -14,8 +14,42 @@ use kiln_layer::{
     Directory, Entry, ErrorKind as LayerKind, Kind, LayerPath, Target, Tree, Whiteouts,
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::{failed, spoiled};
 use crate::{Error, ErrorKind};
+
+/// What a copy is to be put at, links followed: what they lead to is replaced, not they.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Goal {
+    /// Without a link at its end.
+    pub(crate) path: String,
+    /// Whether something is there, and whether that is a folder.
+    pub(crate) there: Option<bool>,
+}
+
+impl Goal {
+    pub(crate) fn of(path: &str) -> Self {
+        let there = fs::metadata(path).ok().map(|there| there.is_dir());
+        let mut at = PathBuf::from(path);
+        if there != Some(true) {
+            for _ in 0..LINKS {
+                let Ok(target) = fs::read_link(&at) else {
+                    break;
+                };
+                at = at.parent().unwrap_or(Path::new("/")).join(target);
+            }
+        }
+        Self {
+            // What is not text is not followed.
+            path: at.to_str().unwrap_or(path).to_owned(),
+            there,
+        }
+    }
+}
+
+/// How many links one path may lead through (Linux).
+const LINKS: usize = 40;
 
 /// Where a tar goes.
 pub(crate) struct Unpack<'a> {

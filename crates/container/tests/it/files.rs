@@ -142,7 +142,7 @@ pub(crate) fn by_dockers_names() {
     let world = World::new("copy-names");
     let container = running(
         &world,
-        "mkdir /d; echo a > /d/a; chown 5:6 /d/a; echo b > /b",
+        "mkdir /d /new; echo a > /d/a; chown 5:6 /d/a; echo b > /b; ln -s b /soft; ln -s new/target /dangling",
     );
     let at = |name: &str| here(&world, name);
     let has = |name: &str| fs::read_to_string(world.folder.join(name)).unwrap();
@@ -233,6 +233,25 @@ pub(crate) fn by_dockers_names() {
         container.name()
     );
     assert_eq!(error.to_string(), words);
+    // A link at the destination stays, and what it leads to is replaced.
+    symlink("new", at("link")).unwrap();
+    container.copy_from("/b", &at("link"), plain()).unwrap();
+    assert!(fs::symlink_metadata(at("link")).unwrap().is_symlink());
+    assert_eq!(has("new"), "b\n");
+    container
+        .copy_to(&at("folder/a"), "/soft", plain())
+        .unwrap();
+    assert_eq!(
+        container.stat("/soft", false).unwrap().link.as_deref(),
+        Some("b")
+    );
+    container
+        .copy_to(&at("folder/a"), "/dangling", plain())
+        .unwrap();
+    for (path, expected) in [("/b", "a\n"), ("/new/target", "a\n")] {
+        container.copy_from(path, &at("out"), plain()).unwrap();
+        assert_eq!(has("out"), expected, "{path}");
+    }
     // A folder over a file deeper down.
     fs::create_dir_all(at("clash/b")).unwrap();
     let error = container.copy_to(&at("clash/."), "/", plain()).unwrap_err();

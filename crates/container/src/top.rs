@@ -1,0 +1,181 @@
+//! The processes of a container, as the machine sees them: what `top` shows.
+
+use crate::Error;
+use crate::containers::Container;
+
+/// One process, with the columns of `ps -ef`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Whose it is, on the machine.
+    pub uid: u32,
+    /// Its id on the machine.
+    pub pid: u32,
+    /// Its parent's.
+    pub ppid: u32,
+    /// How much of one processor it took since it started, in percent.
+    pub cpu: u64,
+    /// When it started, in seconds since 1970.
+    pub start: u64,
+    /// Its terminal; `?` where it has none.
+    pub tty: String,
+    /// How long processors worked for it, in seconds.
+    pub time: u64,
+    /// Program and arguments; the program's name in brackets where those are not known.
+    pub cmd: String,
+}
+
+impl Container {
+    /// What runs in it, in the order of the ids.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) when it does not run.
+    pub fn top(&self) -> Result<Vec<Process>, Error> {
+        let peer = self.running_peer()?;
+        Ok(inside(peer.pid))
+    }
+}
+
+#[cfg(target_os = "linux")]
+use linux::inside;
+
+/// Nothing runs on this platform.
+#[cfg(not(target_os = "linux"))]
+fn inside(_: u32) -> Vec<Process> {
+    Vec::new()
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::fs;
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::Process;
+
+    /// The kernel's ticks in a second, as it counts towards programs on all its architectures but
+    /// two forgotten ones (`USER_HZ`).
+    const TICKS: u64 = 100;
+
+    /// All processes in the pid namespace of `pid`.
+    pub(super) fn inside(pid: u32) -> Vec<Process> {
+        let namespace = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+        let Some(wanted) = namespace(pid) else {
+            return Vec::new();
+        };
+        let clock = Clock::now();
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        let mut pids: Vec<u32> = pids
+            .filter(|pid| namespace(*pid).as_ref() == Some(&wanted))
+            .collect();
+        pids.sort_unstable();
+        // One that ended meanwhile is left out.
+        pids.into_iter()
+            .filter_map(|pid| process(pid, &clock))
+            .collect()
+    }
+
+    struct Clock {
+        /// When the machine started, in seconds since 1970.
+        boot: u64,
+        now: u64,
+    }
+
+    impl Clock {
+        fn now() -> Self {
+            let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+            let boot = stat.lines().find_map(|line| line.strip_prefix("btime "));
+            Self {
+                boot: boot.and_then(|text| text.trim().parse().ok()).unwrap_or(0),
+                now: crate::time::now() / 1_000_000_000,
+            }
+        }
+    }
+
+    fn process(pid: u32, clock: &Clock) -> Option<Process> {
+        let folder = format!("/proc/{pid}");
+        let stat = String::from_utf8_lossy(&fs::read(format!("{folder}/stat")).ok()?).into_owned();
+        let line = fs::read(format!("{folder}/cmdline")).unwrap_or_default();
+        let uid = fs::metadata(&folder).ok()?.uid();
+        read(pid, uid, &stat, &line, clock)
+    }
+
+    /// From `/proc/PID/stat` and `/proc/PID/cmdline` (proc(5)).
+    fn read(pid: u32, uid: u32, stat: &str, line: &[u8], clock: &Clock) -> Option<Process> {
+        // The name stands in brackets and may hold some itself.
+        let (head, rest) = stat.rsplit_once(')')?;
+        let (_, name) = head.split_once('(')?;
+        let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+        // The first of these is the third of all, the state.
+        let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+        let time = (field(14)? + field(15)?) / TICKS;
+        let start = clock.boot + field(22)? / TICKS;
+        let age = clock.now.saturating_sub(start).max(1);
+        let words: Vec<_> = line
+            .split(|b| *b == 0)
+            .filter(|word| !word.is_empty())
+            .collect();
+        let cmd = match words.is_empty() {
+            true => format!("[{name}]"),
+            false => String::from_utf8_lossy(&words.join(&b' ')).into_owned(),
+        };
+        Some(Process {
+            uid,
+            pid,
+            ppid: u32::try_from(field(4)?).ok()?,
+            cpu: (time * 100 / age).min(99),
+            start,
+            tty: terminal(fields.get(4)?.parse().ok()?),
+            time,
+            cmd,
+        })
+    }
+
+    /// The name of a terminal by its device number, which the kernel packs in its own way.
+    fn terminal(device: i64) -> String {
+        let (major, minor) = (
+            (device >> 8) & 0xfff,
+            (device & 0xff) | ((device >> 12) & 0xfff00),
+        );
+        match major {
+            136..=143 => format!("pts/{}", minor + (major - 136) * 256),
+            4 => format!("tty{minor}"),
+            _ => "?".to_owned(),
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn a_line_of_proc() {
+            let stat = "7 (a) b) S 1 7 7 34817 7 4194304 1 0 0 0 150 50 0 0 20 0 1 0 1000 0 0";
+            let clock = Clock {
+                boot: 100,
+                now: 120,
+            };
+            let got = read(7, 5, stat, b"sleep\x0010\0", &clock).unwrap();
+            let expected = Process {
+                uid: 5,
+                pid: 7,
+                ppid: 1,
+                cpu: 20,
+                start: 110,
+                tty: "pts/1".to_owned(),
+                time: 2,
+                cmd: "sleep 10".to_owned(),
+            };
+            assert_eq!(got, expected);
+            assert_eq!(read(7, 5, stat, b"", &clock).unwrap().cmd, "[a) b]");
+            assert_eq!(read(7, 5, "nonsense", b"", &clock), None);
+            assert_eq!(terminal(0), "?");
+        }
+
+        #[test]
+        fn this_process_is_found() {
+            let own = std::process::id();
+            assert!(inside(own).iter().any(|process| process.pid == own));
+        }
+    }
+}

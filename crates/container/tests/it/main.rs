@@ -7,6 +7,8 @@ mod containers;
 mod files;
 mod harness;
 #[cfg(target_os = "linux")]
+mod life;
+#[cfg(target_os = "linux")]
 mod run;
 #[cfg(target_os = "linux")]
 mod world;
@@ -28,6 +30,26 @@ fn main() -> std::process::ExitCode {
             root(run::a_taken_port_is_said_first)
         }),
         ("run::a_signal_ends_it", || root(run::a_signal_ends_it)),
+        ("life::both_streams_in_order", || {
+            root(life::both_streams_in_order)
+        }),
+        ("life::bytes_come_as_they_are", || {
+            root(life::bytes_come_as_they_are)
+        }),
+        ("life::input_ends_once", || root(life::input_ends_once)),
+        ("life::many_take_part", || root(life::many_take_part)),
+        ("life::who_does_not_read", || root(life::who_does_not_read)),
+        ("life::followed", || root(life::followed)),
+        ("life::stopped", || root(life::stopped)),
+        ("life::started_again_with_what_it_changed", || {
+            root(life::started_again_with_what_it_changed)
+        }),
+        ("life::started_again_by_itself", || {
+            root(life::started_again_by_itself)
+        }),
+        ("life::on_a_terminal", || root(life::on_a_terminal)),
+        ("life::one_more_process", || root(life::one_more_process)),
+        ("life::all_at_once", || root(life::all_at_once)),
         ("containers::names", || root(containers::names)),
         ("containers::removal", || root(containers::removal)),
         ("containers::told_truly_after_a_kill", || {

@@ -20,7 +20,7 @@ const BASE: &str = r#"
 mkdir base; cd base; mkdir -m 755 bin etc srv; mkdir -m 1777 tmp
 cp $(command -v busybox) bin/busybox
 for l in $(ldd bin/busybox 2>/dev/null | grep -o '/[^ ]*'); do mkdir -p .$(dirname $l); cp -L $l .$l; done
-for a in sh cat echo ls rm mkdir touch stat ln true false id env hostname sleep nc httpd pwd; do ln -s busybox bin/$a; done
+for a in sh cat echo ls rm mkdir touch stat ln true false id env hostname sleep nc httpd pwd stty tty printf; do ln -s busybox bin/$a; done
 echo 'root:x:0:0::/root:/bin/sh' > etc/passwd; echo 'app:x:5:6::/home/app:/bin/sh' >> etc/passwd
 echo 'video:x:44:app' > etc/group; echo 'hello from inside' > srv/index.html; echo data > srv/data; chmod 644 srv/*
 tar -cf ../base.tar --numeric-owner --sort=name .

@@ -16,6 +16,7 @@ use crate::{
         create::Create,
         diff::Diff,
         doctor::Doctor,
+        exec::Exec,
         export::Export,
         history::History,
         images::Images,
@@ -81,6 +82,8 @@ pub(crate) enum Command {
     Ps(Ps),
     /// List where ports of a container answer
     Port(Port),
+    /// Run one more command in a container that runs
+    Exec(Exec),
     /// Make an image of what a container changed
     Commit(Commit),
     /// Save the root of a container as a tar archive
@@ -187,6 +190,7 @@ pub(crate) enum System {
 impl Command {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         match self {
+            Command::Exec(c) => c.run(),
             Command::Commit(c) => c.run(),
             Command::Export(c) => c.run(),
             Command::Diff(c) => c.run(),

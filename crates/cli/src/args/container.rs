@@ -6,9 +6,9 @@ use clap::Subcommand;
 
 use crate::{
     command::{
-        attach::Attach, commit::Commit, cp::Cp, create::Create, diff::Diff, export::Export,
-        inspect::OfContainers, kill::Kill, logs::Logs, port::Port, prune, ps::Ps, rename::Rename,
-        rm::Rm, run::Run, start::Start, stop::Restart, stop::Stop, wait::Wait,
+        attach::Attach, commit::Commit, cp::Cp, create::Create, diff::Diff, exec::Exec,
+        export::Export, inspect::OfContainers, kill::Kill, logs::Logs, port::Port, prune, ps::Ps,
+        rename::Rename, rm::Rm, run::Run, start::Start, stop::Restart, stop::Stop, wait::Wait,
     },
     failure::Failure,
 };
@@ -25,6 +25,8 @@ pub(crate) enum Container {
     Create(Box<Create>),
     /// List what a container changed
     Diff(Diff),
+    /// Run one more command in a container that runs
+    Exec(Exec),
     /// Save the root of a container as a tar archive
     Export(Export),
     /// Display detailed information on containers
@@ -65,6 +67,7 @@ impl Container {
             Self::Cp(c) => c.run(),
             Self::Create(c) => c.run(),
             Self::Diff(c) => c.run(),
+            Self::Exec(c) => c.run(),
             Self::Export(c) => c.run(),
             Self::Inspect(c) => c.run(),
             Self::Kill(c) => c.run(),

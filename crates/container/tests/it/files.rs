@@ -307,6 +307,25 @@ pub(crate) fn nothing_leads_out() {
     );
     let _ = container.copy_in("/in", &mut fs::File::open(&tar).unwrap());
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
+    // One that names a folder only on the way to a file: the links that are there hold.
+    let make = format!(
+        "cd {0} && mkdir -p part/there && echo p > part/there/part && cd part && \
+         tar -czf ../part.tar.gz there/part",
+        world.folder.display()
+    );
+    assert!(
+        Command::new("sh")
+            .args(["-c", &make])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let tar = world.folder.join("part.tar.gz");
+    container
+        .copy_in("/", &mut fs::File::open(&tar).unwrap())
+        .unwrap();
+    assert_eq!(container.stat("/in/part", false).unwrap().size, 2);
+    assert!(container.stat("/there", false).unwrap().link.is_some());
     // Bad input.
     let error = container
         .copy_in("/in", &mut &b"this is no tar at all"[..])

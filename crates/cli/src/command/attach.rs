@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use kiln_container::Stdin;
+use kiln_container::{State, Stdin};
 
 use super::{
     each::containers,
@@ -39,8 +39,11 @@ impl Attach {
             keys: self.foreground.keys()?,
             pass_signals: self.foreground.sig_proxy && !command.terminal,
         };
-        terminal::check(session.tty, session.streams.stdin)?;
-        // First that: its errors are for a terminal that is as it was.
+        // One that does not run is told first.
+        if let State::Running { .. } = container.state()? {
+            terminal::check(session.tty, session.streams.stdin)?;
+        }
+        // Before raw mode: its errors are for a terminal that is as it was.
         let attached = container.attach(session.wish())?;
         let raw = session.raw()?;
         let ended = session.run(attached);

@@ -5,20 +5,16 @@
 //! has died, and so have, by the sandbox's rules, its processes.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use kiln_durable::{Lease, Lock};
 use kiln_rootfs::Roots;
-use kiln_sandbox::Outward;
 
+pub use crate::container::Container;
 use crate::create::{Command, Create, command, config, short};
-use crate::forward::Bound;
 use crate::mounts::Mounted;
 use crate::signal::signal_number;
-use crate::state::{
-    Details, Noted, State, failed, read_details, read_state, write_details, write_state,
-};
-use crate::sweep::wait_for;
+use crate::state::{Details, Noted, State, failed, read_details, write_details, write_state};
 use crate::volumes::settle::Asked;
 use crate::{Error, ErrorKind, NetworkMode, Restart, names, time};
 
@@ -27,105 +23,6 @@ use crate::{Error, ErrorKind, NetworkMode, Restart, names, time};
 pub struct Containers {
     pub(crate) roots: Arc<Roots>,
     pub(crate) folder: PathBuf,
-}
-
-/// One container.
-#[derive(Debug)]
-pub struct Container {
-    pub(crate) details: Details,
-    pub(crate) folder: PathBuf,
-    pub(crate) roots: Arc<Roots>,
-    pub(crate) lease: Mutex<Option<Lease>>,
-    leases: PathBuf,
-}
-
-impl Container {
-    /// What it is.
-    pub fn details(&self) -> &Details {
-        &self.details
-    }
-
-    /// Its id, 64 hexadecimal digits.
-    pub fn id(&self) -> &str {
-        &self.details.id
-    }
-
-    /// Its name.
-    pub fn name(&self) -> &str {
-        &self.details.name
-    }
-
-    /// What it does now: told truly, also when the program that ran it was killed.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::NotFound`] when it was removed, [`ErrorKind::Io`].
-    pub fn state(&self) -> Result<State, Error> {
-        // The lease first: it is let go after the last state was written.
-        let held = Lease::held(&self.lease_path())?;
-        Ok(self.noted()?.truth(held))
-    }
-
-    /// How often it was started again by itself since somebody started it.
-    ///
-    /// # Errors
-    ///
-    /// As [`state`](Self::state).
-    pub fn restarts(&self) -> Result<u32, Error> {
-        Ok(self.noted()?.restarts)
-    }
-
-    /// Where its published ports answer, while it runs.
-    ///
-    /// # Errors
-    ///
-    /// As [`state`](Self::state).
-    pub fn ports(&self) -> Result<Vec<Bound>, Error> {
-        match self.state()? {
-            State::Running { .. } => Ok(self.noted()?.ports),
-            _ => Ok(Vec::new()),
-        }
-    }
-
-    /// How it reaches outward, while it runs; `None` on the machine's own network. Where it does not
-    /// at all, a user should be told.
-    ///
-    /// # Errors
-    ///
-    /// As [`state`](Self::state).
-    pub fn outward(&self) -> Result<Option<Outward>, Error> {
-        match self.state()? {
-            State::Running { .. } => Ok(self.noted()?.outward),
-            _ => Ok(None),
-        }
-    }
-
-    /// How many bytes it has changed take on the disk.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Io`] with the path.
-    pub fn size(&self) -> Result<u64, Error> {
-        let upper = self.folder.join("root").join("layer");
-        match upper.exists() {
-            true => Ok(self.roots.bodies().measure(&upper)?.bytes),
-            false => Ok(0),
-        }
-    }
-
-    pub(crate) fn noted(&self) -> Result<Noted, Error> {
-        read_state(&self.folder)?.ok_or_else(|| missing(self.id()))
-    }
-
-    pub(crate) fn lease_path(&self) -> PathBuf {
-        lease(&self.leases, self.id())
-    }
-
-    /// The lease that this value has had since the container was made.
-    pub(crate) fn take_own_lease(&self) -> Option<Lease> {
-        let mut ours = self.lease.lock().unwrap_or_else(PoisonError::into_inner);
-        ours.take()
-    }
 }
 
 impl Containers {
@@ -294,99 +191,6 @@ impl Containers {
         }
     }
 
-    /// Removes a container and everything that it changed; with `volumes` those as well that were
-    /// made for it alone. One that runs is only removed by `force`, which kills it.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Conflict`] when it runs.
-    pub fn remove(&self, container: &Container, force: bool, volumes: bool) -> Result<(), Error> {
-        drop(container.take_own_lease());
-        let running = matches!(
-            container.state()?,
-            State::Running { .. } | State::Restarting { .. }
-        );
-        if running && !force {
-            let what = format!(
-                "cannot remove container \"/{}\": container is running: stop the container before \
-                 removing or force remove",
-                container.name()
-            );
-            return Err(Error::new(ErrorKind::Conflict, what));
-        }
-        if running {
-            match container.kill(None) {
-                // It ended by itself.
-                Err(e) if e.kind() == ErrorKind::Conflict => {}
-                done => done?,
-            }
-        }
-        let _transition = match container.lock() {
-            // It was to go with its end, and has.
-            Err(e) if running && e.kind() == ErrorKind::NotFound => return Ok(()),
-            lock => lock?,
-        };
-        match wait_for(&container.lease_path())? {
-            Some(held) => self.take_away(container.id(), held, volumes),
-            None => {
-                let what = format!(
-                    "cannot remove container \"/{}\": another program has it",
-                    container.name()
-                );
-                Err(Error::new(ErrorKind::Conflict, what))
-            }
-        }
-    }
-
-    /// Removes all containers that do not run and that `which` wants, and gives their ids. Volumes
-    /// stay.
-    ///
-    /// # Errors
-    ///
-    /// As [`remove`](Self::remove).
-    pub fn prune(&self, which: &dyn Fn(&Container) -> bool) -> Result<Vec<String>, Error> {
-        let mut gone = Vec::new();
-        for container in self.list()?.into_iter().filter(which) {
-            // One that somebody looks after is not for us, whatever it does.
-            if let Some(_transition) = container.try_lock()?
-                && let Some(held) = Lease::try_take(&container.lease_path())?
-            {
-                self.take_away(container.id(), held, false)?;
-                gone.push(container.details.id);
-            }
-        }
-        Ok(gone)
-    }
-
-    /// Out of sight first, whole; a kill after that leaves the rest to the next sweep.
-    pub(crate) fn take_away(&self, id: &str, held: Lease, volumes: bool) -> Result<(), Error> {
-        let gone = self.folder.join(format!("gone-{id}"));
-        let folder = self.folder.join(id);
-        let lock = self.lock()?;
-        match std::fs::rename(&folder, &gone) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(failed("remove", &folder)(e));
-            }
-            _ => {}
-        }
-        drop(lock);
-        self.forget(id, &gone, volumes)?;
-        drop(held);
-        Ok(())
-    }
-
-    /// What is left of a container in `folder`, which nobody sees any more.
-    pub(crate) fn forget(&self, id: &str, folder: &Path, volumes: bool) -> Result<(), Error> {
-        if let Some(details) = read_details(folder)? {
-            let volumes = volumes || details.remove;
-            self.volumes().leave(&details.mounts, id, volumes)?;
-        }
-        let refs = self.roots.store().refs();
-        refs.remove(&root_name(id))
-            .map_err(kiln_rootfs::Error::from)?;
-        Ok(self.roots.remove(folder)?)
-    }
-
     pub(crate) fn at(&self, id: &str) -> Result<Option<Container>, Error> {
         let folder = self.folder.join(id);
         Ok(read_details(&folder)?.map(|details| Container {
@@ -416,12 +220,12 @@ impl Containers {
     }
 
     /// Held while names are given and taken.
-    fn lock(&self) -> Result<Lock, Error> {
+    pub(crate) fn lock(&self) -> Result<Lock, Error> {
         Ok(Lock::exclusive(&self.folder.join("lock"))?)
     }
 }
 
-fn lease(leases: &Path, id: &str) -> PathBuf {
+pub(crate) fn lease(leases: &Path, id: &str) -> PathBuf {
     leases.join(id)
 }
 

@@ -1,6 +1,8 @@
-//! Which process listens on a port, as far as `/proc` tells.
+//! Which process listens on a port, as far as `/proc` tells; for the monitor of a container, which
+//! container.
 
-/// Who listens on `port`: `` `name` (pid 1) ``. `None` where the system does not say.
+/// Who listens on `port`: `` `name` (pid 1) ``, `` container `web` (pid 1) ``. `None` where the system
+/// does not say.
 #[cfg(target_os = "linux")]
 pub(crate) fn holder(port: u16) -> Option<String> {
     let inodes: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
@@ -27,6 +29,10 @@ pub(crate) fn holder(port: u16) -> Option<String> {
                 .iter()
                 .any(|inode| link.as_os_str() == format!("socket:[{inode}]").as_str())
             {
+                let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+                if let Some(name) = container(&line) {
+                    return Some(format!("container `{name}` (pid {pid})"));
+                }
                 let program = std::fs::read_to_string(entry.path().join("comm"));
                 let program = program.unwrap_or_default();
                 return Some(format!("`{}` (pid {pid})", program.trim()));
@@ -34,6 +40,24 @@ pub(crate) fn holder(port: u16) -> Option<String> {
         }
     }
     None
+}
+
+/// The name of the container whose monitor was started by this command line.
+#[cfg(target_os = "linux")]
+fn container(line: &[u8]) -> Option<String> {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let mut words = line.split(|b| *b == 0).skip(1);
+    if words.next()? != crate::monitor::NAME.as_bytes() {
+        return None;
+    }
+    let root = std::path::Path::new(std::ffi::OsStr::from_bytes(words.next()?));
+    let id = std::str::from_utf8(words.next()?).ok()?;
+    if !crate::containers::is_id(id) {
+        return None;
+    }
+    let details = crate::state::read_details(&root.join("containers").join(id));
+    Some(details.ok()??.name)
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -2,6 +2,7 @@
 
 mod attach;
 mod commit;
+mod container;
 mod containers;
 mod control;
 mod copy;
@@ -23,6 +24,7 @@ mod monitor;
 pub mod mounts;
 mod names;
 mod publish;
+mod removal;
 mod root;
 mod signal;
 mod spawn;

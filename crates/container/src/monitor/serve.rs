@@ -90,11 +90,8 @@ pub(crate) fn take_part(
     // Nobody may be waiting for it.
     let _ = joined.send(());
     let mut detached = false;
-    loop {
-        // An end that is none is one as well: the caller was killed while it spoke.
-        let Ok(Some(frame)) = Frame::read(&mut socket) else {
-            break;
-        };
+    // An error is an end as well: the caller was killed while it spoke.
+    while let Ok(Some(frame)) = Frame::read(&mut socket) {
         match frame.kind {
             Kind::Stdin if attach.stdin => hub.input(&frame.data),
             Kind::StdinEnd => hub.input_ended(&client),

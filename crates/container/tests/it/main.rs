@@ -29,6 +29,12 @@ fn main() -> std::process::ExitCode {
         ("run::a_taken_port_is_said_first", || {
             root(run::a_taken_port_is_said_first)
         }),
+        ("run::what_the_machine_gives", || {
+            root(run::what_the_machine_gives)
+        }),
+        ("run::all_that_is_exposed", || {
+            root(run::all_that_is_exposed)
+        }),
         ("run::a_signal_ends_it", || root(run::a_signal_ends_it)),
         ("life::both_streams_in_order", || {
             root(life::both_streams_in_order)

@@ -46,7 +46,9 @@ pub(crate) fn as_the_caller_says() {
         ("MINE".into(), Some("1".into())),
     ];
     let (text, exit) = world.run(&create);
-    assert!(text.starts_with("/tmp\n7\n8\ncaller 1 /\n"), "{text}");
+    for expected in ["/tmp\n7\n8\n", "caller 1 /\n"] {
+        assert!(text.contains(expected), "{text}");
+    }
     assert!(text.contains("localhost"), "{text}");
     assert_eq!(exit, 1, "user 7 may not write there: {text}");
     create.user = None;
@@ -170,4 +172,74 @@ pub(crate) fn a_signal_ends_it() {
     container.stop(None, None).unwrap();
     assert_eq!(container.wait().unwrap(), 3);
     assert!(logs().ends_with("asked\n"));
+}
+
+pub(crate) fn what_the_machine_gives() {
+    let world = World::new("host");
+    let mut create = world.create(
+        "hostname; cat /etc/hosts; cat /proc/net/dev | grep -c :; touch /x; ls -A /var/run/new",
+    );
+    create.host.hostname = Some("box".into());
+    create.host.extra_hosts = vec![kiln_container::extra_host("db:10.1.2.3").unwrap()];
+    create.host.network = kiln_container::NetworkMode::None;
+    create.host.read_only = true;
+    let tmpfs = kiln_container::mounts::Wish::parse_tmpfs("/var/run/new").unwrap();
+    create.host.mounts = vec![tmpfs];
+    let (text, code) = world.run(&create);
+    assert!(text.starts_with("box\n"), "{text}");
+    assert!(text.contains("\n10.1.2.3\tdb\n"), "{text}");
+    assert!(text.contains("\n1\n"), "nothing but loopback: {text}");
+    assert!(text.contains("Read-only file system"), "{text}");
+    assert_eq!(code, 0, "a missing mount point is made: {text}");
+    create.host.ports = Publish::parse("80").unwrap();
+    let error = world.containers.create(&create).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+}
+
+pub(crate) fn all_that_is_exposed() {
+    let mut world = World::new("exposed");
+    for port in ["8000/tcp", "9000/tcp"] {
+        let ports = &mut world.image.config.exposed_ports;
+        ports.insert(port.into(), kiln_image::Empty {});
+    }
+    let mut create = world.create("sleep 1000");
+    create.host.publish_all = true;
+    create.host.ports = Publish::parse("127.0.0.1::8000").unwrap();
+    create.name = Some("web".into());
+    let container = world.containers.create(&create).unwrap();
+    container.start(None).unwrap();
+    let bound = container.ports().unwrap();
+    let mut inside: Vec<u16> = bound.iter().map(|bound| bound.container_port).collect();
+    inside.sort_unstable();
+    assert_eq!(inside, [8000, 9000]);
+    // Who holds a port is said by its name.
+    let taken = bound[0].address.port();
+    create.host.ports = Publish::parse(&format!("127.0.0.1:{taken}:80")).unwrap();
+    create.name = None;
+    let second = world.containers.create(&create).unwrap();
+    let error = second.start(None).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PortTaken);
+    assert!(
+        error.to_string().contains("by container `web` (pid "),
+        "{error}"
+    );
+    assert!(matches!(
+        second.state().unwrap(),
+        State::Exited {
+            code: 125,
+            started: 0,
+            error: Some(_),
+            ..
+        }
+    ));
+    // The process itself is killed from outside: that is its end.
+    let State::Running { pid, .. } = container.state().unwrap() else {
+        panic!("it runs");
+    };
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    assert_eq!(container.wait().unwrap(), 137);
+    second.start(None).unwrap();
+    assert_eq!(second.size().unwrap(), 0, "nothing was changed");
+    second.kill(None).unwrap();
 }

@@ -4,15 +4,21 @@
 
 mod build;
 mod classic;
+mod commit;
 mod crowd;
 mod demo;
 mod disk;
+mod exec;
+mod files;
 mod images;
 mod inspect;
 mod interop;
 mod kill;
 mod login;
+mod logs;
 mod messages;
 mod mirror;
 mod reproducible;
 mod run;
+mod tutorial;
+mod volumes;

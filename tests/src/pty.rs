@@ -134,6 +134,11 @@ impl Pty {
         }
     }
 
+    /// Whether `text` is shown by now, wherever.
+    pub fn shows(&self, text: &str) -> bool {
+        find(&self.shown(), text.as_bytes()).is_some()
+    }
+
     /// Waits for the program's end, and gives its exit code (-1 when a signal ended it) and all that
     /// was shown.
     ///

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The name under which a child is executed, which tells it from a run by a user.
-const CALL: &str = "sandbox-door";
+pub(crate) const CALL: &str = "sandbox-door";
 
 /// The same for a child that is to enter a user namespace first.
 const CALL_INSIDE: &str = "sandbox-door-inside";
@@ -137,6 +137,7 @@ mod outgoing {
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
     use std::os::unix::process::CommandExt;
+    use std::path::PathBuf;
     use std::process::{Child, Command, Stdio};
     use std::sync::atomic::Ordering;
 
@@ -188,7 +189,7 @@ mod outgoing {
                 "this program does not call `kiln_sandbox::entry` first in `main`",
             ));
         }
-        let mut command = Command::new(program::path().map_err(program_error)?);
+        let mut command = Command::new(program_in(namespace)?);
         let call = namespace.map_or(CALL, |_| CALL_INSIDE);
         command.arg0(call).arg(name);
         Ok(command)
@@ -227,6 +228,20 @@ mod outgoing {
         Err(Error::new(ErrorKind::Unsupported, what))
     }
 
+    /// The file that such a child executes; it is there as long as the namespace.
+    fn program_in(namespace: Option<&UserNamespace>) -> Result<PathBuf, Error> {
+        #[cfg(target_os = "linux")]
+        if let Some(namespace) = namespace {
+            let guarded = namespace.held(|made| made.program.as_ref().map(program::by_number))?;
+            if let Some(guarded) = guarded {
+                return Ok(guarded);
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = namespace;
+        program::path().map_err(program_error)
+    }
+
     fn program_error(error: io::Error) -> Error {
         Error::new(ErrorKind::System, "find this program's own file").because(error)
     }
@@ -239,13 +254,16 @@ pub(crate) use outgoing::{command, spawn};
 #[cfg(target_os = "linux")]
 mod program {
     use std::io;
-    use std::os::fd::{AsRawFd, OwnedFd};
+    use std::os::fd::{AsFd, AsRawFd, OwnedFd};
     use std::path::PathBuf;
     use std::sync::OnceLock;
 
     use rustix::fs::{Mode, OFlags};
 
     static OWN: OnceLock<OwnedFd> = OnceLock::new();
+
+    /// The same where nobody can write to it, for root.
+    static GUARDED: OnceLock<Option<OwnedFd>> = OnceLock::new();
 
     /// Opens it while it surely is what runs: it may be replaced on disk later.
     pub(super) fn keep() {
@@ -257,8 +275,13 @@ mod program {
     }
 
     pub(super) fn path() -> io::Result<PathBuf> {
-        let file = OWN.get().ok_or(io::ErrorKind::NotFound)?;
-        Ok(format!("/proc/self/fd/{}", file.as_raw_fd()).into())
+        let own = OWN.get().ok_or(io::ErrorKind::NotFound)?;
+        let guarded = GUARDED.get_or_init(|| crate::linux::guarded(own.as_fd()).ok());
+        Ok(by_number(guarded.as_ref().unwrap_or(own)))
+    }
+
+    pub(super) fn by_number(file: &OwnedFd) -> PathBuf {
+        format!("/proc/self/fd/{}", file.as_raw_fd()).into()
     }
 }
 

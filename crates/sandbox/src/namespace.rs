@@ -19,7 +19,7 @@ use crate::{Error, IdMap};
 pub struct UserNamespace {
     map: IdMap,
     #[cfg(target_os = "linux")]
-    held: std::sync::Mutex<Option<std::os::fd::OwnedFd>>,
+    held: std::sync::Mutex<Option<crate::linux::MadeUserNamespace>>,
 }
 
 impl UserNamespace {
@@ -55,9 +55,8 @@ impl UserNamespace {
     #[cfg(target_os = "linux")]
     pub(crate) fn held<T>(
         &self,
-        work: impl FnOnce(std::os::fd::BorrowedFd<'_>) -> T,
+        work: impl FnOnce(&crate::linux::MadeUserNamespace) -> T,
     ) -> Result<T, Error> {
-        use std::os::fd::AsFd;
         // A maker that panicked has made nothing.
         let mut held = self
             .held
@@ -67,6 +66,6 @@ impl UserNamespace {
             Some(made) => made,
             None => crate::linux::make_user_namespace(&self.map)?,
         };
-        Ok(work(held.insert(made).as_fd()))
+        Ok(work(held.insert(made)))
     }
 }

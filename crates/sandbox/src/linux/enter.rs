@@ -7,11 +7,14 @@
 //! The door stays where nobody inside can see it. Until the program is executed the process is not
 //! dumpable: else somebody inside could reach this program's file and memory by it.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use rustix::fs::{Gid, Mode, Uid};
 use rustix::io::Errno;
@@ -27,7 +30,8 @@ use super::start::{self, Handle};
 use super::streams::Streams;
 use super::watch::{self, Watched};
 use super::wire::{self, Reply};
-use super::{ids, sys};
+use super::{guard, ids, sys};
+use crate::entry::CALL;
 use crate::peer::stat;
 use crate::{Dialer, Error, ErrorKind, IdMap, IdRange, Incoming, Io, Peer, Process, Running};
 
@@ -75,7 +79,10 @@ fn launch(
         privileged,
         detached,
     };
-    let (mut handle, _) = start::launch(super::ENTER, None, &order, io)?;
+    let mut child = start::quiet(super::ENTER, None)?;
+    let named = serde_json::to_string(peer);
+    child.arg(named.map_err(|error| system("name the process", error))?);
+    let (mut handle, _) = start::launch(child, None, &order, io)?;
     handle.dialer = Some(Dialer::new(|_| {
         let what = "connections are made by who started the first process";
         Err(io::Error::new(io::ErrorKind::Unsupported, what))
@@ -85,8 +92,33 @@ fn launch(
 
 /// The door.
 pub(crate) fn run(incoming: Incoming) -> i32 {
-    let Incoming { socket, .. } = incoming;
+    let Incoming { socket, args } = incoming;
+    // What fails here fails below again, with a reason.
+    let _ = execute_guarded(&socket, &args);
     door::serve(&socket, carry_out)
+}
+
+/// In a user namespace that this process may enter it may do what it could not outside: execute this
+/// program anew from where nobody inside can write to it. Returns where there is no need, or no way.
+fn execute_guarded(socket: &UnixStream, args: &[OsString]) -> Option<()> {
+    if guard::is_guarded() {
+        return None;
+    }
+    let named = args.first()?;
+    let peer: Peer = serde_json::from_slice(named.as_encoded_bytes()).ok()?;
+    let target = Target::open(&peer).ok()?;
+    if !target.differ.contains(ThreadNameSpaceType::USER) {
+        return None;
+    }
+    target.enter_user().ok()?;
+    let own = guard::own().ok()?;
+    let socket = OwnedFd::from(socket.try_clone().ok()?);
+    let _ = Command::new(format!("/proc/self/fd/{}", own.as_raw_fd()))
+        .arg0(CALL)
+        .args([OsStr::new(super::ENTER), named])
+        .stdin(socket)
+        .exec();
+    None
 }
 
 fn carry_out(control: &UnixStream, order: Order, descriptors: Vec<OwnedFd>) -> Result<(), Error> {
@@ -174,7 +206,7 @@ pub(super) struct Target {
     pidfd: OwnedFd,
     /// Those of its namespaces that are not ours.
     differ: ThreadNameSpaceType,
-    /// The ids of its user namespace, where that is not ours.
+    /// The ids of its user namespace, where those are not all.
     map: Option<IdMap>,
 }
 
@@ -233,11 +265,10 @@ impl Target {
                 differ |= *kind;
             }
         }
-        let map = differ.contains(ThreadNameSpaceType::USER);
         Ok(Self {
             pidfd,
             differ,
-            map: map.then(|| id_map(pid)).transpose()?,
+            map: id_map(pid)?,
         })
     }
 
@@ -280,19 +311,22 @@ impl Target {
     }
 }
 
-/// The ids of a process's user namespace, those outside as we see them.
-fn id_map(pid: u32) -> Result<IdMap, Errno> {
+/// The ids of a process's user namespace, those inside at least as they are; `None` for all that
+/// there are.
+fn id_map(pid: u32) -> Result<Option<IdMap>, Errno> {
     let ranges = |name: &str| {
         let text =
             fs::read_to_string(format!("/proc/{pid}/{name}")).map_err(|error| errno(&error))?;
         text.lines()
             .map(|line| range(line).ok_or(Errno::IO))
-            .collect::<Result<_, _>>()
+            .collect::<Result<Vec<IdRange>, _>>()
     };
-    Ok(IdMap {
+    let map = IdMap {
         uids: ranges("uid_map")?,
         gids: ranges("gid_map")?,
-    })
+    };
+    let all = map.uids.iter().any(|range| range.count == u32::MAX);
+    Ok((!all).then_some(map))
 }
 
 fn range(line: &str) -> Option<IdRange> {

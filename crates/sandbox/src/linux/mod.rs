@@ -14,6 +14,7 @@ mod distribution;
 mod door;
 mod enter;
 mod exec;
+mod guard;
 mod ids;
 mod init;
 mod inside;
@@ -38,6 +39,7 @@ mod wire;
 use crate::Door;
 
 pub(crate) use enter::{enter, enter_detached};
+pub(crate) use guard::guarded;
 pub(crate) use place::{come_in as come_into_place, open_inside};
 pub(crate) use probe::probe;
 pub(crate) use raw::Raw;
@@ -45,8 +47,8 @@ pub(crate) use resize::Resizes;
 pub(crate) use start::{How, start};
 pub(crate) use sys::user_name;
 pub(crate) use userns::{
-    enter as enter_user_namespace, is_root, lead_in as lead_into_user_namespace,
-    make as make_user_namespace,
+    Made as MadeUserNamespace, enter as enter_user_namespace, is_root,
+    lead_in as lead_into_user_namespace, make as make_user_namespace,
 };
 
 /// Closes all but the standard streams, in a process that has just begun and owns nothing else yet.

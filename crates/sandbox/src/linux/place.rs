@@ -66,7 +66,7 @@ pub(crate) fn come_in(socket: &UnixStream) -> bool {
         Ok(None) => Err(Error::new(ErrorKind::System, "the caller has gone")),
         Err(error) => Err(system("receive the order", error)),
     };
-    userns::say(socket, caught(work).map(|()| None))
+    userns::say(socket, caught(work).map(|()| Vec::new()))
 }
 
 fn enter(order: &Order<'_>) -> Result<(), Error> {

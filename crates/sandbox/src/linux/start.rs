@@ -42,7 +42,7 @@ pub(crate) fn start(how: How<'_>, spec: &Spec, io: Io) -> Result<Box<dyn Running
         runtime: runtime.map(Into::into),
         pasta: outward::pasta().filter(|_| spec.network == Network::Private),
     };
-    let (mut handle, dial) = launch(door, namespace, &order, io)?;
+    let (mut handle, dial) = launch(quiet(door, namespace)?, namespace, &order, io)?;
     handle.dialer = (spec.network != Network::Host).then(|| remote_dialer(dial));
     Ok(Box::new(handle))
 }
@@ -58,15 +58,15 @@ pub(super) fn quiet(door: &str, namespace: Option<&UserNamespace>) -> Result<Com
     Ok(command)
 }
 
-/// Starts a child by `door`, gives it its order, and waits until the process runs. The socket is
+/// Starts a child ([`quiet`]), gives it its order, and waits until the process runs. The socket is
 /// that of the dialer.
 pub(super) fn launch(
-    door: &str,
+    child: Command,
     namespace: Option<&UserNamespace>,
     order: &impl Serialize,
     io: Io,
 ) -> Result<(Handle, UnixStream), Error> {
-    let Outgoing { socket, child } = spawn(quiet(door, namespace)?, namespace)?;
+    let Outgoing { socket, child } = spawn(child, namespace)?;
     // From here on the child ends with the handle, whatever happens.
     let mut handle = Handle {
         control: Arc::new(Mutex::new(socket)),

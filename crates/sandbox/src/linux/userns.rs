@@ -18,7 +18,7 @@ use rustix::thread::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{sys, wire};
+use super::{guard, sys, wire};
 use crate::entry::{command, spawn};
 use crate::error::Report;
 use crate::{Error, ErrorKind, IdMap, IdRange, Incoming, Outgoing, UserNamespace, installed};
@@ -52,10 +52,10 @@ pub(super) fn hear(from: &UnixStream) -> Result<Vec<OwnedFd>, Error> {
 }
 
 /// Whether it went well and the parent knows it.
-pub(super) fn say(to: &UnixStream, result: Result<Option<OwnedFd>, Error>) -> bool {
+pub(super) fn say(to: &UnixStream, result: Result<Vec<OwnedFd>, Error>) -> bool {
     let (said, made) = match result {
         Ok(made) => (Said::Done, made),
-        Err(error) => (Said::Failed(error.into()), None),
+        Err(error) => (Said::Failed(error.into()), Vec::new()),
     };
     let beside: Vec<BorrowedFd<'_>> = made.iter().map(AsFd::as_fd).collect();
     wire::send(to, &said, &beside).is_ok() && matches!(said, Said::Done)
@@ -66,18 +66,30 @@ fn lost(error: io::Error) -> Error {
     Error::new(ErrorKind::System, what).because(error)
 }
 
-/// Makes a namespace with these ids; it lasts as long as the descriptor.
-pub(crate) fn make(map: &IdMap) -> Result<OwnedFd, Error> {
+/// A namespace; it lasts as long as its descriptor.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) namespace: OwnedFd,
+    /// This program's file, for children that are to be in it.
+    pub(crate) program: Option<OwnedFd>,
+}
+
+/// Makes a namespace with these ids.
+pub(crate) fn make(map: &IdMap) -> Result<Made, Error> {
     let mut command = command(NAMESPACE, None)?;
     command.stderr(Stdio::null());
     if map.is_single() {
         command.args([lines(&map.uids), lines(&map.gids)]);
     }
     let Outgoing { socket, mut child } = spawn(command, None)?;
-    let made = hear(&socket).and_then(|mut descriptors| {
-        let made = descriptors
-            .pop()
-            .ok_or_else(|| lost(io::ErrorKind::InvalidData.into()))?;
+    let made = hear(&socket).and_then(|descriptors| {
+        let mut descriptors = descriptors.into_iter();
+        let made = Made {
+            namespace: descriptors
+                .next()
+                .ok_or_else(|| lost(io::ErrorKind::InvalidData.into()))?,
+            program: descriptors.next(),
+        };
         if !map.is_single() {
             give("newuidmap", child.id(), &map.uids)?;
             give("newgidmap", child.id(), &map.gids)?;
@@ -135,9 +147,9 @@ pub(crate) fn run(incoming: Incoming) -> i32 {
                 .and_then(|()| write("gid_map", gids.as_encoded_bytes()))
                 .map_err(|error| forbidden(&error))?;
         }
-        let own = fs::File::open("/proc/self/ns/user");
-        own.map(|own| Some(own.into()))
-            .map_err(|error| forbidden(&error))
+        let own = fs::File::open("/proc/self/ns/user").map_err(|error| forbidden(&error))?;
+        // Without it children are executed from the file as it lies there.
+        Ok([own.into()].into_iter().chain(guard::own()).collect())
     };
     if !say(&socket, made()) {
         return 1;
@@ -150,7 +162,7 @@ pub(crate) fn run(incoming: Incoming) -> i32 {
 /// Gives the namespace to a child that waits for it in [`enter`], and hears whether it is inside.
 pub(crate) fn lead_in(socket: &UnixStream, namespace: &UserNamespace) -> Result<(), Error> {
     namespace
-        .held(|made| wire::send_with(socket, &[1], &[made]))?
+        .held(|made| wire::send_with(socket, &[1], &[made.namespace.as_fd()]))?
         .map_err(lost)?;
     hear(socket).map(drop)
 }
@@ -164,7 +176,7 @@ pub(crate) fn enter(socket: &UnixStream) -> bool {
         move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::User))?;
         set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT)?;
         set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT)?;
-        Ok(None)
+        Ok(Vec::new())
     };
     let failed =
         |error: io::Error| Error::new(ErrorKind::System, "enter the user namespace").because(error);

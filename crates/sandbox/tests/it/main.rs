@@ -41,6 +41,10 @@ fn main() -> ExitCode {
         rootless::DOOR,
         terminal::RAW,
     ]);
+    if std::env::args().nth(1).as_deref() == Some(root::AGAIN) {
+        root::again();
+        return ExitCode::SUCCESS;
+    }
     let is_root = rustix::process::geteuid().is_root();
     let mut tests = Vec::new();
     for (name, world) in world::worlds() {

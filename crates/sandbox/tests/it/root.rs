@@ -1,10 +1,11 @@
 //! What a container asks of its root beside a build step.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::io::Read;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use kiln_sandbox::{Mount, RootSpec, Spec};
+use kiln_sandbox::{Io, Mount, Peer, Process, RootSpec, Spec, enter};
 
 use crate::cases;
 use crate::harness::Outcome;
@@ -14,6 +15,7 @@ cases![
     a_read_only_root,
     missing_mount_points_are_made,
     none_is_made_unasked,
+    nobody_inside_writes_to_this_program,
 ];
 
 fn bind(source: &Path, target: &str, read_only: bool) -> Mount {
@@ -83,5 +85,54 @@ fn none_is_made_unasked(world: &World) -> Outcome {
     });
     let text = "mount on `/srv/none`: it does not exist in the root";
     assert_eq!(error.unwrap_err().to_string(), text);
+    Ok(())
+}
+
+/// The script by which a process inside executes this very program: what executes it then.
+pub(crate) const AGAIN: &str = "/again";
+
+/// What this program does when it is executed by that.
+pub(crate) fn again() {
+    let found = rustix::fs::statvfs("/proc/self/exe").unwrap();
+    let read_only = found.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY);
+    println!("read-only: {read_only}");
+}
+
+/// A script whose interpreter is `/proc/self/exe` has whoever executes it execute itself anew, inside.
+/// (The loader of this program has to be there, which who makes the image can see to.)
+fn nobody_inside_writes_to_this_program(world: &World) -> Outcome {
+    if !world.native {
+        return Err("a runtime guards its own file".into());
+    }
+    let layers = world.layers(&[]);
+    let script = layers.upper.join("again");
+    fs::write(&script, "#!/proc/self/exe\n").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    for init in [false, true] {
+        let mut spec = Spec::new(layers.root.clone(), Process::new([AGAIN]));
+        spec.init = init;
+        spec.make_targets = true;
+        for libraries in ["/lib", "/lib64", "/usr/lib"] {
+            if Path::new(libraries).exists() {
+                spec.mounts
+                    .push(bind(Path::new(libraries), libraries, true));
+            }
+        }
+        let ran = world.run(&spec).unwrap();
+        assert_eq!(ran.stdout, "read-only: true\n", "{}", ran.stderr);
+
+        spec.process = shell("while :; do sleep 1; done");
+        let host = world.runner.start(&spec, Io::null()).unwrap();
+        let (mut stdout, out) = std::io::pipe().unwrap();
+        let io = Io {
+            stdout: out.into(),
+            ..Io::null()
+        };
+        let peer = Peer::new(host.pid());
+        let _beside = enter(&peer, &Process::new([AGAIN]), false, io).unwrap();
+        let mut said = String::new();
+        stdout.read_to_string(&mut said).unwrap();
+        assert_eq!(said, "read-only: true\n");
+    }
     Ok(())
 }

@@ -41,6 +41,7 @@ use crate::{
         stop::{Restart, Stop},
         system,
         tag::Tag,
+        top::Top,
         volume,
         wait::Wait,
     },
@@ -82,6 +83,8 @@ pub(crate) enum Command {
     Ps(Ps),
     /// List where ports of a container answer
     Port(Port),
+    /// List what runs in a container
+    Top(Top),
     /// Run one more command in a container that runs
     Exec(Exec),
     /// Make an image of what a container changed
@@ -213,6 +216,7 @@ impl Command {
             Command::Rename(c) => c.run(),
             Command::Ps(c) => c.run(),
             Command::Port(c) => c.run(),
+            Command::Top(c) => c.run(),
             Command::Container(c) => c.run(),
             Command::Inspect(c) => c.run(),
             Command::Image(Image::Inspect(c)) => c.run(),

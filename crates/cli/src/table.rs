@@ -52,7 +52,7 @@ impl Table {
             let line = template.apply(row)?;
             lines.push(line.split('\t').map(str::to_owned).collect());
         }
-        Ok(align(&lines))
+        Ok(align(&lines, NARROWEST))
     }
 
     /// What a column is called: our own name for it, else that of its fields.
@@ -98,12 +98,13 @@ fn unescape(format: &str) -> String {
     format.replace("\\t", "\t").replace("\\n", "\n")
 }
 
-fn align(lines: &[Vec<String>]) -> String {
+/// Cells in columns, none narrower than `narrowest`.
+pub(crate) fn align(lines: &[Vec<String>], narrowest: usize) -> String {
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         let cells = lines.iter().filter_map(|line| line.get(column));
         let widest = cells.map(|c| c.chars().count()).max().unwrap_or(0);
-        (widest + GAP).max(NARROWEST)
+        (widest + GAP).max(narrowest)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut out = String::new();

@@ -8,7 +8,8 @@ use crate::{
     command::{
         attach::Attach, commit::Commit, cp::Cp, create::Create, diff::Diff, exec::Exec,
         export::Export, inspect::OfContainers, kill::Kill, logs::Logs, port::Port, prune, ps::Ps,
-        rename::Rename, rm::Rm, run::Run, start::Start, stop::Restart, stop::Stop, wait::Wait,
+        rename::Rename, rm::Rm, run::Run, start::Start, stop::Restart, stop::Stop, top::Top,
+        wait::Wait,
     },
     failure::Failure,
 };
@@ -55,6 +56,8 @@ pub(crate) enum Container {
     Start(Start),
     /// Stop containers
     Stop(Stop),
+    /// List what runs in a container
+    Top(Top),
     /// Wait until containers have ended, and print their exit codes
     Wait(Wait),
 }
@@ -81,6 +84,7 @@ impl Container {
             Self::Run(c) => c.run(),
             Self::Start(c) => c.run(),
             Self::Stop(c) => c.run(),
+            Self::Top(c) => c.run(),
             Self::Wait(c) => c.run(),
         }
     }

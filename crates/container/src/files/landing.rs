@@ -70,6 +70,7 @@ pub(crate) fn asserts_folder(path: &str) -> bool {
 }
 
 /// Whether a path means what is in a folder rather than the folder.
+#[cfg(target_os = "linux")]
 pub(crate) fn means_content(path: &str) -> bool {
     last(path) == "." || path.chars().all(|c| c == '/')
 }

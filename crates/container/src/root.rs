@@ -12,6 +12,8 @@ use crate::state::failed;
 const PREPARED: &str = "prepared";
 
 /// The root of a container that the caller holds the lock or the lease of.
+// Only where something can run.
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 pub(crate) fn root(container: &Container) -> Result<Prepared, Error> {
     if let Some(prepared) = changed(container)? {
         return Ok(prepared);

@@ -128,6 +128,8 @@ impl Volumes {
     /// # Errors
     ///
     /// [`ErrorKind::Start`] for a source or a volume that is gone.
+    // Only where something can run.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     pub(crate) fn mounts(&self, mounted: &[Mounted]) -> Result<Vec<Mount>, Error> {
         let mut mounts = Vec::new();
         for one in mounted {

@@ -1,12 +1,17 @@
 //! The tutorials of `examples`, played word for word: what stands behind a `$` is run, what stands
 //! behind a `#` is typed into the shell that was opened before.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use kiln_tests::{
     base::{host_root, pack},
     kiln::Kiln,
     pty::Pty,
+    users::User,
 };
 
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/commit");
@@ -48,11 +53,22 @@ fn debian(kiln: &Kiln) {
     kiln.ok(["import", tar.to_str().unwrap(), "debian"]);
 }
 
+/// The example's folder where whoever plays it may read it.
+fn copied(kiln: &Kiln) -> PathBuf {
+    let folder = kiln.scratch().join("example");
+    fs::create_dir(&folder).unwrap();
+    for name in ["Dockerfile", "README.md"] {
+        fs::copy(Path::new(EXAMPLE).join(name), folder.join(name)).unwrap();
+    }
+    folder
+}
+
 /// Plays a tutorial, and gives each command with what it said.
 fn play(kiln: &Kiln) -> Vec<(String, String)> {
+    let folder = copied(kiln);
     let mut said = Vec::new();
     let mut shell: Option<Pty> = None;
-    for line in lines(&Path::new(EXAMPLE).join("README.md")) {
+    for line in lines(&folder.join("README.md")) {
         if let Some(typed) = line.strip_prefix("# ") {
             let shell = shell.as_mut().expect("a shell was opened");
             shell.expect("# ");
@@ -71,7 +87,7 @@ fn play(kiln: &Kiln) -> Vec<(String, String)> {
             other => panic!("{other}"),
         }
         let mut run = kiln.command(&words[1..]);
-        run.current_dir(EXAMPLE);
+        run.current_dir(&folder);
         if words.contains(&"-it".to_owned()) {
             shell = Some(Pty::start(&run));
             continue;
@@ -87,9 +103,22 @@ fn play(kiln: &Kiln) -> Vec<(String, String)> {
 
 #[test]
 fn an_image_made_by_hand() {
-    let kiln = Kiln::new();
-    debian(&kiln);
-    let said = play(&kiln);
+    an_image_by(&Kiln::new());
+}
+
+#[test]
+fn an_image_made_by_hand_without_root() {
+    an_image_by(&Kiln::of(&Arc::new(User::with_ids())));
+}
+
+#[test]
+fn an_image_made_by_hand_with_one_id() {
+    an_image_by(&Kiln::of(&Arc::new(User::without_ids())));
+}
+
+fn an_image_by(kiln: &Kiln) {
+    debian(kiln);
+    let said = play(kiln);
     let of = |beginning: &str| {
         let found = said
             .iter()

@@ -3,7 +3,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::{Read as _, Write as _},
-    os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
+    os::unix::ffi::OsStrExt as _,
     path::Path,
     process::{Child, Command},
     sync::{Arc, Mutex, PoisonError},
@@ -44,7 +44,7 @@ impl Pty {
         unlockpt(&terminal).expect("it can be opened");
         let name = ptsname(&terminal, Vec::new()).expect("it has a name");
         let name = Path::new(std::ffi::OsStr::from_bytes(name.as_bytes()));
-        let terminal = File::from(OwnedFd::from(terminal));
+        let terminal = File::from(terminal);
         let other = OpenOptions::new().read(true).write(true).open(name);
         let other = other.expect("its other end can be opened");
         let mut wrapped = Command::new("setsid");

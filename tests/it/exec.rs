@@ -1,12 +1,15 @@
 //! `kiln exec` and `kiln attach`.
 
-use std::{fs, io::Write as _, process::Stdio};
+use std::{fs, io::Write as _, process::Stdio, sync::Arc};
 
-use kiln_tests::{base::busybox, kiln::Kiln, pty::Pty, until::until};
+use kiln_tests::{base::busybox, kiln::Kiln, pty::Pty, until::until, users::User};
 
 /// A container `box` that waits.
 fn running() -> Kiln {
-    let kiln = Kiln::new();
+    running_by(Kiln::new())
+}
+
+fn running_by(kiln: Kiln) -> Kiln {
     busybox(&kiln);
     let dockerfile = "FROM busybox
 RUN printf x > /not-executable
@@ -116,7 +119,16 @@ fn in_the_background() {
 
 #[test]
 fn a_shell_on_a_terminal() {
-    let kiln = running();
+    shell_on_a_terminal(&running());
+}
+
+#[test]
+fn a_shell_on_a_terminal_without_root() {
+    let user = Arc::new(User::with_ids());
+    shell_on_a_terminal(&running_by(Kiln::of(&user)));
+}
+
+fn shell_on_a_terminal(kiln: &Kiln) {
     let mut shell = Pty::start(&kiln.command(["exec", "-it", "box", "sh"]));
     let before = shell.settings();
     shell.expect("/work $ ");
@@ -159,8 +171,17 @@ fn a_terminal_that_is_none_is_told() {
 
 #[test]
 fn attached_and_let_go() {
-    let kiln = Kiln::new();
-    busybox(&kiln);
+    attach_and_let_go(&Kiln::new());
+}
+
+#[test]
+fn attached_and_let_go_without_root() {
+    let user = Arc::new(User::without_ids());
+    attach_and_let_go(&Kiln::of(&user));
+}
+
+fn attach_and_let_go(kiln: &Kiln) {
+    busybox(kiln);
     kiln.ok(["run", "-dit", "--name", "shell", "busybox", "sh"]);
     let mut one = Pty::start(&kiln.command(["attach", "shell"]));
     let before = one.settings();

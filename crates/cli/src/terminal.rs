@@ -39,7 +39,7 @@ impl Session {
             stdin: self.streams.stdin,
             stdout: self.streams.stdout,
             stderr: self.streams.stderr,
-            size: size().filter(|_| self.tty).map(of_container),
+            size: size().filter(|_| self.tty),
             logs: false,
         }
     }
@@ -54,7 +54,7 @@ impl Session {
         let _resizes = match self.tty {
             true => {
                 let resize = attached.resizer();
-                resized(move |size| resize(of_container(size)))?
+                resized(resize)?
             }
             false => None,
         };
@@ -74,13 +74,6 @@ impl Session {
             stderr: sink(self.streams.stderr, stderr()),
             detach: keys,
         })?)
-    }
-}
-
-fn of_container(size: Size) -> kiln_container::Size {
-    kiln_container::Size {
-        rows: size.rows,
-        columns: size.columns,
     }
 }
 

@@ -1,9 +1,12 @@
 //! `--filter` of `kiln ps`: several values of one key are alternatives, several keys must all hold;
 //! labels must all be there. As docker has it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use kiln_build::{image::Digest, store::Images};
+use kiln_build::{
+    image::Digest,
+    store::{ImageRecord, Images, Listed},
+};
 use kiln_container::{Containers, State};
 use regex_lite::Regex;
 
@@ -37,9 +40,8 @@ pub(super) struct Filter {
     /// Only those made before, or after, these times.
     before: Option<u64>,
     since: Option<u64>,
-    /// Images that they are made of, and images that stand on these.
-    ancestors: Vec<(Digest, Vec<Digest>)>,
-    has_ancestors: bool,
+    /// Images that they are made of, or that stand below these.
+    ancestors: Option<Ancestors>,
 }
 
 impl Filter {
@@ -90,9 +92,9 @@ impl Filter {
                 self.since = Some(self.since.map_or(created, |s| s.max(created)));
             }
             "ancestor" => {
-                self.has_ancestors = true;
+                let ancestors = self.ancestors.get_or_insert_default();
                 match images.find(value) {
-                    Ok(found) => self.ancestors.push((found.image.id, found.image.layers)),
+                    Ok(found) => ancestors.add(&found.image, images)?,
                     // Nothing stands on an image that is not here.
                     Err(e) if e.kind() == kiln_build::store::ErrorKind::NotFound => {}
                     Err(e) => return Err(e.into()),
@@ -135,7 +137,10 @@ impl Filter {
             && code
             && self.matches("name", &name)
             && self.matches("id", &id)
-            && self.stands_on(&details.image, &details.layers)
+            && self
+                .ancestors
+                .as_ref()
+                .is_none_or(|a| a.are_of(&details.image, &details.layers))
             && self.any("status", &|text| text == word(&seen.state))
             && self.any("network", &|text| text == network(details.host.network))
             && self.any("volume", &|text| {
@@ -175,13 +180,39 @@ impl Filter {
             })
         })
     }
+}
 
-    fn stands_on(&self, image: &Digest, layers: &[Digest]) -> bool {
-        !self.has_ancestors
-            || self
-                .ancestors
-                .iter()
-                .any(|(id, below)| id == image || (!below.is_empty() && layers.starts_with(below)))
+/// Images, and what stands on them.
+#[derive(Default)]
+struct Ancestors {
+    /// They and those that were built from them.
+    ids: HashSet<Digest>,
+    /// Their layers.
+    layers: Vec<Vec<Digest>>,
+}
+
+impl Ancestors {
+    fn add(&mut self, image: &ImageRecord, images: &Images<'_>) -> Result<(), Failure> {
+        self.ids.insert(image.id);
+        let all = images.list()?;
+        let mut known = 0;
+        while known != self.ids.len() {
+            known = self.ids.len();
+            let stand_on = |l: &&Listed| l.image.parent.is_some_and(|p| self.ids.contains(&p));
+            let more: Vec<Digest> = all.iter().filter(stand_on).map(|l| l.image.id).collect();
+            self.ids.extend(more);
+        }
+        if !image.layers.is_empty() {
+            self.layers.push(image.layers.clone());
+        }
+        Ok(())
+    }
+
+    /// Whether one of them is this image, or lies below it: of two with the same layers nobody can
+    /// tell which stands on which.
+    fn are_of(&self, image: &Digest, layers: &[Digest]) -> bool {
+        let below = |of: &Vec<Digest>| of.len() < layers.len() && layers.starts_with(of);
+        self.ids.contains(image) || self.layers.iter().any(below)
     }
 }
 

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kiln_sandbox::{Io, Runner as _, Running, Stream};
 
@@ -45,17 +45,18 @@ pub(crate) fn live(socket: &UnixStream, args: &[OsString]) -> Result<(), Error> 
         // Who does not hear of it has gone.
         let _ = serve::reply(socket, Err(e));
     })?;
-    let ended = match life.run(Some((socket, attach))) {
-        Ok(ended) => life.again(ended),
-        Err(e) => {
-            let ended = Ended::failed(&e);
-            let code = ended.code;
-            life.end(ended)?;
-            let _ = serve::reply(socket, Err(&e));
-            return if code == 0 { Ok(()) } else { Err(e) };
+    match life.run(Some((socket, attach)), 0) {
+        Ok(ended) => {
+            let ended = life.again(ended);
+            life.end(ended)
         }
-    };
-    life.end(ended)
+        Err(e) => {
+            // First everything is as it is to be found, then the starter hears of it.
+            let ended = life.end(Ended::failed(&e));
+            let _ = serve::reply(socket, Err(&e));
+            ended
+        }
+    }
 }
 
 /// A container, and what is needed to run it.
@@ -105,11 +106,7 @@ impl Life {
 
     /// Runs the process to its end. The starter, where there is one, is told when it runs, and takes
     /// part from its first byte on.
-    fn run(&self, starter: Option<(&UnixStream, Option<Attach>)>) -> Result<Ended, Error> {
-        self.run_again(starter, 0)
-    }
-
-    fn run_again(
+    fn run(
         &self,
         starter: Option<(&UnixStream, Option<Attach>)>,
         restarts: u32,
@@ -117,9 +114,7 @@ impl Life {
         let container = &self.opened.container;
         let listeners = Listeners::bind(&spec::ports(container)?)?;
         let bound = listeners.bound();
-        let prepared = crate::root::root(container)?;
-        let spec = spec::spec(container, &prepared, !bound.is_empty())?;
-        let mut started = self.start(&spec)?;
+        let mut started = self.start(!bound.is_empty())?;
         let pid = started.process.pid();
         let since = time::now();
         let noted = Noted {
@@ -156,9 +151,14 @@ impl Life {
         })
     }
 
-    fn start(&self, spec: &kiln_sandbox::Spec) -> Result<Started, Error> {
-        let (io, outputs, input) = streams(&self.opened.container.details.command)?;
-        let process = self.opened.runner.start(spec, io)?;
+    /// Makes the root ready and starts the process. What is known of the image's files is forgotten
+    /// with this: it may be a lot, and the process may run for long.
+    fn start(&self, published: bool) -> Result<Started, Error> {
+        let container = &self.opened.container;
+        let prepared = crate::root::root(container)?;
+        let spec = spec::spec(container, &prepared, published)?;
+        let (io, outputs, input) = streams(&container.details.command)?;
+        let process = self.opened.runner.start(&spec, io)?;
         let mut started = Started {
             process,
             outputs,
@@ -168,7 +168,7 @@ impl Life {
         if let Some(terminal) = started.process.terminal() {
             let reading = terminal.try_clone().map_err(lost)?;
             started.outputs = vec![(reading, LogStream::Stdout)];
-            if self.opened.container.details.command.stdin != Stdin::Closed {
+            if container.details.command.stdin != Stdin::Closed {
                 started.input = Some(terminal);
             }
         }
@@ -220,7 +220,6 @@ impl Life {
             return ended;
         };
         let mut pause = PAUSE;
-        let mut from = Instant::now();
         while ended.code != 0
             && self.hub.asked() == Ending::No
             && max.is_none_or(|max| ended.restarts < max)
@@ -236,18 +235,16 @@ impl Life {
                 break;
             }
             self.hub.tell_attached(ended.code);
-            if ended.at.saturating_sub(ended.started) > LONG_ENOUGH.as_nanos() as u64 {
+            if Duration::from_nanos(ended.at.saturating_sub(ended.started)) > LONG_ENOUGH {
                 pause = PAUSE;
             }
-            self.hub
-                .pause(pause.saturating_sub(from.elapsed().min(PAUSE / 2)));
+            self.hub.pause(pause);
             pause = (pause * 2).min(LONGEST_PAUSE);
             if self.hub.asked() != Ending::No {
                 break;
             }
-            from = Instant::now();
             let restarts = ended.restarts + 1;
-            ended = match self.run_again(None, restarts) {
+            ended = match self.run(None, restarts) {
                 Ok(next) => next,
                 Err(e) => {
                     ended = Ended::failed(&e);

@@ -15,7 +15,14 @@ mod world;
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
-    kiln_sandbox::entry(&[kiln_container::DOORS, &[containers::VICTIM]].concat());
+    kiln_sandbox::entry(
+        &[
+            kiln_container::DOORS,
+            kiln_rootfs::DOORS,
+            &[containers::VICTIM],
+        ]
+        .concat(),
+    );
     harness::run(&[
         ("run::as_the_image_says", || root(run::as_the_image_says)),
         ("run::as_the_caller_says", || root(run::as_the_caller_says)),
@@ -78,16 +85,18 @@ fn main() -> std::process::ExitCode {
         }),
         ("files::through_mounts", || root(files::through_mounts)),
         ("files::volumes", || root(files::volumes)),
+        ("as_users::with_ids", || root(files::with_ids)),
+        ("as_users::without_ids", || root(files::without_ids)),
         ("files::changes", || root(files::changes)),
         ("files::committed", || root(files::committed)),
         ("files::while_it_writes", || root(files::while_it_writes)),
     ])
 }
 
-/// Runs a test that mounts.
+/// Runs a test as root, or as a user who was made for it.
 #[cfg(target_os = "linux")]
 fn root(test: fn()) -> Result<(), String> {
-    if !rustix::process::geteuid().is_root() {
+    if !rustix::process::geteuid().is_root() && std::env::var_os(files::AS_USER).is_none() {
         return Err("running a container needs root".to_owned());
     }
     test();

@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex};
 
 use kiln_container::{Attach, AttachEnd, AttachIo, Attached, Base, Containers, Create};
 use kiln_image::{Digest, Runtime};
-use kiln_rootfs::{Direct, Roots};
+use kiln_rootfs::{Roots, bodies};
+use kiln_sandbox::UserNamespace;
 use kiln_store::{Facts, Store};
 
 pub(crate) struct World {
     pub(crate) folder: PathBuf,
+    roots: Arc<Roots>,
     pub(crate) containers: Containers,
     pub(crate) image: Base,
 }
@@ -57,9 +59,12 @@ impl World {
             cmd: Some(vec!["env".into()]),
             ..Runtime::default()
         };
-        let roots = Arc::new(Roots::new(store, Arc::new(Direct)));
+        let namespace = UserNamespace::usual().unwrap();
+        let bodies = bodies(namespace.as_ref(), &folder.join("store"));
+        let roots = Arc::new(Roots::new(store, bodies));
         Self {
             containers: Containers::open(&roots).unwrap(),
+            roots,
             folder,
             image: Base {
                 id: Digest::sha256(b"the config of the image"),
@@ -145,6 +150,8 @@ impl Write for Tee {
 
 impl Drop for World {
     fn drop(&mut self) {
+        // What is in the store may belong to others.
+        let _ = self.roots.remove(&self.folder.join("store"));
         let _ = Command::new("rm").arg("-rf").arg(&self.folder).status();
     }
 }

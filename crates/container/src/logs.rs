@@ -5,11 +5,13 @@
 //! that are not UTF-8 become U+FFFD here, as they do with docker; who is attached gets the bytes.
 
 mod read;
+#[cfg(target_os = "linux")]
 mod write;
 
 use serde::{Deserialize, Serialize};
 
 pub use read::{LogQuery, Logs};
+#[cfg(target_os = "linux")]
 pub(crate) use write::LogWriter;
 
 /// Which of its outputs a process wrote to. With a terminal there is only the first.

@@ -1,6 +1,11 @@
 //! `kiln exec` and `kiln attach`.
 
-use std::{fs, io::Write as _, process::Stdio, sync::Arc};
+use std::{
+    fs,
+    io::Write as _,
+    process::{Command, Stdio},
+    sync::Arc,
+};
 
 use kiln_tests::{base::busybox, kiln::Kiln, pty::Pty, until::until, users::User};
 
@@ -151,6 +156,28 @@ fn shell_on_a_terminal(kiln: &Kiln) {
     assert_eq!(shell.wait().0, 9);
     assert_eq!(shell.settings(), before);
     assert_eq!(kiln.ok(["ps", "--format", "{{.Names}}"]), "box\n");
+}
+
+#[test]
+fn killed_it_leaves_the_terminal_as_it_was() {
+    let kiln = running();
+    let mut shell = Pty::start(&kiln.command(["exec", "-it", "box", "sh"]));
+    let before = shell.settings();
+    shell.expect("/work $ ");
+    shell.send("sleep 777\n");
+    shell.expect("sleep 777");
+    assert_ne!(shell.settings(), before);
+    let pid = shell.id().to_string();
+    Command::new("kill").args(["-KILL", &pid]).status().unwrap();
+    until("the terminal is as it was", || {
+        (shell.settings() == before).then_some(())
+    });
+    // What was asked for through it ends with it.
+    until("nothing is left of it", || {
+        let list = kiln.ok(["exec", "box", "ps"]);
+        (!list.contains("sleep 777")).then_some(())
+    });
+    kiln.ok(["exec", "box", "true"]);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod feed;
 mod helper;
 mod host;
 mod keep;
+mod known;
 mod login;
 mod pull;
 mod push;

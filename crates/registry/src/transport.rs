@@ -17,11 +17,12 @@ use reqwest::{
 use tokio::time::timeout;
 
 use crate::{
-    Endpoint, Host, Options, Serves,
+    Endpoint, Options, Serves,
     auth::{Challenge, Scope},
     failure::{Failure, Retry},
     feed::{Flow, watched},
     host::Trust,
+    known::Known,
     retry::Patience,
     tls,
     token::Session,
@@ -64,11 +65,7 @@ impl Ask {
 /// What all remotes of a client share, on the runtime's side.
 pub(crate) struct Shared {
     pub(crate) options: Options,
-    hosts: Mutex<HashMap<(String, String), Host>>,
-    /// Which insecure endpoints speak TLS.
-    secure: Mutex<HashMap<String, bool>>,
-    /// Mirrors that could not be reached, and why: not asked again.
-    gone: Mutex<HashMap<String, String>>,
+    pub(crate) known: Known,
     clients: Mutex<Vec<(ClientKey, Client)>>,
     sessions: Mutex<HashMap<(String, String), Arc<Session>>>,
 }
@@ -86,60 +83,10 @@ impl Shared {
     pub(crate) fn new(options: Options) -> Self {
         Self {
             options,
-            hosts: Mutex::default(),
-            secure: Mutex::default(),
-            gone: Mutex::default(),
+            known: Known::default(),
             clients: Mutex::default(),
             sessions: Mutex::default(),
         }
-    }
-
-    /// The endpoints of a repository, asked for once.
-    pub(crate) fn host(&self, registry: &str, repository: &str) -> Result<Host, Error> {
-        let key = (registry.to_owned(), repository.to_owned());
-        let mut hosts = lock(&self.hosts);
-        if let Some(host) = hosts.get(&key) {
-            return Ok(host.clone());
-        }
-        let host = (self.options.hosts)(registry, repository)?;
-        if host.endpoints.is_empty() {
-            return Err(Error::new(
-                ErrorKind::Unreachable,
-                format!("no endpoint is configured for registry `{registry}`"),
-            ));
-        }
-        hosts.insert(key, host.clone());
-        Ok(host)
-    }
-
-    /// An insecure endpoint with the scheme that it speaks: TLS where anything answers so.
-    pub(crate) async fn settle(self: Arc<Self>, endpoint: Endpoint) -> Result<Endpoint, Error> {
-        let key = endpoint.url().to_owned();
-        let known = lock(&self.secure).get(&key).copied();
-        let secure = match known {
-            Some(secure) => secure,
-            None => {
-                let ask = Ask::new(Method::GET, endpoint.base());
-                let sent = self.request(&endpoint, &ask).map_err(Failure::into_error)?;
-                let secure = matches!(timeout(SILENCE, sent.send()).await, Ok(Ok(_)));
-                lock(&self.secure).insert(key, secure);
-                secure
-            }
-        };
-        Ok(match secure {
-            true => endpoint,
-            false => endpoint.without_tls(),
-        })
-    }
-
-    /// Why an endpoint is not asked any more.
-    pub(crate) fn gone(&self, endpoint: &Endpoint) -> Option<String> {
-        lock(&self.gone).get(endpoint.url()).cloned()
-    }
-
-    /// Has an endpoint not be asked any more.
-    pub(crate) fn give_up(&self, endpoint: &Endpoint, why: &Error) {
-        lock(&self.gone).insert(endpoint.url().to_owned(), why.to_string());
     }
 
     /// Asks until there is an answer that is a success, or patience ends.
@@ -308,7 +255,11 @@ impl Shared {
         }
     }
 
-    fn request(&self, endpoint: &Endpoint, ask: &Ask) -> Result<RequestBuilder, Failure> {
+    pub(crate) fn request(
+        &self,
+        endpoint: &Endpoint,
+        ask: &Ask,
+    ) -> Result<RequestBuilder, Failure> {
         let client = self.client(endpoint)?;
         Ok(client
             .request(ask.method.clone(), ask.url.clone())
@@ -342,7 +293,7 @@ impl Shared {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

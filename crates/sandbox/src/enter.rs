@@ -51,7 +51,7 @@ pub fn enter_detached(_: &Peer, _: &Process, _: bool, _: Io) -> Result<u32, Erro
 /// What a child is to see as its root.
 #[derive(Clone, Copy, Debug)]
 pub enum Place<'a> {
-    /// The root of a process that runs, with what is mounted in it but for `/proc` and `/sys`.
+    /// The root of a process that runs, with what is mounted in it.
     Running(&'a Peer),
     /// A root that no process stands on, with these mounts and none of the sandbox's own. Missing
     /// mount points are made.
@@ -66,8 +66,8 @@ pub enum Place<'a> {
 
 /// The same as [`open`](crate::open), with the child in a root before the door's `run` is called:
 /// root and working directory are that of `place`, and no path leads out of it. Nothing of the root
-/// is executed, and nobody in it sees the child, which has all capabilities, umask 0, no `/proc`,
-/// and a single thread. For work on files, as `docker cp` does.
+/// is executed, and nobody in it sees the child, which has all capabilities, umask 0 and a single
+/// thread. Each `/proc` and `/sys` is empty for it, also one that was bound of the host's. For work on files, as `docker cp` does.
 ///
 /// It returns when the child is inside, so that what forbids it is an error here.
 #[cfg(target_os = "linux")]

@@ -2,11 +2,15 @@
 //! gives. It never goes by a path of the host's into the root: targets are opened inside it
 //! (`RESOLVE_IN_ROOT`), and mounts are moved upon what was opened.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2};
+use rustix::fs::{
+    CWD, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2, readlinkat,
+};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
@@ -330,7 +334,7 @@ fn bind(source: &Path, read_only: bool, devices: bool) -> io::Result<(OwnedFd, b
 fn target(root: &Root, path: &Path, is_directory: bool) -> io::Result<OwnedFd> {
     match resolve(root.top.as_fd(), path) {
         Err(Errno::NOENT) if root.create => {
-            make(root, path, is_directory)?;
+            make(root, path, is_directory, LINKS)?;
             Ok(resolve(root.top.as_fd(), path)?)
         }
         Err(Errno::NOENT) => Err(missing()),
@@ -356,17 +360,29 @@ pub(super) fn resolve(top: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno
     Err(Errno::AGAIN)
 }
 
-/// Makes an entry and the directories above it.
-fn make(root: &Root, path: &Path, is_directory: bool) -> io::Result<()> {
+/// As many as the kernel follows one after another.
+const LINKS: usize = 40;
+
+/// Makes an entry and the directories above it, or what `links` links lead to there.
+fn make(root: &Root, path: &Path, is_directory: bool, links: usize) -> io::Result<()> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(io::ErrorKind::InvalidInput.into());
     };
     let parent = target(root, parent, true)?;
-    if is_directory {
-        mkdirat(&parent, name, Mode::from_raw_mode(0o755))?;
+    let made = if is_directory {
+        mkdirat(&parent, name, Mode::from_raw_mode(0o755))
     } else {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        openat(&parent, name, flags, Mode::from_raw_mode(0o644))?;
+        openat(&parent, name, flags, Mode::from_raw_mode(0o644)).map(drop)
+    };
+    match made {
+        // A link that leads to nothing yet.
+        Err(Errno::EXIST) if links > 0 => {
+            let to = readlinkat(&parent, name, Vec::new())?;
+            let to = Path::new(OsStr::from_bytes(to.as_bytes()));
+            let above = path.parent().unwrap_or(Path::new("/"));
+            make(root, &above.join(to), is_directory, links - 1)
+        }
+        made => Ok(made?),
     }
-    Ok(())
 }

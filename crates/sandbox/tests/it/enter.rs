@@ -5,7 +5,7 @@ use std::io::Read;
 
 use kiln_sandbox::terminal::Size;
 use kiln_sandbox::{
-    Capability, Door, Error, ErrorKind, Incoming, Io, Mount, Peer, Process, User, enter,
+    Capability, Door, Error, ErrorKind, Incoming, Io, Mount, Network, Peer, Process, User, enter,
     enter_detached,
 };
 
@@ -37,6 +37,9 @@ fn host(world: &World, init: bool) -> Result<(Started, Peer), String> {
     let mut started = world.start("echo up; while :; do sleep 1; done", |spec| {
         spec.init = init;
         spec.hostname = Some("inner".into());
+        if init {
+            spec.network = Network::None;
+        }
         spec.mounts.push(Mount::Tmpfs {
             target: "/data".into(),
             size: None,
@@ -88,6 +91,8 @@ fn it_is_where_the_other_is(world: &World) -> Outcome {
         let root = world.ids.is_none();
         assert_eq!(own.lines().next() == host_user.to_str(), root);
         assert_eq!(own.lines().count(), 7);
+        let network = fs::read_link("/proc/self/ns/net").unwrap();
+        assert_eq!(own.lines().nth(3) == network.to_str(), !init);
         assert_eq!(said(&peer, "hostname; cat /etc/lower"), "inner\nlower\n");
         said(&peer, "echo here >/data/file; test $$ -gt 1");
         assert_eq!(said(&peer, "cat /data/file"), "here\n");

@@ -111,6 +111,8 @@ fn a_root_that_is_in_use(world: &World) -> Outcome {
                 size: None,
                 mode: 0o755,
             });
+            spec.make_targets = true;
+            spec.mounts.push(whole_host());
         });
         started.line();
         let peer = Peer::new(started.running.pid());
@@ -120,11 +122,23 @@ fn a_root_that_is_in_use(world: &World) -> Outcome {
         assert_eq!(inside(place, &["list", "/proc"]), "");
         assert_eq!(inside(place, &["list", "/sys"]), "");
         assert_eq!(inside(place, &["read", "/proc/1/exe"]), "error: NotFound");
+        let link = format!("/mnt/host/proc/{}/root/etc", std::process::id());
+        assert_eq!(inside(place, &["list", &link]), "error: NotFound");
+        assert_ne!(inside(place, &["list", "/mnt/host/usr"]), "");
         inside(place, &["write", "/tmp/go", "went\n"]);
         assert_eq!(started.line(), "went");
         assert!(started.running.wait().unwrap().success());
     }
     Ok(())
+}
+
+/// With the host's `/proc`, by whose links everything of the host could be reached.
+fn whole_host() -> Mount {
+    Mount::Bind {
+        source: "/".into(),
+        target: "/mnt/host".into(),
+        read_only: true,
+    }
 }
 
 fn no_link_leads_out(world: &World) -> Outcome {
@@ -139,9 +153,12 @@ fn no_link_leads_out(world: &World) -> Outcome {
     assert_eq!(inside(place, &["read", "/absolute"]), images);
     assert_eq!(inside(place, &["read", "/upwards"]), images);
     assert_eq!(inside(place, &["read", "/magic"]), "error: NotFound");
-    let host = fs::read_to_string("/etc/passwd").unwrap();
+    let bound = [whole_host()];
+    let with_host = root(world, &layers, &bound);
+    assert_ne!(inside(with_host, &["list", "/mnt/host/usr"]), "");
+    assert_eq!(inside(with_host, &["list", "/mnt/host/proc"]), "");
     inside(place, &["write", "/absolute", "changed"]);
-    assert_eq!(fs::read_to_string("/etc/passwd").unwrap(), host);
+    assert_ne!(fs::read_to_string("/etc/passwd").unwrap(), "changed");
     let changed = fs::read_to_string(layers.upper.join("etc/passwd")).unwrap();
     assert_eq!(changed, "changed");
     Ok(())

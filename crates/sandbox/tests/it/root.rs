@@ -64,6 +64,9 @@ fn missing_mount_points_are_made(world: &World) -> Outcome {
     spec.mounts.push(bind(volume.path(), "/srv/deep/er", false));
     let file = volume.path().join("file");
     spec.mounts.push(bind(&file, "/etc/made", false));
+    // A link that leads to nothing yet.
+    std::os::unix::fs::symlink("../run/later", layers.upper.join("srv-link")).unwrap();
+    spec.mounts.push(bind(&file, "/srv-link/file", false));
     // In a file system that was mounted before.
     spec.mounts.push(Mount::Tmpfs {
         target: "/srv/deep/er/own".into(),
@@ -75,6 +78,7 @@ fn missing_mount_points_are_made(world: &World) -> Outcome {
     let made = fs::metadata(layers.upper.join("etc/made")).unwrap();
     assert_eq!((made.len(), made.mode() & 0o777), (0, 0o644));
     assert!(volume.path().join("own").is_dir());
+    assert!(layers.upper.join("run/later/file").is_file());
     Ok(())
 }
 

@@ -88,7 +88,7 @@ const APPLETS: &[&str] = &[
     "cat", "chmod", "chown", "echo", "env", "false", "grep", "head", "hostname", "id", "ip",
     "kill", "ls", "mkdir", "mknod", "mount", "mv", "nc", "ps", "readlink", "rm", "sh", "sleep",
     "stat", "test", "touch", "true", "umount", "unshare", "wget", "yes", "tr", "wc", "chroot",
-    "ln", "httpd", "stty", "tty", "uniq", "tail",
+    "ln", "httpd", "stty", "tty",
 ];
 
 impl World {

@@ -104,9 +104,10 @@ pub(crate) fn unpack(tar: impl Read, to: &Unpack<'_>) -> Result<u64, Error> {
                 "`/{}`: this user may not set its {}",
                 first.path, first.what
             );
-            let hint = match first.what.starts_with("owner") {
-                true => "without `--archive` everything belongs to whoever is there",
-                false => "the rest was copied; only root can do this",
+            let hint = match (first.what.starts_with("owner"), to.follow) {
+                (true, true) => "no subordinate id of this user stands for it: see `kiln doctor`",
+                (true, false) => "only root can give files to others: leave `--archive` out",
+                (false, _) => "the rest was copied; only root can do this",
             };
             Err(Error::new(ErrorKind::Unsupported, what).hint(hint))
         }

@@ -24,6 +24,7 @@ mod mirror;
 mod packages;
 mod ps;
 mod reproducible;
+mod rootless;
 mod run;
 mod terminal;
 mod tutorial;

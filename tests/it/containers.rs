@@ -477,6 +477,21 @@ fn inspected() {
         "no such object: nothing",
     );
     says(&kiln.run(["inspect", "--type", "image", "seen"]), 1, "seen");
+    let volume = seen["Mounts"].as_array().unwrap().iter();
+    let volume = volume.filter_map(|m| m["Name"].as_str()).next().unwrap();
+    let point = kiln.ok([
+        "inspect",
+        "--type",
+        "volume",
+        "-f",
+        "{{.Mountpoint}}",
+        volume,
+    ]);
+    assert!(point.trim().ends_with("/_data"), "{point}");
+    assert_eq!(
+        kiln.ok(["inspect", "-f", "{{.Name}}", volume]).trim(),
+        volume
+    );
     let said = kiln.run(["inspect", "nothing", "seen"]);
     assert!(said.code == 1 && said.out.contains("\"/seen\""));
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use kiln_build::{image::Reference, store::Listed, time};
 use serde_json::{Value, json};
 
-use crate::{failure::Failure, host, table::Table, units};
+use crate::{config, failure::Failure, host, table::Table, units};
 
 #[derive(Args)]
 pub(crate) struct Images {
@@ -85,7 +85,8 @@ impl Images {
             ids(&kept)
         } else {
             let table = if self.digests { DIGESTS } else { PLAIN };
-            table.render(&kept, self.format.as_deref())?
+            let format = self.format.or_else(|| config::setting("imagesFormat"));
+            table.render(&kept, format.as_deref())?
         };
         host::print(&text)?;
         Ok(ExitCode::SUCCESS)

@@ -1,4 +1,4 @@
-//! `kiln inspect`: containers and images as docker's JSON.
+//! `kiln inspect`: containers, images and volumes as docker's JSON.
 
 mod container;
 mod image;
@@ -13,6 +13,7 @@ use kiln_build::{
 use kiln_container::{Containers, ErrorKind};
 use serde_json::Value;
 
+use super::volume;
 use crate::{failure::Failure, host, template::Template};
 
 #[derive(Args)]
@@ -59,6 +60,7 @@ struct What {
 enum Kind {
     Container,
     Image,
+    Volume,
 }
 
 impl Inspect {
@@ -115,18 +117,30 @@ struct Place<'a> {
 
 impl Place<'_> {
     fn find(&self, name: &str, kind: Option<Kind>, size: bool) -> Result<Value, Failure> {
-        if kind != Some(Kind::Image) {
+        let asked = |of| kind.is_none_or(|kind| kind == of);
+        if asked(Kind::Container) {
             match self.containers.get(name) {
                 Ok(found) => return container::value(self.builder, &found, size),
                 Err(e) if e.kind() == ErrorKind::NotFound && kind.is_none() => {}
                 Err(e) => return Err(e.into()),
             }
         }
-        match self.builder.store().images().find(name) {
-            Ok(found) => image::value(self.builder, &found.image, &self.listed),
-            Err(e) if e.kind() == store::ErrorKind::NotFound && kind.is_none() => {
-                Err(Failure::new(format!("no such object: {name}"))
-                    .hint("`kiln ps -a` lists the containers, `kiln images` the images"))
+        if asked(Kind::Image) {
+            match self.builder.store().images().find(name) {
+                Ok(found) => return image::value(self.builder, &found.image, &self.listed),
+                Err(e) if e.kind() == store::ErrorKind::NotFound && kind.is_none() => {}
+                // What can be no image's name may be something else's.
+                Err(e) if e.kind() == store::ErrorKind::Invalid && kind.is_none() => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        match self.containers.volumes().get(name) {
+            Ok(found) => Ok(volume::value(&found)),
+            Err(e) if e.kind() == ErrorKind::NotFound && kind.is_none() => {
+                Err(Failure::new(format!("no such object: {name}")).hint(
+                    "`kiln ps -a` lists the containers, `kiln images` the images, `kiln volume ls` \
+                     the volumes",
+                ))
             }
             Err(e) => Err(e.into()),
         }

@@ -96,8 +96,9 @@ pub struct Resizes {
     _held: crate::linux::Resizes,
 }
 
-/// Calls `each` with the new size whenever the size of this program's terminal has changed, in a
-/// thread of its own, until what it returns is dropped.
+/// Calls `each` with the size of this program's terminal at once, and then with the new one whenever it
+/// has changed, in a thread of its own, until what it returns is dropped. So no change is missed
+/// between the start of a process and this. `each` must not drop what this returns.
 ///
 /// From the first call on, this program has a handler for `SIGWINCH`.
 #[cfg(target_os = "linux")]

@@ -41,17 +41,22 @@ fn failed(error: impl Into<std::io::Error>) -> Error {
 pub(crate) struct Resizes(u64);
 
 impl Resizes {
-    pub(crate) fn new(terminal: BorrowedFd<'_>, each: Each) -> Result<Self, Error> {
+    pub(crate) fn new(terminal: BorrowedFd<'_>, mut each: Each) -> Result<Self, Error> {
         let installed = HANDLER
             .get_or_init(|| install().map_err(|error| error.raw_os_error().unwrap_or(libc::EIO)));
         installed.map_err(|number| failed(std::io::Error::from_raw_os_error(number)))?;
         let terminal = terminal.try_clone_to_owned().map_err(failed)?;
+        // Under the lock, so that no later one is told before.
         let mut listeners = locked();
+        let last = Size::of(&terminal);
+        if let Some(size) = last {
+            each(size);
+        }
         listeners.next += 1;
         let id = listeners.next;
         listeners.all.push(Listener {
             id,
-            last: Size::of(&terminal),
+            last,
             terminal,
             each,
         });

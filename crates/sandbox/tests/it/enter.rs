@@ -27,6 +27,7 @@ cases![
     detached_it_lives_on,
     nobody_inside_sees_who_enters,
     it_takes_signals,
+    nothing_leaks,
 ];
 
 /// One that runs until it is dropped, with an init or without.
@@ -350,5 +351,36 @@ fn it_takes_signals(world: &World) -> Outcome {
     assert!(running.terminal().is_none());
     let error = running.dial(80).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::Unsupported);
+    Ok(())
+}
+
+fn nothing_leaks(world: &World) -> Outcome {
+    let (_host, peer) = host(world, true)?;
+    let mut process = shell("true");
+    let used = || {
+        let open = fs::read_dir("/proc/self/fd").unwrap().count();
+        let own = std::process::id();
+        let children = fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap();
+        (open, children.split_ascii_whitespace().count())
+    };
+    // The first has this program's own file opened, which stays.
+    said(&peer, "true");
+    let before = used();
+    for terminal in [false, true] {
+        process.terminal = terminal;
+        for _ in 0..10 {
+            let mut running = enter(&peer, &process, false, Io::null()).unwrap();
+            assert!(running.wait().unwrap().success());
+            drop(running);
+            enter_detached(&peer, &process, false, Io::null()).unwrap();
+        }
+    }
+    assert_eq!(used(), before);
+    let inside = || {
+        said(&peer, "ls /proc | grep -c -x '[0-9]*'")
+            .trim()
+            .parse::<u32>()
+    };
+    until("all have been reaped", || inside().unwrap() <= 7);
     Ok(())
 }

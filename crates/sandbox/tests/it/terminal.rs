@@ -318,7 +318,13 @@ fn news_of_the_size_come(world: &World) -> Outcome {
     once(world)?;
     let (master, slave) = user_terminal();
     let (said, news) = mpsc::channel();
+    let first = Size {
+        rows: 5,
+        columns: 6,
+    };
+    first.set(&master).unwrap();
     let resizes = on_resize(&slave, move |size| said.send(size).unwrap()).unwrap();
+    assert_eq!(news.try_recv(), Ok(first), "at once");
     let size = Size {
         rows: 10,
         columns: 20,

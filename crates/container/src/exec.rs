@@ -7,7 +7,7 @@ use kiln_rootfs::owner::{self, Ids};
 use kiln_sandbox::{Capability, Io, Peer, Process, Running, User};
 
 use crate::containers::Container;
-use crate::{Error, ErrorKind, State};
+use crate::{Error, ErrorKind, Size, State};
 
 /// What is to run beside a container's own process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct Exec {
     pub user: Option<String>,
     /// With a terminal of its own ([`Running::terminal`]); then the streams must be null.
     pub terminal: bool,
+    /// How many characters that terminal shows from the start.
+    pub size: Option<Size>,
     /// With all capabilities and no filter of system calls.
     pub privileged: bool,
 }
@@ -100,6 +102,7 @@ impl Container {
             groups: ids.groups,
         };
         process.terminal = exec.terminal;
+        process.size = exec.size;
         if exec.privileged {
             process.capabilities = Capability::ALL.to_vec();
         }

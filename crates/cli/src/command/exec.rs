@@ -16,10 +16,10 @@ use crate::{failure::Failure, pairs, terminal};
 
 #[derive(Args)]
 pub(crate) struct Exec {
-    /// Run it in the background
-    #[arg(short, long, conflicts_with_all = ["interactive", "tty"])]
+    /// Run it in the background, where nobody gives it input and nobody hears it
+    #[arg(short, long)]
     detach: bool,
-    /// Give it our standard input
+    /// Give it our standard input, unless it runs in the background
     #[arg(short, long)]
     interactive: bool,
     /// Give it a terminal
@@ -62,9 +62,10 @@ impl Exec {
             workdir: self.process.workdir.clone(),
             user: self.process.user.clone(),
             terminal: self.tty,
+            size: terminal::size().filter(|_| self.tty),
             privileged: self.privileged,
         };
-        terminal::check(self.tty, self.interactive)?;
+        terminal::check(self.tty, self.interactive && !self.detach)?;
         let container = containers()?.get(&self.container)?;
         if self.detach {
             container.exec_detached(&wish).map_err(not_started)?;
@@ -108,9 +109,6 @@ fn connect(running: &mut dyn Running, interactive: bool) -> Result<i32, Failure>
         return Err(Failure::new("the process got no terminal"));
     };
     let resized = theirs.try_clone().map_err(failed)?;
-    if let Some(size) = terminal::size() {
-        size.set(&resized)?;
-    }
     let _resizes = terminal::resized(move |size| {
         // Of a process that has just ended.
         let _ = size.set(&resized);

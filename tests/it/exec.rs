@@ -118,6 +118,13 @@ fn in_the_background() {
         let said = kiln.run(["exec", "box", "cat", "/tmp/late"]);
         (said.out == "done\n").then_some(())
     });
+    // As people type it who think of run.
+    let script = "tty > /tmp/tty";
+    kiln.ok(["exec", "-dit", "box", "sh", "-c", script]);
+    until("its terminal", || {
+        let said = kiln.run(["exec", "box", "cat", "/tmp/tty"]);
+        said.out.starts_with("/dev/pts/").then_some(())
+    });
     let said = kiln.run(["exec", "-d", "box", "nothing"]);
     assert_eq!(said.code, 127, "{}", said.err);
 }
@@ -194,6 +201,16 @@ fn a_terminal_that_is_none_is_told() {
         kiln.ok(["exec", "-t", "box", "tty"])
             .starts_with("/dev/pts/")
     );
+}
+
+#[test]
+fn a_terminal_has_its_size_from_the_start() {
+    let kiln = running();
+    for _ in 0..5 {
+        let mut stty = Pty::start(&kiln.command(["exec", "-t", "box", "stty", "size"]));
+        stty.expect("24 80");
+        assert_eq!(stty.wait().0, 0);
+    }
 }
 
 #[test]

@@ -6,15 +6,23 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use kiln_layer::{Applied, LayerPath, Packed, Root, Times, Tree};
-use kiln_sandbox::{IdMap, IdRange, UserNamespace};
+use kiln_sandbox::{IdMap, UserNamespace};
 
+#[cfg(target_os = "linux")]
+use crate::ids;
 use crate::{Error, ErrorKind};
 
 /// Work on unpacked bodies: folders whose files have the owners, modes and devices of an image.
 pub trait Bodies: Send + Sync {
+    /// The ids with which bodies are made; `None` where all ids are what they are. A body that was
+    /// made with others shows other owners, so it is made anew ([`Roots`](crate::Roots)).
+    fn ids(&self) -> Option<&IdMap> {
+        None
+    }
+
     /// Unpacks an uncompressed, untrusted tar to the folder `to`, which must not exist. `lower` is
     /// needed for layers with hard links to files that they do not have themselves.
     ///
@@ -148,35 +156,6 @@ fn able() -> Result<(), Error> {
     Err(Error::new(ErrorKind::Unsupported, what).hint("run the same command as root"))
 }
 
-/// The ids that are mapped in this process's user namespace; `None` in the first one of the machine,
-/// and wherever else nothing is missing.
-#[cfg(target_os = "linux")]
-fn ids() -> Option<&'static IdMap> {
-    static IDS: OnceLock<Option<IdMap>> = OnceLock::new();
-    IDS.get_or_init(|| {
-        let ranges = |file: &str| -> Option<Vec<IdRange>> {
-            let text = std::fs::read_to_string(file).ok()?;
-            let line = |line: &str| {
-                let mut numbers = line.split_ascii_whitespace().map(str::parse);
-                let mut next = || numbers.next()?.ok();
-                Some(IdRange {
-                    inside: next()?,
-                    outside: next()?,
-                    count: next()?,
-                })
-            };
-            text.lines().map(line).collect()
-        };
-        let map = IdMap {
-            uids: ranges("/proc/self/uid_map")?,
-            gids: ranges("/proc/self/gid_map")?,
-        };
-        let all = |ranges: &[IdRange]| matches!(ranges, [IdRange { inside: 0, count, .. }] if *count == u32::MAX);
-        (!all(&map.uids) || !all(&map.gids)).then_some(map)
-    })
-    .as_ref()
-}
-
 #[cfg(target_os = "linux")]
 impl Bodies for Direct {
     fn unpack(
@@ -186,7 +165,7 @@ impl Bodies for Direct {
         to: &Path,
     ) -> Result<Applied, Error> {
         able()?;
-        crate::unpack::unpack(tar, lower, to, ids())
+        crate::unpack::unpack(tar, lower, to, ids::of_this_process())
     }
 
     fn commit(
@@ -197,7 +176,7 @@ impl Bodies for Direct {
         times: Times,
     ) -> Result<Packed, Error> {
         able()?;
-        crate::commit::commit(upper, (lower, stubs), times, ids())
+        crate::commit::commit(upper, (lower, stubs), times, ids::of_this_process())
     }
 
     fn changes(
@@ -211,7 +190,7 @@ impl Bodies for Direct {
         able()?;
         let nowhere = &mut io::sink();
         let tar = tar.unwrap_or(nowhere);
-        crate::changes::changes(upper, (lower, stubs), times, tar, ids())
+        crate::changes::changes(upper, (lower, stubs), times, tar, ids::of_this_process())
     }
 
     fn measure(&self, dir: &Path) -> Result<Measure, Error> {
@@ -231,7 +210,7 @@ impl Bodies for Direct {
 
     fn make(&self, tree: &Tree, at: &Path) -> Result<(), Error> {
         able()?;
-        crate::make::make(tree, at, ids())
+        crate::make::make(tree, at, ids::of_this_process())
     }
 
     fn remove(&self, dir: &Path) -> Result<(), Error> {

@@ -41,6 +41,7 @@ impl Roots {
         if packed.tree.is_empty() {
             return Ok(None);
         }
+        crate::maker::mark(&layer, &*self.bodies)?;
         // The facts say that there is a body: so it comes first.
         self.store.layers().adopt(&packed.diff_id, &layer)?;
         self.learn(&packed).map(Some)

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use kiln_image::Digest;
 use kiln_layer::{Applied, LayerPath, Packed, Root, Times, Tree};
-use kiln_sandbox::{Door, Outgoing, UserNamespace, open_in};
+use kiln_sandbox::{Door, IdMap, Outgoing, UserNamespace, open_in};
 
 use crate::{Bodies, Direct, Error, ErrorKind, Measure};
 use wire::{Answer, At, Chunks, Pieces, Request};
@@ -237,6 +237,10 @@ fn is_denied(e: &io::Error) -> bool {
 }
 
 impl Bodies for Keeper {
+    fn ids(&self) -> Option<&IdMap> {
+        Some(self.namespace.map())
+    }
+
     fn unpack(
         &self,
         tar: &mut (dyn Read + Send),

@@ -12,9 +12,12 @@ mod error;
 #[cfg(target_os = "linux")]
 mod folder;
 #[cfg(target_os = "linux")]
+mod ids;
+#[cfg(target_os = "linux")]
 mod keeper;
 #[cfg(target_os = "linux")]
 mod make;
+mod maker;
 #[cfg(target_os = "linux")]
 mod measure;
 pub mod network_files;

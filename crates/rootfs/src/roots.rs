@@ -93,7 +93,7 @@ impl Roots {
 
     /// The unpacked body of a layer, which is made where it is missing and checked against the diff
     /// id; of several who make it at once one does, and the others wait. The folder is to be mounted,
-    /// never to be written to.
+    /// never to be written to. One that was made with other ids is made again.
     ///
     /// `below` are the layers under it, the bottom first: some foreign layers lean on their files.
     ///
@@ -103,12 +103,17 @@ impl Roots {
     /// are not those of the diff id, and as [`Bodies::unpack`].
     pub fn unpacked(&self, diff_id: &Digest, below: &[Digest]) -> Result<PathBuf, Error> {
         let layers = self.store.layers();
-        if let Some(body) = layers.unpacked(diff_id)? {
+        if let Some(body) = layers.unpacked(diff_id)?
+            && self.fits(&body)?
+        {
             return Ok(body.root());
         }
         let _lock = layers.lock(diff_id)?;
         if let Some(body) = layers.unpacked(diff_id)? {
-            return Ok(body.root());
+            if self.fits(&body)? {
+                return Ok(body.root());
+            }
+            self.discard(diff_id, &body)?;
         }
         let lower = match layers.tree(diff_id)? {
             Some(tree) if leans_on_lower(&tree) => Some(self.root(below)?),
@@ -129,6 +134,7 @@ impl Roots {
             return Err(Error::new(ErrorKind::Mismatch, what)
                 .hint("`kiln system check` looks at everything"));
         }
+        crate::maker::mark(&at, &*self.bodies)?;
         let facts = facts_of(applied.size, &applied.tree);
         layers.put(diff_id, facts, Some(&applied.tree))?;
         Ok(layers.adopt(diff_id, &at)?.root())

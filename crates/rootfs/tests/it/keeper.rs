@@ -176,6 +176,29 @@ impl Place {
         told + &self.contents(&layers)
     }
 
+    /// The layer that `script` makes on the image, and what `look` sees on both.
+    fn layer_and_look(&self, name: &str, script: &str, look: &str) -> (Digest, String) {
+        let build = self.roots.store().begin().unwrap();
+        let at = build.tmp().unwrap().join(name);
+        let mut layers = vec![self.base];
+        std::fs::create_dir(&at).unwrap();
+        let prepared = self.roots.prepare(&layers, &at).unwrap();
+        self.run(&at, &prepared, script);
+        let times = Times::Exactly(1_700_000_000);
+        let made = self
+            .roots
+            .commit(prepared, &layers, times)
+            .unwrap()
+            .unwrap();
+        self.roots.remove(&at).unwrap();
+        layers.push(made.diff_id);
+        std::fs::create_dir(&at).unwrap();
+        let prepared = self.roots.prepare(&layers, &at).unwrap();
+        let seen = self.run(&at, &prepared, look);
+        self.roots.remove(&at).unwrap();
+        (made.diff_id, seen)
+    }
+
     /// What files of each layer have, read in this process one by one.
     fn contents(&self, layers: &[Digest]) -> String {
         let mut told = String::from("\ncontents\n");
@@ -406,7 +429,32 @@ pub(crate) fn many_at_once() -> Result<(), String> {
             });
         }
     });
-    let single = IdMap::single();
-    assert!(single.is_single());
+    Ok(())
+}
+
+/// Who gets subordinate ids after the first build sees the image's owners from then on: what was
+/// unpacked without them is made anew, and the layers are the same.
+pub(crate) fn ids_that_came_later() -> Result<(), String> {
+    let (folder, namespace) = of_user();
+    let single = Arc::new(UserNamespace::new(IdMap::single()));
+    let (folder, image) = (folder.join("later"), folder.join("image.tar"));
+    std::fs::create_dir(&folder).unwrap();
+    let look = "stat -c '%n %u:%g' /owners/f33 /owners/f1000";
+    let script = "chmod 700 /owners/f33";
+    let before = Place::new(&folder, &image, Some(single));
+    let (layer, seen) = before.layer_and_look("before", script, look);
+    assert_eq!(seen, "/owners/f33 0:0\n/owners/f1000 0:0\n");
+    drop(before);
+
+    let users = !namespace.map().is_single();
+    let after = Place::new(&folder, &image, Some(namespace));
+    let (again, seen) = after.layer_and_look("after", script, look);
+    assert_eq!(again, layer);
+    let expected = match users {
+        true => "/owners/f33 33:33\n/owners/f1000 1000:1000\n",
+        false => "/owners/f33 0:0\n/owners/f1000 0:0\n",
+    };
+    assert_eq!(seen, expected);
+    assert_eq!(after.roots.store().check().unwrap(), []);
     Ok(())
 }

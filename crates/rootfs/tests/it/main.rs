@@ -79,6 +79,7 @@ const KEEPER: &[harness::Test] = &[
     ),
     ("keeper::a_keeper_that_dies", keeper::a_keeper_that_dies),
     ("keeper::errors_come_over", keeper::errors_come_over),
+    ("keeper::ids_that_came_later", keeper::ids_that_came_later),
     ("keeper::many_at_once", keeper::many_at_once),
 ];
 

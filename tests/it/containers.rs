@@ -1,11 +1,17 @@
 //! Containers with a life: made, started, stopped, looked at, removed.
 
-use std::{fs, process::Command};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
+    process::Command,
+    sync::Arc,
+};
 
 use kiln_tests::{
     base::busybox,
     kiln::{Kiln, Said},
     until::until,
+    users::User,
 };
 use serde_json::Value;
 
@@ -17,10 +23,21 @@ CMD [\"sh\", \"-c\", \"trap 'echo asked; exit 5' TERM; echo up; while :; do slee
 ";
 
 fn prepared() -> Kiln {
-    let kiln = Kiln::new();
+    ready(Kiln::new())
+}
+
+fn ready(kiln: Kiln) -> Kiln {
     busybox(&kiln);
     kiln.build("app", &[("Dockerfile", DOCKERFILE)]);
     kiln
+}
+
+/// Tells a story as root, as a user with subordinate ids, and as one without.
+fn everybody(story: fn(&Kiln)) {
+    story(&prepared());
+    for user in [User::with_ids(), User::without_ids()] {
+        story(&ready(Kiln::of(&Arc::new(user))));
+    }
 }
 
 fn status(kiln: &Kiln, name: &str) -> String {
@@ -49,63 +66,65 @@ fn says(said: &Said, code: i32, what: &str) {
 
 #[test]
 fn a_life() {
-    let kiln = prepared();
-    let id = kiln.ok(["create", "--name", "one", "app"]);
-    assert_eq!(id.trim().len(), 64);
-    assert_eq!(status(&kiln, "one"), "Created");
-    assert_eq!(kiln.ok(["start", "one"]), "one\n");
-    assert!(status(&kiln, "one").starts_with("Up "));
-    // Again is nothing.
-    assert_eq!(kiln.ok(["start", "one"]), "one\n");
-    logged(&kiln, "one", "up");
+    everybody(|kiln| {
+        let id = kiln.ok(["create", "--name", "one", "app"]);
+        assert_eq!(id.trim().len(), 64);
+        assert_eq!(status(kiln, "one"), "Created");
+        assert_eq!(kiln.ok(["start", "one"]), "one\n");
+        assert!(status(kiln, "one").starts_with("Up "));
+        // Again is nothing.
+        assert_eq!(kiln.ok(["start", "one"]), "one\n");
+        logged(kiln, "one", "up");
 
-    assert_eq!(kiln.ok(["stop", "one"]), "one\n");
-    assert!(status(&kiln, "one").starts_with("Exited (5) "));
-    assert!(kiln.ok(["logs", "one"]).ends_with("asked\n"));
-    assert_eq!(kiln.ok(["wait", "one"]), "5\n");
-    // What does not run is stopped already, and cannot be killed.
-    assert_eq!(kiln.ok(["stop", "one"]), "one\n");
-    says(&kiln.run(["kill", "one"]), 1, "is not running");
+        assert_eq!(kiln.ok(["stop", "one"]), "one\n");
+        assert!(status(kiln, "one").starts_with("Exited (5) "));
+        assert!(kiln.ok(["logs", "one"]).ends_with("asked\n"));
+        assert_eq!(kiln.ok(["wait", "one"]), "5\n");
+        // What does not run is stopped already, and cannot be killed.
+        assert_eq!(kiln.ok(["stop", "one"]), "one\n");
+        says(&kiln.run(["kill", "one"]), 1, "is not running");
 
-    kiln.ok(["start", "one"]);
-    assert_eq!(
-        kiln.ok(["restart", "-t", "1", &id[..12]]),
-        format!("{}\n", &id[..12])
-    );
-    assert!(status(&kiln, "one").starts_with("Up "));
-    kiln.ok(["rename", "one", "two"]);
-    says(&kiln.run(["start", "one"]), 1, "No such container: one");
-    assert_eq!(kiln.ok(["kill", "two"]), "two\n");
-    assert_eq!(kiln.ok(["wait", "two"]), "137\n");
-    assert_eq!(kiln.ok(["rm", "two"]), "two\n");
-    says(&kiln.run(["rm", "two"]), 1, "No such container: two");
-    kiln.ok(["rm", "-f", "two"]);
-    assert_eq!(kiln.ok(["ps", "-aq"]), "");
+        kiln.ok(["start", "one"]);
+        assert_eq!(
+            kiln.ok(["restart", "-t", "1", &id[..12]]),
+            format!("{}\n", &id[..12])
+        );
+        assert!(status(kiln, "one").starts_with("Up "));
+        kiln.ok(["rename", "one", "two"]);
+        says(&kiln.run(["start", "one"]), 1, "No such container: one");
+        assert_eq!(kiln.ok(["kill", "two"]), "two\n");
+        assert_eq!(kiln.ok(["wait", "two"]), "137\n");
+        assert_eq!(kiln.ok(["rm", "two"]), "two\n");
+        says(&kiln.run(["rm", "two"]), 1, "No such container: two");
+        kiln.ok(["rm", "-f", "two"]);
+        assert_eq!(kiln.ok(["ps", "-aq"]), "");
+    });
 }
 
 #[test]
 fn in_the_background_until_it_is_asked() {
-    let kiln = prepared();
-    let id = kiln.ok(["run", "-d", "--name", "back", "app"]);
-    assert_eq!(id.trim().len(), 64);
-    logged(&kiln, "back", "up");
-    assert_eq!(kiln.ok(["ps", "-q", "--no-trunc"]), id);
-    says(
-        &kiln.run(["rm", "back"]),
-        1,
-        "stop the container before removing or force remove",
-    );
-    let name = kiln.run(["run", "-d", "--name", "back", "app"]);
-    says(&name, 125, "is already in use by container");
-    assert_eq!(kiln.ok(["rm", "-f", "back"]), "back\n");
-    assert_eq!(kiln.ok(["ps", "-aq"]), "");
+    everybody(|kiln| {
+        let id = kiln.ok(["run", "-d", "--name", "back", "app"]);
+        assert_eq!(id.trim().len(), 64);
+        logged(kiln, "back", "up");
+        assert_eq!(kiln.ok(["ps", "-q", "--no-trunc"]), id);
+        says(
+            &kiln.run(["rm", "back"]),
+            1,
+            "stop the container before removing or force remove",
+        );
+        let name = kiln.run(["run", "-d", "--name", "back", "app"]);
+        says(&name, 125, "is already in use by container");
+        assert_eq!(kiln.ok(["rm", "-f", "back"]), "back\n");
+        assert_eq!(kiln.ok(["ps", "-aq"]), "");
 
-    // What goes by itself.
-    kiln.ok(["run", "-d", "--rm", "--name", "gone", "app"]);
-    logged(&kiln, "gone", "up");
-    kiln.ok(["stop", "-s", "KILL", "gone"]);
-    until("it goes", || {
-        kiln.ok(["ps", "-aq"]).is_empty().then_some(())
+        // What goes by itself.
+        kiln.ok(["run", "-d", "--rm", "--name", "gone", "app"]);
+        logged(kiln, "gone", "up");
+        kiln.ok(["stop", "-s", "KILL", "gone"]);
+        until("it goes", || {
+            kiln.ok(["ps", "-aq"]).is_empty().then_some(())
+        });
     });
 }
 
@@ -134,20 +153,21 @@ fn several_at_once_and_what_fails_among_them() {
 
 #[test]
 fn changes_stay_and_start_attaches() {
-    let kiln = prepared();
-    let script = "echo x >> /count; wc -l < /count; echo no >&2; exit $(wc -l < /count)";
-    let first = kiln.run(["run", "--name", "count", "busybox", "sh", "-c", script]);
-    assert_eq!(
-        (first.out.as_str(), first.err.as_str(), first.code),
-        ("1\n", "no\n", 1)
-    );
-    let second = kiln.run(["start", "-a", "count"]);
-    assert_eq!(
-        (second.out.as_str(), second.err.as_str(), second.code),
-        ("2\n", "no\n", 2)
-    );
-    assert_eq!(kiln.ok(["start", "count"]), "count\n");
-    assert_eq!(kiln.ok(["wait", "count"]), "3\n");
+    everybody(|kiln| {
+        let script = "echo x >> /count; wc -l < /count; echo no >&2; exit $(wc -l < /count)";
+        let first = kiln.run(["run", "--name", "count", "busybox", "sh", "-c", script]);
+        assert_eq!(
+            (first.out.as_str(), first.err.as_str(), first.code),
+            ("1\n", "no\n", 1)
+        );
+        let second = kiln.run(["start", "-a", "count"]);
+        assert_eq!(
+            (second.out.as_str(), second.err.as_str(), second.code),
+            ("2\n", "no\n", 2)
+        );
+        assert_eq!(kiln.ok(["start", "count"]), "count\n");
+        assert_eq!(kiln.ok(["wait", "count"]), "3\n");
+    });
 }
 
 #[test]
@@ -273,274 +293,280 @@ fn files_of_variables_labels_and_ids() {
 
 #[test]
 fn what_it_sees_of_the_machine() {
-    let kiln = prepared();
-    fs::create_dir(kiln.scratch().join("here")).unwrap();
-    fs::write(kiln.scratch().join("here/file"), "of the machine").unwrap();
-    let here = kiln.scratch().join("here").display().to_string();
-    let run = |args: &[&str], script: &str| {
-        let mut all = vec!["run", "--rm"];
-        all.extend(args);
-        all.extend(["busybox", "sh", "-c", script]);
-        kiln.run(all)
-    };
-    let bind = format!("{here}:/at:ro");
-    let said = run(&["-v", &bind], "cat /at/file; touch /at/new");
-    assert_eq!(said.out, "of the machine");
-    assert!(said.err.contains("Read-only"), "{}", said.err);
-    let mount = format!("type=bind,src={here},dst=/at");
-    run(&["--mount", &mount], "echo new > /at/new");
-    assert_eq!(
-        fs::read_to_string(kiln.scratch().join("here/new")).unwrap(),
-        "new\n"
-    );
-    let script = "touch /x || echo refused; touch /mem/x && df -k /mem | tail -1";
-    let said = run(&["--read-only", "--tmpfs", "/mem:size=1m"], script);
-    assert!(
-        said.out.starts_with("refused\n") && said.out.contains("1024"),
-        "{}",
-        said.out
-    );
-    let said = run(
-        &["-h", "box", "--add-host", "db:10.1.2.3"],
-        "hostname; cat /etc/hosts",
-    );
-    assert!(said.out.starts_with("box\n"), "{}{}", said.out, said.err);
-    assert!(said.out.contains("10.1.2.3\tdb"), "{}", said.out);
-    let said = run(&["--network", "none"], "ls /sys/class/net");
-    assert_eq!(said.out, "lo\n", "{}", said.err);
-    let said = run(
-        &["--init"],
-        "cat /proc/1/cmdline | tr '\\0' ' '; echo; echo $$",
-    );
-    assert!(!said.out.starts_with("sh "), "{}", said.out);
+    everybody(|kiln| {
+        fs::create_dir(kiln.scratch().join("here")).unwrap();
+        fs::set_permissions(kiln.scratch().join("here"), Permissions::from_mode(0o777)).unwrap();
+        fs::write(kiln.scratch().join("here/file"), "of the machine").unwrap();
+        let here = kiln.scratch().join("here").display().to_string();
+        let run = |args: &[&str], script: &str| {
+            let mut all = vec!["run", "--rm"];
+            all.extend(args);
+            all.extend(["busybox", "sh", "-c", script]);
+            kiln.run(all)
+        };
+        let bind = format!("{here}:/at:ro");
+        let said = run(&["-v", &bind], "cat /at/file; touch /at/new");
+        assert_eq!(said.out, "of the machine");
+        assert!(said.err.contains("Read-only"), "{}", said.err);
+        let mount = format!("type=bind,src={here},dst=/at");
+        run(&["--mount", &mount], "echo new > /at/new");
+        assert_eq!(
+            fs::read_to_string(kiln.scratch().join("here/new")).unwrap(),
+            "new\n"
+        );
+        let script = "touch /x || echo refused; touch /mem/x && df -k /mem | tail -1";
+        let said = run(&["--read-only", "--tmpfs", "/mem:size=1m"], script);
+        assert!(
+            said.out.starts_with("refused\n") && said.out.contains("1024"),
+            "{}",
+            said.out
+        );
+        let said = run(
+            &["-h", "box", "--add-host", "db:10.1.2.3"],
+            "hostname; cat /etc/hosts",
+        );
+        assert!(said.out.starts_with("box\n"), "{}{}", said.out, said.err);
+        assert!(said.out.contains("10.1.2.3\tdb"), "{}", said.out);
+        let said = run(&["--network", "none"], "ls /sys/class/net");
+        assert_eq!(said.out, "lo\n", "{}", said.err);
+        let said = run(
+            &["--init"],
+            "cat /proc/1/cmdline | tr '\\0' ' '; echo; echo $$",
+        );
+        assert!(!said.out.starts_with("sh "), "{}", said.out);
+    });
 }
 
 #[test]
 fn again_when_it_fails() {
-    let kiln = prepared();
-    let script = "echo x >> /count; exit 3";
-    kiln.ok([
-        "run",
-        "-d",
-        "--name",
-        "again",
-        "--restart",
-        "on-failure:2",
-        "busybox",
-        "sh",
-        "-c",
-        script,
-    ]);
-    assert_eq!(kiln.ok(["wait", "again"]), "3\n");
-    let seen = inspect(&kiln, "again");
-    assert_eq!(seen["RestartCount"], 2, "{seen}");
-    assert_eq!(seen["HostConfig"]["RestartPolicy"]["Name"], "on-failure");
-    assert_eq!(seen["HostConfig"]["RestartPolicy"]["MaximumRetryCount"], 2);
+    everybody(|kiln| {
+        let script = "echo x >> /count; exit 3";
+        kiln.ok([
+            "run",
+            "-d",
+            "--name",
+            "again",
+            "--restart",
+            "on-failure:2",
+            "busybox",
+            "sh",
+            "-c",
+            script,
+        ]);
+        assert_eq!(kiln.ok(["wait", "again"]), "3\n");
+        let seen = inspect(kiln, "again");
+        assert_eq!(seen["RestartCount"], 2, "{seen}");
+        assert_eq!(seen["HostConfig"]["RestartPolicy"]["Name"], "on-failure");
+        assert_eq!(seen["HostConfig"]["RestartPolicy"]["MaximumRetryCount"], 2);
+    });
 }
 
 #[test]
 fn what_cannot_be_started_says_so_and_stays() {
-    let kiln = prepared();
-    let said = kiln.run(["run", "-d", "--name", "none", "busybox", "nothing-here"]);
-    says(&said, 127, "executable file not found in $PATH");
-    assert_eq!(said.out.trim().len(), 64, "it is there all the same");
-    assert_eq!(status(&kiln, "none"), "Created");
-    let seen = inspect(&kiln, "none");
-    assert_eq!(seen["State"]["ExitCode"], 127);
-    assert!(
-        seen["State"]["Error"]
-            .as_str()
-            .unwrap()
-            .contains("nothing-here"),
-        "{seen}"
-    );
-    says(
-        &kiln.run(["start", "none"]),
-        1,
-        "executable file not found in $PATH",
-    );
-    says(
-        &kiln.run(["run", "--name", "xx", "busybox", "/etc/passwd"]),
-        126,
-        "permission denied",
-    );
-    says(
-        &kiln.run([
-            "run",
-            "--name",
-            "user",
-            "-u",
+    everybody(|kiln| {
+        let said = kiln.run(["run", "-d", "--name", "none", "busybox", "nothing-here"]);
+        says(&said, 127, "executable file not found in $PATH");
+        assert_eq!(said.out.trim().len(), 64, "it is there all the same");
+        assert_eq!(status(kiln, "none"), "Created");
+        let seen = inspect(kiln, "none");
+        assert_eq!(seen["State"]["ExitCode"], 127);
+        assert!(
+            seen["State"]["Error"]
+                .as_str()
+                .unwrap()
+                .contains("nothing-here"),
+            "{seen}"
+        );
+        says(
+            &kiln.run(["start", "none"]),
+            1,
+            "executable file not found in $PATH",
+        );
+        says(
+            &kiln.run(["run", "--name", "xx", "busybox", "/etc/passwd"]),
+            126,
+            "permission denied",
+        );
+        says(
+            &kiln.run([
+                "run",
+                "--name",
+                "user",
+                "-u",
+                "nobody-here",
+                "busybox",
+                "true",
+            ]),
+            125,
             "nobody-here",
+        );
+        // With --rm nothing stays.
+        kiln.run([
+            "run",
+            "-d",
+            "--rm",
+            "--name",
+            "rm",
             "busybox",
-            "true",
-        ]),
-        125,
-        "nobody-here",
-    );
-    // With --rm nothing stays.
-    kiln.run([
-        "run",
-        "-d",
-        "--rm",
-        "--name",
-        "rm",
-        "busybox",
-        "nothing-here",
-    ]);
-    assert_eq!(kiln.ok(["ps", "-aq", "--filter", "name=^rm$"]), "");
+            "nothing-here",
+        ]);
+        assert_eq!(kiln.ok(["ps", "-aq", "--filter", "name=^rm$"]), "");
+    });
 }
 
 #[test]
 fn inspected() {
-    let kiln = prepared();
-    let id = kiln.ok([
-        "run",
-        "-d",
-        "--name",
-        "seen",
-        "-p",
-        "127.0.0.1::80",
-        "--tmpfs",
-        "/t",
-        "-v",
-        "/anon",
-        "-e",
-        "B=2",
-        "--stop-timeout",
-        "3",
-        "app",
-    ]);
-    let seen = inspect(&kiln, "seen");
-    assert_eq!(seen["Id"], id.trim());
-    assert_eq!(seen["Name"], "/seen");
-    assert_eq!(seen["Path"], "sh");
-    assert_eq!(seen["Args"][0], "-c");
-    assert_eq!(seen["State"]["Status"], "running");
-    assert_eq!(seen["State"]["Running"], true);
-    assert_eq!(seen["State"]["FinishedAt"], "0001-01-01T00:00:00Z");
-    let pid = seen["State"]["Pid"].as_u64().unwrap();
-    assert!(fs::exists(format!("/proc/{pid}")).unwrap());
-    assert_eq!(seen["Config"]["Image"], "app");
-    assert_eq!(seen["Config"]["Labels"]["of"], "image");
-    let env = seen["Config"]["Env"].as_array().unwrap();
-    assert!(
-        env.contains(&"A=image".into()) && env.contains(&"B=2".into()),
-        "{env:?}"
-    );
-    assert_eq!(seen["Config"]["StopTimeout"], 3);
-    assert_eq!(seen["HostConfig"]["NetworkMode"], "bridge");
-    let port = &seen["NetworkSettings"]["Ports"]["80/tcp"][0];
-    assert_eq!(port["HostIp"], "127.0.0.1");
-    let shown = kiln.ok(["port", "seen"]);
-    let number = port["HostPort"].as_str().unwrap();
-    assert_eq!(shown, format!("80/tcp -> 127.0.0.1:{number}\n"));
-    assert_eq!(
-        kiln.ok(["port", "seen", "80"]),
-        format!("127.0.0.1:{number}\n")
-    );
-    says(
-        &kiln.run(["port", "seen", "81"]),
-        1,
-        "no public port '81/tcp' published for seen",
-    );
-    let mut kinds: Vec<_> = seen["Mounts"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|m| m["Type"].clone())
-        .collect();
-    kinds.sort_by_key(Value::to_string);
-    assert!(kinds.contains(&"volume".into()), "{seen}");
-
-    let format = "{{.State.Status}} {{.Config.Image}} {{json .Args}}";
-    assert!(
-        kiln.ok(["container", "inspect", "-f", format, "seen"])
-            .starts_with("running app [")
-    );
-    assert!(
-        kiln.ok(["top", "seen"])
-            .lines()
-            .nth(1)
+    everybody(|kiln| {
+        let id = kiln.ok([
+            "run",
+            "-d",
+            "--name",
+            "seen",
+            "-p",
+            "127.0.0.1::80",
+            "--tmpfs",
+            "/t",
+            "-v",
+            "/anon",
+            "-e",
+            "B=2",
+            "--stop-timeout",
+            "3",
+            "app",
+        ]);
+        let seen = inspect(kiln, "seen");
+        assert_eq!(seen["Id"], id.trim());
+        assert_eq!(seen["Name"], "/seen");
+        assert_eq!(seen["Path"], "sh");
+        assert_eq!(seen["Args"][0], "-c");
+        assert_eq!(seen["State"]["Status"], "running");
+        assert_eq!(seen["State"]["Running"], true);
+        assert_eq!(seen["State"]["FinishedAt"], "0001-01-01T00:00:00Z");
+        let pid = seen["State"]["Pid"].as_u64().unwrap();
+        assert!(fs::exists(format!("/proc/{pid}")).unwrap());
+        assert_eq!(seen["Config"]["Image"], "app");
+        assert_eq!(seen["Config"]["Labels"]["of"], "image");
+        let env = seen["Config"]["Env"].as_array().unwrap();
+        assert!(
+            env.contains(&"A=image".into()) && env.contains(&"B=2".into()),
+            "{env:?}"
+        );
+        assert_eq!(seen["Config"]["StopTimeout"], 3);
+        assert_eq!(seen["HostConfig"]["NetworkMode"], "bridge");
+        let port = &seen["NetworkSettings"]["Ports"]["80/tcp"][0];
+        assert_eq!(port["HostIp"], "127.0.0.1");
+        let shown = kiln.ok(["port", "seen"]);
+        let number = port["HostPort"].as_str().unwrap();
+        assert_eq!(shown, format!("80/tcp -> 127.0.0.1:{number}\n"));
+        assert_eq!(
+            kiln.ok(["port", "seen", "80"]),
+            format!("127.0.0.1:{number}\n")
+        );
+        says(
+            &kiln.run(["port", "seen", "81"]),
+            1,
+            "no public port '81/tcp' published for seen",
+        );
+        let mut kinds: Vec<_> = seen["Mounts"]
+            .as_array()
             .unwrap()
-            .contains("sh -c")
-    );
-    kiln.ok(["kill", "-s", "9", "seen"]);
-    kiln.ok(["wait", "seen"]);
-    let seen = inspect(&kiln, "seen");
-    assert_eq!(seen["State"]["ExitCode"], 137);
-    assert_ne!(seen["State"]["FinishedAt"], "0001-01-01T00:00:00Z");
-    assert!(kiln.ok(["inspect", "-s", "seen"]).contains("\"SizeRw\": "));
-    says(&kiln.run(["top", "seen"]), 1, "is not running");
-    says(
-        &kiln.run(["inspect", "nothing"]),
-        1,
-        "no such object: nothing",
-    );
-    says(&kiln.run(["inspect", "--type", "image", "seen"]), 1, "seen");
-    let volume = seen["Mounts"].as_array().unwrap().iter();
-    let volume = volume.filter_map(|m| m["Name"].as_str()).next().unwrap();
-    let point = kiln.ok([
-        "inspect",
-        "--type",
-        "volume",
-        "-f",
-        "{{.Mountpoint}}",
-        volume,
-    ]);
-    assert!(point.trim().ends_with("/_data"), "{point}");
-    assert_eq!(
-        kiln.ok(["inspect", "-f", "{{.Name}}", volume]).trim(),
-        volume
-    );
-    let said = kiln.run(["inspect", "nothing", "seen"]);
-    assert!(said.code == 1 && said.out.contains("\"/seen\""));
+            .iter()
+            .map(|m| m["Type"].clone())
+            .collect();
+        kinds.sort_by_key(Value::to_string);
+        assert!(kinds.contains(&"volume".into()), "{seen}");
+
+        let format = "{{.State.Status}} {{.Config.Image}} {{json .Args}}";
+        assert!(
+            kiln.ok(["container", "inspect", "-f", format, "seen"])
+                .starts_with("running app [")
+        );
+        assert!(
+            kiln.ok(["top", "seen"])
+                .lines()
+                .nth(1)
+                .unwrap()
+                .contains("sh -c")
+        );
+        kiln.ok(["kill", "-s", "9", "seen"]);
+        kiln.ok(["wait", "seen"]);
+        let seen = inspect(kiln, "seen");
+        assert_eq!(seen["State"]["ExitCode"], 137);
+        assert_ne!(seen["State"]["FinishedAt"], "0001-01-01T00:00:00Z");
+        assert!(kiln.ok(["inspect", "-s", "seen"]).contains("\"SizeRw\": "));
+        says(&kiln.run(["top", "seen"]), 1, "is not running");
+        says(
+            &kiln.run(["inspect", "nothing"]),
+            1,
+            "no such object: nothing",
+        );
+        says(&kiln.run(["inspect", "--type", "image", "seen"]), 1, "seen");
+        let volume = seen["Mounts"].as_array().unwrap().iter();
+        let volume = volume.filter_map(|m| m["Name"].as_str()).next().unwrap();
+        let point = kiln.ok([
+            "inspect",
+            "--type",
+            "volume",
+            "-f",
+            "{{.Mountpoint}}",
+            volume,
+        ]);
+        assert!(point.trim().ends_with("/_data"), "{point}");
+        assert_eq!(
+            kiln.ok(["inspect", "-f", "{{.Name}}", volume]).trim(),
+            volume
+        );
+        let said = kiln.run(["inspect", "nothing", "seen"]);
+        assert!(said.code == 1 && said.out.contains("\"/seen\""));
+    });
 }
 
 #[test]
 fn stopped_ones_are_pruned() {
-    let kiln = prepared();
-    kiln.ok(["run", "-d", "--name", "runs", "app"]);
-    kiln.ok([
-        "run",
-        "--name",
-        "old",
-        "-l",
-        "keep=no",
-        "busybox",
-        "sh",
-        "-c",
-        "echo x > /file",
-    ]);
-    kiln.ok(["create", "--name", "new", "busybox", "true"]);
-    let id = |name: &str| inspect(&kiln, name)["Id"].as_str().unwrap().to_owned();
-    let (old, new) = (id("old"), id("new"));
-    let df = kiln.ok([
-        "system",
-        "df",
-        "--format",
-        "{{.Type}} {{.TotalCount}} {{.Active}} {{.Size}}",
-    ]);
-    let line = df.lines().find(|l| l.starts_with("Containers")).unwrap();
-    assert!(line.starts_with("Containers 3 1 "), "{df}");
-    assert!(!line.ends_with(" 0B"), "{df}");
-    let out = kiln.ok(["container", "prune", "-f", "--filter", "label=keep=no"]);
-    assert!(
-        out.starts_with(&format!(
-            "Deleted Containers:\n{old}\n\nTotal reclaimed space: "
-        )),
-        "{out}"
-    );
-    assert!(!out.ends_with(" 0B\n"), "{out}");
-    let out = kiln.ok(["container", "prune", "-f", "--filter", "until=10m"]);
-    assert_eq!(out, "Total reclaimed space: 0B\n");
-    let out = kiln.ok(["container", "prune", "-f"]);
-    assert!(out.contains(&new), "{out}");
-    assert_eq!(kiln.ok(["ps", "-a", "--format", "{{.Names}}"]), "runs\n");
-    kiln.ok(["rm", "-f", "runs"]);
-    assert_eq!(
-        kiln.ok(["system", "check"]),
-        "Everything in the store is whole.\n"
-    );
+    everybody(|kiln| {
+        kiln.ok(["run", "-d", "--name", "runs", "app"]);
+        kiln.ok([
+            "run",
+            "--name",
+            "old",
+            "-l",
+            "keep=no",
+            "busybox",
+            "sh",
+            "-c",
+            "echo x > /file",
+        ]);
+        kiln.ok(["create", "--name", "new", "busybox", "true"]);
+        let id = |name: &str| inspect(kiln, name)["Id"].as_str().unwrap().to_owned();
+        let (old, new) = (id("old"), id("new"));
+        let df = kiln.ok([
+            "system",
+            "df",
+            "--format",
+            "{{.Type}} {{.TotalCount}} {{.Active}} {{.Size}}",
+        ]);
+        let line = df.lines().find(|l| l.starts_with("Containers")).unwrap();
+        assert!(line.starts_with("Containers 3 1 "), "{df}");
+        assert!(!line.ends_with(" 0B"), "{df}");
+        let out = kiln.ok(["container", "prune", "-f", "--filter", "label=keep=no"]);
+        assert!(
+            out.starts_with(&format!(
+                "Deleted Containers:\n{old}\n\nTotal reclaimed space: "
+            )),
+            "{out}"
+        );
+        assert!(!out.ends_with(" 0B\n"), "{out}");
+        let out = kiln.ok(["container", "prune", "-f", "--filter", "until=10m"]);
+        assert_eq!(out, "Total reclaimed space: 0B\n");
+        let out = kiln.ok(["container", "prune", "-f"]);
+        assert!(out.contains(&new), "{out}");
+        assert_eq!(kiln.ok(["ps", "-a", "--format", "{{.Names}}"]), "runs\n");
+        kiln.ok(["rm", "-f", "runs"]);
+        assert_eq!(
+            kiln.ok(["system", "check"]),
+            "Everything in the store is whole.\n"
+        );
+    });
 }
 
 #[test]

@@ -114,7 +114,12 @@ impl From<kiln_sandbox::Error> for Error {
             (_, 126) => ErrorKind::NotExecutable,
             _ => ErrorKind::Start,
         };
-        Self::new(kind, e.to_string()).because(e)
+        let text = e.to_string();
+        match text.split_once('\n') {
+            // What to do stands on a line of its own.
+            Some((what, hint)) => Self::new(kind, what).hint(hint).because(e),
+            None => Self::new(kind, text).because(e),
+        }
     }
 }
 

@@ -33,7 +33,8 @@ pub(crate) fn without_ids() {
     as_user(&User::without_ids(), &tests);
 }
 
-fn as_user(user: &User, tests: &[&str]) {
+/// Runs tests of this program as another user.
+pub(crate) fn as_user(user: &User, tests: &[&str]) {
     let program = user.copy_of(&std::env::current_exe().unwrap());
     let mut command = user.command(program);
     let out = command.args(tests).env(AS_USER, "1").output().unwrap();

@@ -85,6 +85,8 @@ fn main() -> std::process::ExitCode {
         }),
         ("files::through_mounts", || root(files::through_mounts)),
         ("files::volumes", || root(files::volumes)),
+        ("as_users::lives_with_ids", || root(life::with_ids)),
+        ("as_users::lives_without_ids", || root(life::without_ids)),
         ("as_users::with_ids", || root(files::with_ids)),
         ("as_users::without_ids", || root(files::without_ids)),
         ("files::changes", || root(files::changes)),

@@ -25,7 +25,7 @@ for l in $(ldd bin/busybox 2>/dev/null | grep -o '/[^ ]*'); do mkdir -p .$(dirna
 for a in sh cat echo ls rm mkdir touch stat ln true false id env hostname sleep nc httpd pwd stty tty printf; do ln -s busybox bin/$a; done
 echo 'root:x:0:0::/root:/bin/sh' > etc/passwd; echo 'app:x:5:6::/home/app:/bin/sh' >> etc/passwd
 echo 'video:x:44:app' > etc/group; echo 'hello from inside' > srv/index.html; echo data > srv/data; chmod 644 srv/*
-tar -cf ../base.tar --numeric-owner --sort=name .
+tar -cf ../base.tar --owner=0 --group=0 --numeric-owner --sort=name .
 "#;
 
 impl World {

@@ -12,7 +12,8 @@ use kiln_sandbox::{Io, Runner as _, Running, Stream};
 use super::hub::{Hub, Run};
 use super::open::{self, Opened};
 use super::{serve, spec};
-use crate::attach::Attach;
+use crate::attach::{Attach, Size};
+use crate::containers::{Containers, missing};
 use crate::create::Command;
 use crate::forward::{Forwarder, Listeners};
 use crate::frame::{Ending, Frame, Request};
@@ -41,11 +42,12 @@ pub(crate) fn live(socket: &UnixStream, args: &[OsString]) -> Result<(), Error> 
         return Ok(());
     };
     let opened = open::open(args);
-    let life = opened.and_then(Life::new).inspect_err(|e| {
+    let opened = opened.and_then(|(opened, store)| Ok((Life::new(opened)?, store)));
+    let (life, store) = opened.inspect_err(|e| {
         // Who does not hear of it has gone.
         let _ = serve::reply(socket, Err(e));
     })?;
-    match life.run(Some((socket, attach)), 0) {
+    match life.run(store, Some((socket, attach)), 0) {
         Ok(ended) => {
             let ended = life.again(ended);
             life.end(ended)
@@ -96,9 +98,9 @@ struct Started {
 
 impl Life {
     fn new(opened: Opened) -> Result<Self, Error> {
-        let folder = &opened.container.folder;
+        let folder = &opened.folder;
         let log = LogWriter::open(folder).map_err(failed("open the log in", folder))?;
-        let hub = Arc::new(Hub::new(log, opened.container.details.command.stdin));
+        let hub = Arc::new(Hub::new(log, opened.details.command.stdin));
         let listener = control::listen(folder).map_err(failed("listen in", folder))?;
         serve::serve(listener, &hub).map_err(failed("listen in", folder))?;
         Ok(Self { opened, hub })
@@ -108,13 +110,16 @@ impl Life {
     /// part from its first byte on.
     fn run(
         &self,
+        store: Containers,
         starter: Option<(&UnixStream, Option<Attach>)>,
         restarts: u32,
     ) -> Result<Ended, Error> {
-        let container = &self.opened.container;
-        let listeners = Listeners::bind(&spec::ports(container)?)?;
+        let listeners = Listeners::bind(&spec::ports(&self.opened.details)?)?;
         let bound = listeners.bound();
-        let mut started = self.start(!bound.is_empty())?;
+        let attach = starter.and_then(|(_, attach)| attach);
+        let size = attach.and_then(|attach| attach.size);
+        let mut started = self.start(&store, !bound.is_empty(), size)?;
+        drop(store);
         let pid = started.process.pid();
         let since = time::now();
         let noted = Noted {
@@ -124,7 +129,7 @@ impl Life {
             ports: bound,
             outward: started.process.outward(),
         };
-        write_state(&container.folder, &noted)?;
+        write_state(&self.opened.folder, &noted)?;
         let forwarder = match noted.ports.is_empty() {
             true => None,
             false => Some(listeners.forward(&started.process.dialer())?),
@@ -153,10 +158,17 @@ impl Life {
 
     /// Makes the root ready and starts the process. What is known of the image's files is forgotten
     /// with this: it may be a lot, and the process may run for long.
-    fn start(&self, published: bool) -> Result<Started, Error> {
-        let container = &self.opened.container;
+    fn start(
+        &self,
+        store: &Containers,
+        published: bool,
+        size: Option<Size>,
+    ) -> Result<Started, Error> {
+        let id = &self.opened.id;
+        let container = &store.at(id)?.ok_or_else(|| missing(id))?;
         let prepared = crate::root::root(container)?;
-        let spec = spec::spec(container, &prepared, published)?;
+        let mut spec = spec::spec(container, &prepared, published)?;
+        spec.process.size = size;
         let (io, outputs, input) = streams(&container.details.command)?;
         let process = self.opened.runner.start(&spec, io)?;
         let mut started = Started {
@@ -216,7 +228,7 @@ impl Life {
 
     /// Starts it again as long as that was wished for and is called for.
     fn again(&self, mut ended: Ended) -> Ended {
-        let Restart::OnFailure { max } = self.opened.container.details.host.restart else {
+        let Restart::OnFailure { max } = self.opened.details.host.restart else {
             return ended;
         };
         let mut pause = PAUSE;
@@ -231,7 +243,7 @@ impl Life {
             };
             let mut noted = Noted::new(state);
             noted.restarts = ended.restarts;
-            if write_state(&self.opened.container.folder, &noted).is_err() {
+            if write_state(&self.opened.folder, &noted).is_err() {
                 break;
             }
             self.hub.tell_attached(ended.code);
@@ -244,7 +256,8 @@ impl Life {
                 break;
             }
             let restarts = ended.restarts + 1;
-            ended = match self.run(None, restarts) {
+            let again = self.opened.store();
+            ended = match again.and_then(|store| self.run(store, None, restarts)) {
                 Ok(next) => next,
                 Err(e) => {
                     ended = Ended::failed(&e);
@@ -259,12 +272,6 @@ impl Life {
     /// Writes the end down, lets go of the container, and tells who waits for that.
     fn end(self, ended: Ended) -> Result<(), Error> {
         let Self { opened, hub } = self;
-        let Opened {
-            containers,
-            container,
-            lease,
-            ..
-        } = opened;
         let lost = hub.end_log();
         let lost = lost.map(|e| format!("its log is not whole: {e}"));
         let mut noted = Noted::new(State::Exited {
@@ -274,12 +281,15 @@ impl Life {
             error: ended.error.or(lost),
         });
         noted.restarts = ended.restarts;
-        let written = write_state(&container.folder, &noted);
-        control::close(&container.folder);
-        let gone = match container.details.remove && hub.asked() != Ending::Restart {
-            true => containers.take_away(container.id(), lease, true),
+        let written = write_state(&opened.folder, &noted);
+        control::close(&opened.folder);
+        let gone = match opened.details.remove && hub.asked() != Ending::Restart {
+            true => opened.store().and_then(|store| {
+                // By the lease, so that nobody else comes between.
+                store.take_away(&opened.id, opened.lease, true)
+            }),
             false => {
-                drop(lease);
+                drop(opened.lease);
                 Ok(())
             }
         };

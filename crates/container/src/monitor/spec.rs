@@ -8,17 +8,18 @@ use kiln_sandbox::{Network, Process, Spec, User};
 
 use crate::containers::Container;
 use crate::create::short;
+use crate::state::Details;
 use crate::{Error, NetworkMode, Publish, Volumes};
 
 /// What is published: what was asked for, and with `-P` what the image exposes beside it.
-pub(crate) fn ports(container: &Container) -> Result<Vec<Publish>, Error> {
-    let host = &container.details.host;
+pub(crate) fn ports(details: &Details) -> Result<Vec<Publish>, Error> {
+    let host = &details.host;
     if host.network != NetworkMode::Default {
         return Ok(Vec::new());
     }
     let mut ports = host.ports.clone();
     if host.publish_all {
-        for exposed in container.details.config.exposed_ports.keys() {
+        for exposed in details.config.exposed_ports.keys() {
             let new = Publish::parse(exposed)?;
             let known = |port: &Publish| {
                 let same = |other: &Publish| {

@@ -3,6 +3,7 @@
 //!
 //! Whatever happens, the terminal is as it was before: that is the sandbox's promise.
 
+#[cfg(unix)]
 mod signals;
 
 use std::io::{self, IsTerminal as _};
@@ -10,6 +11,7 @@ use std::io::{self, IsTerminal as _};
 use kiln_build::sandbox::terminal::{Raw, Resizes, Size, on_resize};
 use kiln_container::{Attach, AttachEnd, AttachIo, Attached, DetachKeys};
 
+#[cfg(unix)]
 pub(crate) use signals::pass_signals;
 
 use crate::{config, failure::Failure};
@@ -131,6 +133,12 @@ pub(crate) fn stdout() -> Box<dyn io::Write + Send> {
 /// Standard error, which has no buffer.
 pub(crate) fn stderr() -> Box<dyn io::Write + Send> {
     Box::new(io::stderr())
+}
+
+/// On this platform there are none to pass on.
+#[cfg(not(unix))]
+pub(crate) fn pass_signals(_: impl Fn(i32) + Send + 'static) -> Result<(), Failure> {
+    Ok(())
 }
 
 /// The keys that let go: those of the flag, else of docker's `config.json`, else docker's.

@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use signal_hook::{consts, iterator::Signals};
+
 use crate::{failure::Failure, host};
 
 /// Requests that come this soon after another belong together: a terminal and a supervisor often
@@ -39,10 +41,7 @@ impl Requests {
 /// Calls `signal` with the number of each signal that this program gets, instead of ending by it. A
 /// process that is the first of its namespace ignores what it has no handler for: whoever asks it to
 /// end three times in a row gets it killed.
-#[cfg(unix)]
 pub(crate) fn pass_signals(signal: impl Fn(i32) + Send + 'static) -> Result<(), Failure> {
-    use signal_hook::{consts, iterator::Signals};
-
     let all = [
         consts::SIGHUP,
         consts::SIGINT,
@@ -72,12 +71,6 @@ pub(crate) fn pass_signals(signal: impl Fn(i32) + Send + 'static) -> Result<(), 
     thread
         .map(drop)
         .map_err(|e| Failure::new("handle signals").because(&e))
-}
-
-/// On this platform there are none to pass on.
-#[cfg(not(unix))]
-pub(crate) fn pass_signals(_: impl Fn(i32) + Send + 'static) -> Result<(), Failure> {
-    Ok(())
 }
 
 #[cfg(test)]

@@ -5,12 +5,12 @@ use std::io::{self, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use kiln_image::Digest;
-use kiln_layer::{Files as _, LayerPath, Packed, Root, Tree};
+use kiln_layer::{Files as _, LayerPath, Packed, Root, Times, Tree};
 use kiln_sandbox::Incoming;
 use kiln_store::Store;
 
@@ -112,14 +112,8 @@ impl Server {
                 let stubs = tree()?;
                 let slot = self.slots.take();
                 let root = self.root(&lower)?;
-                let (upper, times) = (upper.path(), times.into());
-                if !tar {
-                    let packed = Direct.changes(&upper, &root, &stubs, times, None)?;
-                    return Ok(Done::Layer(packed));
-                }
-                stream(connection, &slot, |tar| {
-                    Direct.changes(&upper, &root, &stubs, times, Some(tar))
-                })
+                let to = tar.then_some(connection);
+                changes(&slot, to, &upper.path(), (&root, &stubs), times.into())
             }
             Request::Pack { body } => {
                 let tree = tree()?;
@@ -173,6 +167,24 @@ impl Server {
         let opened = Arc::new(Roots::new(store, Arc::new(Direct)));
         *roots = Some(opened.clone());
         Ok(opened)
+    }
+}
+
+/// The layer of a root that lives on, and its tar to `connection` where it is wanted.
+fn changes(
+    slot: &Slot<'_>,
+    connection: Option<&UnixStream>,
+    upper: &Path,
+    (root, stubs): (&Root, &Tree),
+    times: Times,
+) -> Result<Done, Error> {
+    match connection {
+        Some(connection) => stream(connection, slot, |tar| {
+            Direct.changes(upper, root, stubs, times, Some(tar))
+        }),
+        None => Direct
+            .changes(upper, root, stubs, times, None)
+            .map(Done::Layer),
     }
 }
 

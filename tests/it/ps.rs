@@ -7,7 +7,8 @@ use serde_json::Value;
 fn three() -> Kiln {
     let kiln = Kiln::new();
     busybox(&kiln);
-    let dockerfile = "FROM busybox\nRUN touch /served\nEXPOSE 80 443\nLABEL of=image\nCMD sleep 1000\n";
+    let dockerfile =
+        "FROM busybox\nRUN touch /served\nEXPOSE 80 443\nLABEL of=image\nCMD sleep 1000\n";
     kiln.build("server", &[("Dockerfile", dockerfile)]);
     kiln.ok([
         "run",

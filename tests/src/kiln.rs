@@ -161,7 +161,11 @@ impl Drop for Kiln {
     fn drop(&mut self) {
         // A container outlives the command that started it; it is not to outlive its test.
         let entries = fs::read_dir(self.root().join("containers"));
-        let names = entries.into_iter().flatten().flatten().map(|e| e.file_name());
+        let names = entries
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|e| e.file_name());
         let ids: Vec<_> = names.filter(|name| name.len() == 64).collect();
         if !ids.is_empty() {
             let mut args = vec!["rm".into(), "-f".into(), "-v".into()];

@@ -47,6 +47,7 @@ fn inside(_: u32) -> Vec<Process> {
 
 #[cfg(target_os = "linux")]
 mod linux {
+    use std::collections::{BTreeMap, BTreeSet};
     use std::fs;
     use std::os::unix::fs::MetadataExt as _;
 
@@ -56,22 +57,32 @@ mod linux {
     /// two forgotten ones (`USER_HZ`).
     const TICKS: u64 = 100;
 
-    /// All processes in the pid namespace of `pid`.
+    /// All processes in the pid namespace of `pid`, which is its first.
+    ///
+    /// An init does not show its namespace to everybody, but what it and its children started does;
+    /// what was started beside them shows it by itself.
     pub(super) fn inside(pid: u32) -> Vec<Process> {
-        let namespace = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
-        let Some(wanted) = namespace(pid) else {
-            return Vec::new();
-        };
         let clock = Clock::now();
         let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
         let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-        let mut pids: Vec<u32> = pids
-            .filter(|pid| namespace(*pid).as_ref() == Some(&wanted))
-            .collect();
-        pids.sort_unstable();
         // One that ended meanwhile is left out.
-        pids.into_iter()
-            .filter_map(|pid| process(pid, &clock))
+        let all: BTreeMap<u32, Process> = pids
+            .filter_map(|pid| Some((pid, process(pid, &clock)?)))
+            .collect();
+        // Read one after another, so what they say of each other may be of different moments: no
+        // line of parents is longer than all of them.
+        let family = |of: u32| {
+            let parent = |of: &u32| all.get(of).map(|process| process.ppid);
+            let line = std::iter::successors(Some(of), parent);
+            line.take(all.len()).any(|one| one == pid)
+        };
+        let namespace = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+        let born_inside: BTreeSet<u32> = all.keys().copied().filter(|pid| family(*pid)).collect();
+        let theirs = born_inside.iter().find_map(|pid| namespace(*pid));
+        let entered = |pid: u32| theirs.is_some() && namespace(pid) == theirs;
+        all.into_iter()
+            .filter(|(pid, _)| born_inside.contains(pid) || entered(*pid))
+            .map(|(_, process)| process)
             .collect()
     }
 

@@ -26,6 +26,8 @@ const REMEMBERED: usize = 1_000_000;
 pub(super) fn run(incoming: Incoming) -> i32 {
     // A person at the terminal breaks off the command, not the one who cleans up after it.
     let _ = rustix::process::setsid();
+    // It is executed through a descriptor, whose number would be its name.
+    let _ = rustix::thread::set_name(c"keeper");
     let Incoming { socket, args } = incoming;
     let Some(store) = args.first() else {
         return 1;

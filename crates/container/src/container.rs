@@ -43,7 +43,7 @@ impl Container {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotFound`] when it was removed, [`ErrorKind::Io`].
+    /// [`NotFound`](crate::ErrorKind::NotFound) when it was removed, [`Io`](crate::ErrorKind::Io).
     pub fn state(&self) -> Result<State, Error> {
         // The lease first: it is let go after the last state was written.
         let held = Lease::held(&self.lease_path())?;

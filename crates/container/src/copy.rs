@@ -33,7 +33,7 @@ pub struct PathStat {
     pub link: Option<String>,
 }
 
-/// How [`Container::copy_from`] and [`Container::copy_to`] copy.
+/// How [`copy_from`](crate::Container::copy_from) and [`copy_to`](crate::Container::copy_to) copy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CopyOptions {
     /// Where the source itself is a symbolic link, what it leads to is copied (docker's `-L`).

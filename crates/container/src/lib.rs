@@ -56,7 +56,7 @@ pub use top::Process;
 pub use volumes::{Pruned, Volume, Volumes};
 
 /// The doors by which this crate's own children come in, for
-/// [`kiln_sandbox::entry`](kiln_sandbox::entry).
+/// [`kiln_sandbox::entry`].
 pub const DOORS: &[kiln_sandbox::Door] = &[
     #[cfg(target_os = "linux")]
     monitor::DOOR,

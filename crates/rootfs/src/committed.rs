@@ -22,7 +22,7 @@ impl Roots {
     ///
     /// # Errors
     ///
-    /// As [`Bodies::commit`], and what the store gives.
+    /// As [`Bodies::commit`](crate::Bodies::commit), and what the store gives.
     pub fn commit(
         &self,
         prepared: Prepared,
@@ -53,7 +53,7 @@ impl Roots {
     ///
     /// # Errors
     ///
-    /// As [`Bodies::changes`], and what the store gives.
+    /// As [`Bodies::changes`](crate::Bodies::changes), and what the store gives.
     pub fn changes(
         &self,
         prepared: &Prepared,

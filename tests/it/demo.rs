@@ -1,7 +1,9 @@
 //! The tutorial, as `cargo xtask demo` plays it: the full way where there is a network, and always
 //! the way without one.
 
-use std::{env, path::Path, process::Command};
+use std::{env, fs, path::Path, process::Command};
+
+use kiln_tests::{kiln, users::User};
 
 fn demo(arguments: &[&str]) -> String {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -25,9 +27,36 @@ fn demo(arguments: &[&str]) -> String {
     out
 }
 
+/// Needs no root: a user plays it in a folder of their own, with a kiln that is installed.
+fn played_by(user: &User) {
+    let checkout = user.home().join("checkout");
+    let app = checkout.join("examples/flask");
+    fs::create_dir_all(&app).unwrap();
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/flask");
+    for entry in fs::read_dir(examples).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), app.join(entry.file_name())).unwrap();
+    }
+    let kiln = user.copy_of(kiln::binary());
+    let xtask = user.copy_of(&kiln::binary().with_file_name("xtask"));
+    let mut command = user.command(xtask);
+    command
+        .args(["demo", "--offline", "--kiln"])
+        .arg(kiln)
+        .env("CARGO_MANIFEST_DIR", checkout.join("xtask"))
+        .env("CARGO_TARGET_DIR", user.home().join("target"));
+    let said = kiln::said(&mut command);
+    assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
+    assert!(
+        said.out.contains("<h1>Hello from kiln again!</h1>"),
+        "{}",
+        said.out
+    );
+}
+
 /// Both ways use the same folder, so they play one after the other.
 #[test]
-fn the_tutorial_plays_with_and_without_a_network() {
+fn the_tutorial_plays_with_and_without_a_network_and_root() {
     for arguments in [&["--offline"][..], &[]] {
         let out = demo(arguments);
         assert!(out.contains("<h1>Hello from kiln again!</h1>"), "{out}");
@@ -40,4 +69,6 @@ fn the_tutorial_plays_with_and_without_a_network() {
             out.lines().rev().find(|l| l.starts_with("With")).unwrap()
         );
     }
+    played_by(&User::with_ids());
+    played_by(&User::without_ids());
 }

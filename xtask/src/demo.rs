@@ -7,6 +7,7 @@ mod page;
 mod stage;
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::Result;
@@ -16,24 +17,22 @@ use stage::{Place, Stage};
 /// The name under which the application is built.
 const APP: &str = "my-flask-app";
 
+/// The container in which it serves.
+const CONTAINER: &str = "my-flask";
+
 pub(crate) fn command(arguments: &[String]) -> Result<ExitCode> {
-    let offline = match arguments {
-        [] => false,
-        [one] if one == "--offline" => true,
-        _ => return Err("the only argument is --offline".into()),
-    };
-    let root = process::root()?;
-    println!("Building kiln itself; the first time this takes some minutes.");
-    let built = process::succeeds(process::cargo(&root).args([
-        "build",
-        "--quiet",
-        "--package",
-        "kiln-cli",
-    ]))?;
-    if !built {
-        return Err("kiln does not compile".into());
+    let (mut offline, mut kiln) = (false, None);
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        match (argument.as_str(), argument.as_str() == "--kiln") {
+            ("--offline", _) => offline = true,
+            (_, true) => kiln = rest.next().map(PathBuf::from),
+            _ => return Err("the arguments are --offline and --kiln PROGRAM".into()),
+        }
     }
-    let place = Place::make(&root)?;
+    let root = process::root()?;
+    let kiln = kiln.map_or_else(|| build(&root), Ok)?;
+    let place = Place::make(&root, kiln)?;
     let base = base::make(&place, offline)?;
     println!("\n{}\n", base.said());
     let mut stage = Stage::new(&place);
@@ -41,6 +40,16 @@ pub(crate) fn command(arguments: &[String]) -> Result<ExitCode> {
     stage.summary();
     println!("\n{}", base.said());
     Ok(ExitCode::SUCCESS)
+}
+
+/// kiln, as this checkout has it.
+fn build(root: &Path) -> Result<PathBuf> {
+    println!("Building kiln itself; the first time this takes some minutes.");
+    let package = ["build", "--quiet", "--package", "kiln-cli"];
+    match process::succeeds(process::cargo(root).args(package))? {
+        true => Ok(stage::target(root).join("debug/kiln")),
+        false => Err("kiln does not compile".into()),
+    }
 }
 
 fn play(stage: &mut Stage<'_>, place: &Place, base: &base::Base) -> Result<()> {
@@ -79,12 +88,22 @@ fn play(stage: &mut Stage<'_>, place: &Place, base: &base::Base) -> Result<()> {
     stage.kiln(&["system", "prune", "-f", "-a"])?;
     stage.kiln(&["pull", &name])?;
 
-    stage.title("Run it, and fetch its page");
+    stage.title("Run it in the background, fetch its page, follow its log, and stop it");
+    let served = serve(stage, &name);
+    // Whatever became of it, nothing is left running.
+    stage.kiln(&["rm", "-f", CONTAINER])?;
+    served
+}
+
+fn serve(stage: &mut Stage<'_>, image: &str) -> Result<()> {
     let port = page::free_port(5000)?;
     let publish = format!("{port}:5000");
-    let mut running = stage.start(&["run", "--rm", "-p", &publish, &name])?;
-    let page = page::fetch(port, &mut running);
-    stage.interrupt(running)?;
+    stage.kiln(&["run", "-d", "--name", CONTAINER, "-p", &publish, image])?;
+    let mut log = stage.start(&["logs", "-f", CONTAINER])?;
+    let page = page::fetch(port, &mut log);
+    stage.kiln(&["ps"])?;
+    stage.kiln(&["stop", CONTAINER])?;
+    log.wait()?;
     let page = page?;
     println!("$ curl http://localhost:{port}/\n{page}");
     if !page.contains("Hello from kiln again!") {

@@ -10,7 +10,9 @@ use crate::Result;
 
 /// The folder that holds the workspace's `Cargo.toml`.
 pub(crate) fn root() -> Result<PathBuf> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // What cargo says now, else what it said then: the checkout may have been moved meanwhile.
+    let here = std::env::var_os("CARGO_MANIFEST_DIR");
+    let here = here.map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
     let root = here.parent().ok_or("xtask has no folder above it")?;
     Ok(root.to_path_buf())
 }

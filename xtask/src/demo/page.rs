@@ -14,13 +14,13 @@ pub(super) fn free_port(wanted: u16) -> Result<u16> {
     Ok(listener.local_addr()?.port())
 }
 
-/// Fetches `/`, as soon as somebody answers; gives up when the server ends.
-pub(super) fn fetch(port: u16, server: &mut Child) -> Result<String> {
+/// Fetches `/`, as soon as somebody answers; gives up when the server's log ends.
+pub(super) fn fetch(port: u16, log: &mut Child) -> Result<String> {
     let start = Instant::now();
     let mut last = String::new();
     while start.elapsed() < Duration::from_secs(30) {
-        if let Some(status) = server.try_wait()? {
-            return Err(format!("the application ended with {status}").into());
+        if let Some(status) = log.try_wait()? {
+            return Err(format!("the application ended; its log: {status}").into());
         }
         match get(port) {
             Ok(page) if !page.is_empty() => return Ok(page),

@@ -19,14 +19,11 @@ pub(super) struct Place {
 
 impl Place {
     /// A fresh folder below cargo's target folder.
-    pub(super) fn make(root: &Path) -> Result<Self> {
-        let target =
-            env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-        let folder = target.join("demo");
+    pub(super) fn make(root: &Path, kiln: PathBuf) -> Result<Self> {
         let place = Self {
             root: root.to_path_buf(),
-            kiln: target.join("debug/kiln"),
-            folder,
+            kiln,
+            folder: target(root).join("demo"),
         };
         // The store of an earlier demo; nothing of it is running.
         if place.folder.exists() {
@@ -60,6 +57,11 @@ impl Place {
             None => AnyRegistry::Ours(Registry::start()),
         })
     }
+}
+
+/// Cargo's target folder.
+pub(super) fn target(root: &Path) -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
 }
 
 /// A registry on this machine, until it is dropped.
@@ -142,23 +144,6 @@ impl<'a> Stage<'a> {
     pub(super) fn start(&mut self, arguments: &[&str]) -> Result<Child> {
         println!("$ kiln {}", arguments.join(" "));
         Ok(self.command(arguments).spawn()?)
-    }
-
-    /// Ctrl-C, and what becomes of it.
-    pub(super) fn interrupt(&mut self, mut running: Child) -> Result<()> {
-        let id = running.id().to_string();
-        let start = Instant::now();
-        Command::new("kill").args(["-INT", &id]).status()?;
-        while running.try_wait()?.is_none() {
-            if start.elapsed() > Duration::from_secs(20) {
-                running.kill()?;
-                return Err("the application did not stop after Ctrl-C".into());
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        println!("^C");
-        self.took.push(("Ctrl-C".to_owned(), start.elapsed()));
-        Ok(())
     }
 
     /// How long each command took.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Exit, Io, Spec};
+use crate::{Error, ErrorKind, Exit, Io, Spec};
 
 /// Sends a signal, by its number, to a process that runs; nothing happens when it has ended.
 pub type Signaller = Box<dyn Fn(i32) + Send + Sync>;
@@ -41,6 +41,20 @@ pub trait Running: Send {
     /// reads. Reading it fails with `EIO` when no process has the terminal open any more.
     fn terminal(&self) -> Option<File> {
         None
+    }
+
+    /// Lets go of it: it lives on when this program ends, and nothing is heard of it any more. A
+    /// child of this program stays with it and takes what it writes to its terminal, which is lost:
+    /// the caller uses [`Running::terminal`] no further. [`Running::signaller`] and
+    /// [`Running::dialer`] do nothing for it any more.
+    ///
+    /// # Errors
+    ///
+    /// Of kind `Unsupported` where the runner cannot do it. With an error the process is killed, as
+    /// by dropping it.
+    fn leave(self: Box<Self>) -> Result<(), Error> {
+        let what = "this runner does not let go of a process";
+        Err(Error::new(ErrorKind::Unsupported, what))
     }
 
     /// How the process reaches outward; `None` unless the network is

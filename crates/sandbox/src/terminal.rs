@@ -1,5 +1,5 @@
-//! The user's side of a terminal: its size, raw mode that is undone whatever happens, and news of
-//! its size. What a process sees of a terminal of its own is [`Process::terminal`]'s affair.
+//! The user's side of a terminal: its size and news of it, raw mode and one that shows nothing of
+//! what is typed, both undone whatever happens. What a process sees of a terminal of its own is [`Process::terminal`]'s affair.
 //!
 //! It refuses to read, write or interpret what goes through a terminal.
 //!
@@ -70,14 +70,40 @@ impl Size {
 #[derive(Debug)]
 pub struct Raw {
     #[cfg(target_os = "linux")]
-    _held: crate::linux::Raw,
+    _held: crate::linux::TerminalMode,
 }
 
 impl Raw {
     /// Puts a terminal into raw mode.
     #[cfg(target_os = "linux")]
     pub fn enter(terminal: &impl Device) -> Result<Self, Error> {
-        let _held = crate::linux::Raw::enter(terminal.as_fd())?;
+        let _held = crate::linux::TerminalMode::raw(terminal.as_fd())?;
+        Ok(Self { _held })
+    }
+
+    /// An error on this platform.
+    #[cfg(not(target_os = "linux"))]
+    pub fn enter(_: &impl Device) -> Result<Self, Error> {
+        Err(elsewhere())
+    }
+}
+
+/// A terminal that does not show what is typed, for a password, until this is dropped. Lines can be
+/// corrected and ended as ever, the end of a line is shown, and Ctrl-C is the signal that it always is:
+/// who handles that drops this before it ends, so that the shell finds the terminal as it was.
+///
+/// It is undone as [`Raw`] is, however this program dies.
+#[derive(Debug)]
+pub struct Silent {
+    #[cfg(target_os = "linux")]
+    _held: crate::linux::TerminalMode,
+}
+
+impl Silent {
+    /// Has a terminal show nothing of what is typed.
+    #[cfg(target_os = "linux")]
+    pub fn enter(terminal: &impl Device) -> Result<Self, Error> {
+        let _held = crate::linux::TerminalMode::silent(terminal.as_fd())?;
         Ok(Self { _held })
     }
 

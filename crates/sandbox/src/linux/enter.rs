@@ -150,7 +150,7 @@ fn carry_out(control: &UnixStream, order: Order, descriptors: Vec<OwnedFd>) -> R
     // A caller that has gone is seen when the process is watched.
     let _ = wire::send(control, &started, &door::beside(terminal.as_ref()));
     if detached {
-        return outlive(pid, terminal);
+        return watch::outlast(pid, terminal).map(drop);
     }
     drop(terminal);
     let ended = watch::watch(&Watched {
@@ -187,18 +187,6 @@ fn execute(order: Order, target: &Target, streams: &Streams, tell: &Tell) -> Res
         pty: pty.as_ref(),
     };
     last.execute(tell)
-}
-
-/// Reaps the process; what it writes to a terminal is read by nobody else.
-fn outlive(pid: Pid, terminal: Option<OwnedFd>) -> Result<(), Error> {
-    if let Some(terminal) = terminal {
-        let mut lost = [0; 4096];
-        // It fails when no process has the terminal open any more.
-        while rustix::io::read(&terminal, &mut lost).is_ok_and(|got| got > 0) {}
-    }
-    watch::reap(pid)
-        .map(drop)
-        .map_err(|error| system("wait for the process", error))
 }
 
 /// A process whose namespaces are to be entered.

@@ -42,7 +42,7 @@ pub(crate) use enter::{enter, enter_detached};
 pub(crate) use guard::guarded;
 pub(crate) use place::{come_in as come_into_place, open_inside};
 pub(crate) use probe::probe;
-pub(crate) use raw::Raw;
+pub(crate) use raw::Mode as TerminalMode;
 pub(crate) use resize::Resizes;
 pub(crate) use start::{How, start};
 pub(crate) use sys::user_name;

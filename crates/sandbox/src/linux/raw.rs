@@ -1,53 +1,74 @@
-//! Raw mode of the user's terminal, and the child that undoes it.
+//! Other modes of the user's terminal, and the child that undoes them.
 //!
 //! The child is in a session of its own: so the terminal's signals do not reach it, no signal to this
 //! program's group does, and the kernel does not stop it for changing a terminal from the background.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use super::{start, sys, wire};
 use crate::entry::spawn;
 use crate::{Error, ErrorKind, Incoming, Outgoing};
 
-/// What [`crate::terminal::Raw`] holds.
+/// A mode that is undone: what [`crate::terminal::Raw`] and [`crate::terminal::Silent`] hold.
 #[derive(Debug)]
-pub(crate) struct Raw {
+pub(crate) struct Mode {
     terminal: OwnedFd,
     before: Termios,
     keeper: Outgoing,
 }
 
-fn failed(error: impl Into<std::io::Error>) -> Error {
-    Error::new(ErrorKind::System, "put the terminal into raw mode").because(error)
-}
+impl Mode {
+    pub(crate) fn raw(terminal: BorrowedFd<'_>) -> Result<Self, Error> {
+        let what = "put the terminal into raw mode";
+        Self::enter(terminal, Termios::make_raw, what)
+    }
 
-impl Raw {
-    pub(crate) fn enter(terminal: BorrowedFd<'_>) -> Result<Self, Error> {
-        let before = tcgetattr(terminal).map_err(failed)?;
-        let terminal = terminal.try_clone_to_owned().map_err(failed)?;
+    /// Nothing is shown of what is typed, but for the ends of lines.
+    pub(crate) fn silent(terminal: BorrowedFd<'_>) -> Result<Self, Error> {
+        let change = |mode: &mut Termios| {
+            mode.local_modes.remove(LocalModes::ECHO);
+            mode.local_modes.insert(LocalModes::ECHONL);
+        };
+        Self::enter(terminal, change, "have the terminal show nothing")
+    }
+
+    fn enter(
+        terminal: BorrowedFd<'_>,
+        change: fn(&mut Termios),
+        what: &str,
+    ) -> Result<Self, Error> {
+        fn because(what: &str, error: impl Into<std::io::Error>) -> Error {
+            Error::new(ErrorKind::System, what).because(error)
+        }
+        let before = tcgetattr(terminal).map_err(|e| because(what, e))?;
+        let terminal = terminal
+            .try_clone_to_owned()
+            .map_err(|e| because(what, e))?;
         let keeper = spawn(start::quiet(super::RAW, None)?, None)?;
         // From here on the child ends with the handle, whatever happens.
-        let raw = Self {
+        let entered = Self {
             terminal,
             before,
             keeper,
         };
-        wire::send_with(&raw.keeper.socket, &[0], &[raw.terminal.as_fd()]).map_err(failed)?;
-        let (ready, _) = wire::receive_with(&raw.keeper.socket, &mut [0]).map_err(failed)?;
+        let socket = &entered.keeper.socket;
+        let ready = wire::send_with(socket, &[0], &[entered.terminal.as_fd()])
+            .and_then(|_| wire::receive_with(socket, &mut [0]));
+        let (ready, _) = ready.map_err(|e| because(what, e))?;
         if ready == 0 {
             let what = "start the child that restores the terminal";
             return Err(Error::new(ErrorKind::System, what));
         }
-        let mut mode = raw.before.clone();
-        mode.make_raw();
-        tcsetattr(&raw.terminal, OptionalActions::Now, &mode).map_err(failed)?;
-        Ok(raw)
+        let mut mode = entered.before.clone();
+        change(&mut mode);
+        tcsetattr(&entered.terminal, OptionalActions::Now, &mode).map_err(|e| because(what, e))?;
+        Ok(entered)
     }
 }
 
-impl Drop for Raw {
+impl Drop for Mode {
     fn drop(&mut self) {
         // An error means that it has ended.
         let _ = self.keeper.socket.shutdown(std::net::Shutdown::Both);

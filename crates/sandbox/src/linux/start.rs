@@ -8,6 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use serde::Serialize;
 
@@ -70,7 +71,7 @@ pub(super) fn launch(
     // From here on the child ends with the handle, whatever happens.
     let mut handle = Handle {
         control: Arc::new(Mutex::new(socket)),
-        child,
+        child: Some(child),
         pid: 0,
         terminal: None,
         outward: None,
@@ -130,7 +131,8 @@ pub(super) fn refuse_process(process: &Process, io: &Io) -> Result<(), Error> {
 /// A process that runs, and the child that watches it.
 pub(crate) struct Handle {
     control: Arc<Mutex<UnixStream>>,
-    child: Child,
+    /// `None` when it has been left to its process.
+    child: Option<Child>,
     pid: u32,
     terminal: Option<File>,
     outward: Option<Outward>,
@@ -161,8 +163,18 @@ impl Handle {
                 Ok(())
             }
             Some((Reply::Failed(report), _)) => Err(report.into()),
-            Some((Reply::Ended(_), _)) | None => Err(vanished()),
+            Some((Reply::Ended(_) | Reply::Left, _)) | None => Err(vanished()),
         }
+    }
+
+    /// Leaves the child alone. A thread of its own waits for it, so that it does not stay behind as
+    /// a dead process of a program that lives on.
+    fn reap_later(&mut self) {
+        let Some(mut child) = self.child.take() else {
+            return;
+        };
+        // Without a thread it stays until this program ends, which is no reason to kill anything.
+        let _ = thread::Builder::new().spawn(move || child.wait());
     }
 }
 
@@ -184,9 +196,11 @@ impl Running for Handle {
         let exit = match wire::receive(&control).map_err(lost)? {
             Some((Reply::Ended(exit), _)) => exit,
             Some((Reply::Failed(report), _)) => return Err(report.into()),
-            Some((Reply::Started { .. }, _)) | None => return Err(vanished()),
+            Some((Reply::Started { .. } | Reply::Left, _)) | None => return Err(vanished()),
         };
-        self.child.wait().map_err(lost)?;
+        if let Some(child) = &mut self.child {
+            child.wait().map_err(lost)?;
+        }
         self.ended = Some(exit);
         Ok(exit)
     }
@@ -212,6 +226,28 @@ impl Running for Handle {
         self.terminal.as_ref()?.try_clone().ok()
     }
 
+    fn leave(mut self: Box<Self>) -> Result<(), Error> {
+        if self.ended.is_some() {
+            return Ok(());
+        }
+        let terminal: Vec<_> = self.terminal.iter().map(AsFd::as_fd).collect();
+        let control = locked(&self.control);
+        match wire::send(&control, &Request::Leave, &terminal) {
+            // What it said last is still there to be read.
+            Err(error) if gone(&error) => {}
+            result => result.map_err(lost)?,
+        }
+        let said = wire::receive(&control).map_err(lost)?;
+        drop(control);
+        match said {
+            Some((Reply::Left, _)) => self.reap_later(),
+            Some((Reply::Ended(_), _)) => {}
+            Some((Reply::Failed(report), _)) => return Err(report.into()),
+            Some((Reply::Started { .. }, _)) | None => return Err(vanished()),
+        }
+        Ok(())
+    }
+
     fn outward(&self) -> Option<Outward> {
         self.outward.clone()
     }
@@ -226,8 +262,9 @@ impl Drop for Handle {
     fn drop(&mut self) {
         // The child sees the end of the socket, kills what it runs, and ends. An error here means
         // that it has ended already.
+        let Some(child) = &mut self.child else { return };
         let _ = locked(&self.control).shutdown(std::net::Shutdown::Both);
-        let _ = self.child.wait();
+        let _ = child.wait();
     }
 }
 

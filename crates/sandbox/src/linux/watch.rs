@@ -1,7 +1,8 @@
 //! Watching over a process that runs: passes signals on, hands out sockets, waits for the end. When
-//! the caller has gone it kills the process.
+//! the caller has gone it kills the process, unless it let go of it before.
 
 use std::io;
+use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
@@ -10,7 +11,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, WaitOptions, WaitStatus, pidfd_open, waitpid};
 
 use super::door::system;
-use super::wire::{self, Request};
+use super::wire::{self, Reply, Request};
 use super::{network, sys};
 use crate::{Error, Exit};
 
@@ -43,8 +44,10 @@ pub(crate) fn watch(watched: &Watched<'_>) -> Result<Exit, Error> {
             result => result.map_err(|error| system("watch the process", error))?,
         };
         let ready: Vec<bool> = polled.iter().map(|one| !one.revents().is_empty()).collect();
-        if ready[1] {
-            obey(watched);
+        if ready[1]
+            && let Caller::Left(terminal) = obey(watched)
+        {
+            return outlast(watched.pid, terminal).map(|exit| told(watched.exit).unwrap_or(exit));
         }
         if ready.get(2) == Some(&true) && !matches!(network::serve(watched.dial), Ok(true)) {
             dial = false;
@@ -57,16 +60,58 @@ pub(crate) fn watch(watched: &Watched<'_>) -> Result<Exit, Error> {
     }
 }
 
+/// Whether the caller still has a say.
+enum Caller {
+    Stays,
+    /// With the terminal that it read before.
+    Left(Option<OwnedFd>),
+}
+
 /// Carries out one request of the caller.
-fn obey(watched: &Watched<'_>) {
+fn obey(watched: &Watched<'_>) -> Caller {
     let signal = match wire::receive(watched.control) {
         Ok(Some((Request::Signal(signal), _))) => signal,
+        Ok(Some((Request::Leave, mut terminal))) => {
+            // Who wants a connection all the same is refused, and does not wait.
+            let _ = watched.dial.shutdown(Shutdown::Both);
+            // A caller that has gone meanwhile wanted just this.
+            let _ = wire::send(watched.control, &Reply::Left, &[]);
+            return Caller::Left(terminal.pop());
+        }
         // It has gone, or cannot be understood.
         Ok(None) | Err(_) => libc::SIGKILL,
     };
     // A process that has ended is not reaped before this function's caller does it, so its id
     // cannot be another's; the error for a signal that does not exist changes nothing.
     let _ = sys::kill(watched.pid, signal);
+    Caller::Stays
+}
+
+/// Waits for the end of a process that nobody else cares for. What it writes to its terminal is read
+/// and lost, so that it never waits for a reader.
+pub(crate) fn outlast(pid: Pid, mut terminal: Option<OwnedFd>) -> Result<Exit, Error> {
+    let failed = |error: Errno| system("watch the process", error);
+    let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(failed)?;
+    if let Some(terminal) = &terminal {
+        // What was there when it was looked at, another may have read meanwhile.
+        rustix::io::ioctl_fionbio(terminal, true).map_err(failed)?;
+    }
+    loop {
+        let mut polled = vec![PollFd::new(&pidfd, PollFlags::IN)];
+        polled.extend(terminal.iter().map(|one| PollFd::new(one, PollFlags::IN)));
+        rustix::io::retry_on_intr(|| poll(&mut polled, None)).map_err(failed)?;
+        if !polled[0].revents().is_empty() {
+            return reap(pid).map_err(|error| system("wait for the process", error));
+        }
+        let mut lost = [0; 4096];
+        let read = terminal
+            .as_ref()
+            .map(|one| rustix::io::read(one, &mut lost));
+        // An error of another kind: no process has it open any more.
+        if !matches!(read, Some(Ok(1..) | Err(Errno::AGAIN | Errno::INTR))) {
+            terminal = None;
+        }
+    }
 }
 
 /// Waits for the end of a process.

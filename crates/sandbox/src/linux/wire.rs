@@ -34,14 +34,22 @@ pub(crate) struct Order {
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Request {
     Signal(i32),
+    /// The process lives on without the caller. Beside it the master of its terminal, where it has
+    /// one.
+    Leave,
 }
 
 /// What the child says.
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Reply {
-    Started { pid: u32, outward: Option<Outward> },
+    Started {
+        pid: u32,
+        outward: Option<Outward>,
+    },
     Failed(Report),
     Ended(Exit),
+    /// Nothing more is heard of the process.
+    Left,
 }
 
 /// More descriptors than any message has.

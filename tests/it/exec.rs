@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::Write as _,
+    io::{Read as _, Write as _},
     process::{Command, Stdio},
     sync::Arc,
 };
@@ -188,6 +188,91 @@ fn killed_it_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
+fn let_go_of_it_lives_on() {
+    let_go(&running());
+}
+
+#[test]
+fn let_go_of_it_lives_on_without_root() {
+    for user in [User::with_ids(), User::without_ids()] {
+        let kiln = Kiln::of(&Arc::new(user));
+        busybox(&kiln);
+        kiln.ok(["run", "-d", "--name", "box", "busybox", "sleep", "1000"]);
+        let_go(&kiln);
+    }
+}
+
+fn let_go(kiln: &Kiln) {
+    // More than a terminal holds that nobody reads.
+    let script = "echo up; until test -e /tmp/go; do sleep 0.1; done; yes | head -n 100000; \
+        echo done >/tmp/done; exec sleep 4242";
+    let mut pty = Pty::start(&kiln.command(["exec", "-it", "box", "sh", "-c", script]));
+    let before = pty.settings();
+    pty.expect("up");
+    assert_ne!(pty.settings(), before);
+    pty.send("\x10\x11");
+    pty.expect("read escape sequence");
+    assert_eq!(pty.wait().0, 0);
+    assert_eq!(pty.settings(), before);
+    kiln.ok(["exec", "box", "touch", "/tmp/go"]);
+    until("it writes all of it", || {
+        let said = kiln.run(["exec", "box", "cat", "/tmp/done"]);
+        (said.out == "done\n").then_some(())
+    });
+    until("it goes on", || {
+        kiln.ok(["top", "box"]).contains("sleep 4242").then_some(())
+    });
+    assert!(!pty.shows("y\r\n"), "nothing of it comes here any more");
+    // It is of the container, and ends with it.
+    let pid = kiln.ok(["top", "box", "-o", "pid,args"]);
+    let pid = pid.lines().find(|line| line.contains("sleep 4242"));
+    let pid = pid.unwrap().split_whitespace().next().unwrap().to_owned();
+    assert!(fs::exists(format!("/proc/{pid}")).unwrap());
+    kiln.ok(["kill", "box"]);
+    until("it ends with the container", || {
+        let gone = !fs::exists(format!("/proc/{pid}")).unwrap();
+        gone.then_some(())
+    });
+}
+
+#[test]
+fn the_keys_that_let_go() {
+    let kiln = running();
+    let said = kiln.fails(["exec", "--detach-keys", "ctrl-", "box", "true"]);
+    assert!(said.err.contains("invalid detach keys"), "{}", said.err);
+    assert_eq!(said.code, 1);
+    let config = kiln.scratch().join(".docker/config.json");
+    fs::create_dir_all(config.parent().unwrap()).unwrap();
+    fs::write(config, r#"{"detachKeys": "ctrl-a,d"}"#).unwrap();
+    for (flags, keys) in [
+        (&[][..], "\x01d"),
+        (&["--detach-keys", "ctrl-e"], "\x05"),
+        // An empty flag is none.
+        (&["--detach-keys", ""], "\x01d"),
+    ] {
+        let cat = ["box", "sh", "-c", "echo up; exec cat"];
+        let args = [&["exec", "-it"], flags, &cat].concat();
+        let mut pty = Pty::start(&kiln.command(args));
+        pty.expect("up");
+        // docker's usual ones are typed, and what only begins like ours.
+        pty.send("\x10\x11\x01x\n");
+        pty.expect("^P");
+        pty.expect("^Ax");
+        pty.send(keys);
+        let (code, shown) = pty.wait();
+        assert_eq!(code, 0, "{shown}");
+        assert!(shown.contains("read escape sequence"), "{shown}");
+    }
+    until("each of them goes on", || {
+        let list = kiln.ok(["top", "box", "-o", "args"]);
+        (list.lines().filter(|line| *line == "cat").count() == 3).then_some(())
+    });
+    // Without our input there is nothing to look for them in.
+    let out = kiln.ok(["exec", "box", "printf", r"\x01d"]);
+    assert_eq!(out, "\x01d");
+}
+
+#[test]
 fn a_terminal_that_is_none_is_told() {
     let kiln = running();
     let said = kiln.fails(["exec", "-it", "box", "sh"]);
@@ -211,6 +296,22 @@ fn a_terminal_has_its_size_from_the_start() {
         stty.expect("24 80");
         assert_eq!(stty.wait().0, 0);
     }
+}
+
+#[test]
+fn a_reader_that_goes_is_its_end() {
+    let kiln = running();
+    let mut command = kiln.command(["exec", "-t", "box", "yes"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_exact(&mut [0; 2])
+        .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(128 + 13));
+    let list = kiln.ok(["top", "box", "-o", "args"]);
+    assert!(!list.contains("yes"), "{list}");
 }
 
 #[test]

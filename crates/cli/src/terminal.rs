@@ -144,6 +144,7 @@ pub(crate) fn pass_signals(_: impl Fn(i32) + Send + 'static) -> Result<(), Failu
 /// The keys that let go: those of the flag, else of docker's `config.json`, else docker's.
 pub(crate) fn detach_keys(flag: Option<&str>) -> Result<DetachKeys, Failure> {
     let text = flag
+        .filter(|text| !text.is_empty())
         .map(str::to_owned)
         .or_else(|| config::setting("detachKeys"));
     Ok(DetachKeys::parse(text.as_deref().unwrap_or_default())?)

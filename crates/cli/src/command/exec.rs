@@ -4,15 +4,20 @@ use std::{
     io::{self, Read, Write},
     path::PathBuf,
     process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Sender, channel},
+    },
     thread,
 };
 
 use clap::Args;
 use kiln_build::sandbox::{Io, Running, Stream};
-use kiln_container::{Container, ErrorKind};
+use kiln_container::{Container, DetachKeys, ErrorKind, Typed};
 
-use super::each::containers;
-use crate::{failure::Failure, pairs, terminal};
+use super::{each::containers, run::NO_READER};
+use crate::{failure::Failure, host, pairs, terminal};
 
 #[derive(Args)]
 pub(crate) struct Exec {
@@ -28,6 +33,9 @@ pub(crate) struct Exec {
     /// All that the container's namespaces allow: no capability dropped, no call filtered
     #[arg(long)]
     privileged: bool,
+    /// The keys that let go of it without ending it, where it has a terminal and our input
+    #[arg(long, value_name = "KEYS")]
+    detach_keys: Option<String>,
     #[command(flatten)]
     process: Process,
     /// A container: its name or id
@@ -56,6 +64,7 @@ struct Process {
 
 impl Exec {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+        let keys = terminal::detach_keys(self.detach_keys.as_deref())?;
         let wish = kiln_container::Exec {
             argv: self.command.clone(),
             env: pairs::environment(&self.process.env_file, &self.process.env)?,
@@ -72,7 +81,7 @@ impl Exec {
             return Ok(ExitCode::SUCCESS);
         }
         let code = match self.tty {
-            true => self.on_terminal(&container, &wish)?,
+            true => self.on_terminal(&container, &wish, keys)?,
             false => {
                 let io = Io {
                     stdin: match self.interactive {
@@ -93,19 +102,36 @@ impl Exec {
         &self,
         container: &Container,
         wish: &kiln_container::Exec,
+        keys: DetachKeys,
     ) -> Result<i32, Failure> {
-        let mut running = container.exec(wish, Io::null()).map_err(not_started)?;
+        let running = container.exec(wish, Io::null()).map_err(not_started)?;
         let raw = terminal::raw(self.interactive)?;
-        let ended = connect(&mut *running, self.interactive);
+        let ended = connect(running, self.interactive.then_some(keys));
         drop(raw);
-        ended
+        Ok(ended?.unwrap_or_else(|| {
+            // docker's words.
+            host::say("read escape sequence");
+            0
+        }))
     }
 }
 
-/// Passes on what is typed and what is written, until the process ends.
-fn connect(running: &mut dyn Running, interactive: bool) -> Result<i32, Failure> {
+/// What ends our part in it.
+enum Last {
+    /// Nothing more is written, or nobody reads it.
+    Output(io::Result<()>),
+    /// The keys that let go of it were typed.
+    Keys,
+}
+
+/// Passes on what is typed, where there are keys to look for in it, and what is written, until the
+/// process ends. `None` when it was let go of.
+fn connect(
+    mut running: Box<dyn Running>,
+    keys: Option<DetachKeys>,
+) -> Result<Option<i32>, Failure> {
     let failed = |e: io::Error| Failure::new("use the process's terminal").because(&e);
-    let Some(mut theirs) = running.terminal() else {
+    let Some(theirs) = running.terminal() else {
         return Err(Failure::new("the process got no terminal"));
     };
     let resized = theirs.try_clone().map_err(failed)?;
@@ -113,32 +139,71 @@ fn connect(running: &mut dyn Running, interactive: bool) -> Result<i32, Failure>
         // Of a process that has just ended.
         let _ = size.set(&resized);
     })?;
-    if interactive {
-        let mut to = theirs.try_clone().map_err(failed)?;
-        // It may wait in our input when the process ends: nobody can wake it, and it does nothing
-        // any more.
-        thread::spawn(move || {
-            let mut ours = terminal::stdin();
-            let mut buffer = [0; 4096];
-            while let Ok(read @ 1..) = ours.read(&mut buffer) {
-                if to.write_all(&buffer[..read]).is_err() {
-                    break;
-                }
-            }
-        });
+    let (tell, told) = channel();
+    let left = Arc::new(AtomicBool::new(false));
+    // Both may be left waiting: nobody can wake them, and they do nothing any more.
+    if let Some(keys) = keys {
+        let (to, tell) = (theirs.try_clone().map_err(failed)?, tell.clone());
+        thread::spawn(move || take_in(keys, to, &tell));
     }
+    let let_go = left.clone();
+    thread::spawn(move || {
+        // Who has gone already does not hear it.
+        let _ = tell.send(Last::Output(show(theirs, &let_go)));
+    });
+    match told.recv() {
+        Ok(Last::Keys) => {
+            left.store(true, Ordering::Release);
+            running.leave()?;
+            return Ok(None);
+        }
+        // It would wait for ever for somebody to read on: it is killed.
+        Ok(Last::Output(Err(e))) if e.kind() == io::ErrorKind::BrokenPipe => {
+            return Ok(Some(NO_READER.into()));
+        }
+        Ok(Last::Output(Err(e))) => {
+            return Err(Failure::new("write to standard output").because(&e));
+        }
+        Ok(Last::Output(Ok(()))) | Err(_) => {}
+    }
+    Ok(Some(running.wait()?.code()))
+}
+
+/// Carries what is typed, until the process has ended or is let go of.
+fn take_in(mut keys: DetachKeys, mut to: impl Write, tell: &Sender<Last>) {
+    let mut ours = terminal::stdin();
+    let mut buffer = [0; 4096];
+    loop {
+        let (bytes, last) = match ours.read(&mut buffer) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Ok(0) | Err(_) => (keys.rest(), None),
+            Ok(read) => match keys.feed(&buffer[..read]) {
+                Typed::Pass(bytes) if to.write_all(&bytes).is_ok() => continue,
+                Typed::Pass(_) => return,
+                Typed::Detach(bytes) => (bytes, Some(Last::Keys)),
+            },
+        };
+        // An error means that it has ended.
+        let _ = to.write_all(&bytes);
+        if let Some(last) = last {
+            let _ = tell.send(last);
+        }
+        return;
+    }
+}
+
+/// Shows what is written, until its end, which is an error: nobody has the terminal open any more.
+fn show(mut from: impl Read, left: &AtomicBool) -> io::Result<()> {
     let mut ours = terminal::stdout();
     let mut buffer = [0; 16 << 10];
-    // The end of a terminal is an error: nobody has it open any more.
-    while let Ok(read @ 1..) = theirs.read(&mut buffer) {
-        let written = ours.write_all(&buffer[..read]).and_then(|()| ours.flush());
-        match written {
-            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => break,
-            Err(e) => return Err(Failure::new("write to standard output").because(&e)),
-            Ok(()) => {}
+    while let Ok(read @ 1..) = from.read(&mut buffer) {
+        if left.load(Ordering::Acquire) {
+            break;
         }
+        ours.write_all(&buffer[..read])?;
+        ours.flush()?;
     }
-    Ok(running.wait()?.code())
+    Ok(())
 }
 
 /// docker's exit codes: 127 for a program that is not there, 126 for one that could not be started,

@@ -119,7 +119,7 @@ fn warn(made: &Made, end: &str) {
 }
 
 /// As if SIGPIPE had ended us: nobody reads on.
-const NO_READER: u8 = 128 + 13;
+pub(super) const NO_READER: u8 = 128 + 13;
 
 /// The exit code of the process is ours. Whoever lets go of it has succeeded.
 pub(crate) fn code(end: &AttachEnd) -> ExitCode {

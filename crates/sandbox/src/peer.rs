@@ -26,6 +26,17 @@ impl Peer {
             same && !matches!(stat.state, 'Z' | 'X')
         })
     }
+
+    /// Kills it and waits until it has ended, a few seconds at most. Nothing happens when it has ended
+    /// already, or when nobody knows its birth: then another may have the id.
+    #[cfg(target_os = "linux")]
+    pub fn kill(&self) {
+        crate::linux::kill_peer(self);
+    }
+
+    /// Nothing on this platform.
+    #[cfg(not(target_os = "linux"))]
+    pub fn kill(&self) {}
 }
 
 /// What is asked of `/proc/PID/stat`.

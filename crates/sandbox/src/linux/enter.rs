@@ -83,6 +83,7 @@ fn launch(
     let named = serde_json::to_string(peer);
     child.arg(named.map_err(|error| system("name the process", error))?);
     let (mut handle, _) = start::launch(child, None, &order, io)?;
+    handle.tied = !detached;
     handle.dialer = Some(Dialer::new(|_| {
         let what = "connections are made by who started the first process";
         Err(io::Error::new(io::ErrorKind::Unsupported, what))
@@ -191,6 +192,7 @@ fn execute(order: Order, target: &Target, streams: &Streams, tell: &Tell) -> Res
 
 /// A process whose namespaces are to be entered.
 pub(super) struct Target {
+    pid: u32,
     pidfd: OwnedFd,
     /// Those of its namespaces that are not ours.
     differ: ThreadNameSpaceType,
@@ -219,10 +221,7 @@ impl Target {
     /// From here on this process is not dumpable.
     pub(super) fn open(peer: &Peer) -> Result<Self, Error> {
         hide()?;
-        let ended = || {
-            let what = format!("process {} does not run any more", peer.pid);
-            Error::new(ErrorKind::Process, what)
-        };
+        let ended = || ended(peer.pid);
         let found = Self::of(peer.pid);
         // Looked at after it was opened, so that what was opened is this one.
         if !peer.is_running() {
@@ -233,7 +232,7 @@ impl Target {
             found => found,
         };
         found.map_err(|error| match error {
-            Errno::SRCH => ended(),
+            Errno::SRCH | Errno::NOENT => ended(),
             error => failed(io::Error::from(error)),
         })
     }
@@ -254,6 +253,7 @@ impl Target {
             }
         }
         Ok(Self {
+            pid,
             pidfd,
             differ,
             map: id_map(pid)?,
@@ -282,8 +282,10 @@ impl Target {
         if kinds.is_empty() {
             return Ok(());
         }
-        move_into_thread_name_spaces(self.pidfd.as_fd(), kinds)
-            .map_err(|error| failed(error.into()))
+        move_into_thread_name_spaces(self.pidfd.as_fd(), kinds).map_err(|error| match error {
+            Errno::SRCH => ended(self.pid),
+            error => failed(error.into()),
+        })
     }
 
     /// Enters its user namespace, where that is another: as user 0 with all capabilities.
@@ -334,6 +336,11 @@ fn errno(error: &io::Error) -> Errno {
 fn hide() -> Result<(), Error> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(|error| system("hide this process", error))
+}
+
+fn ended(pid: u32) -> Error {
+    let what = format!("process {pid} does not run any more");
+    Error::new(ErrorKind::Process, what)
 }
 
 fn failed(error: io::Error) -> Error {

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! When the caller dies the door sees the end of the socket and kills process 1; when the door dies
-//! the kernel kills process 1; when process 1 dies the kernel kills all that is left inside and
+//! the kernel kills process 1, and where that has changed its user the caller does; when process 1 dies the kernel kills all that is left inside and
 //! drops the mounts, which nobody else ever saw.
 
 mod bundle;
@@ -50,6 +50,7 @@ pub(crate) use userns::{
     Made as MadeUserNamespace, enter as enter_user_namespace, is_root,
     lead_in as lead_into_user_namespace, make as make_user_namespace,
 };
+pub(crate) use watch::kill_peer;
 
 /// Closes all but the standard streams, in a process that has just begun and owns nothing else yet.
 pub(crate) fn close_inherited() {

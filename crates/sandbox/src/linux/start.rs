@@ -16,8 +16,8 @@ use super::wire::{self, Order, Reply, Request};
 use super::{ids, network, outward, userns};
 use crate::entry::{command, spawn};
 use crate::{
-    Dialer, Error, ErrorKind, Exit, Io, Network, Outgoing, Outward, Process, Running, Signaller,
-    Spec, Stream, UserNamespace,
+    Dialer, Error, ErrorKind, Exit, Io, Network, Outgoing, Outward, Peer, Process, Running,
+    Signaller, Spec, Stream, UserNamespace,
 };
 
 /// Who carries it out.
@@ -72,11 +72,12 @@ pub(super) fn launch(
     let mut handle = Handle {
         control: Arc::new(Mutex::new(socket)),
         child: Some(child),
-        pid: 0,
+        process: None,
         terminal: None,
         outward: None,
         dialer: None,
         ended: None,
+        tied: true,
     };
     let (dial, theirs) = UnixStream::pair().map_err(lost)?;
     handle.order(order, &io, &theirs)?;
@@ -133,11 +134,13 @@ pub(crate) struct Handle {
     control: Arc<Mutex<UnixStream>>,
     /// `None` when it has been left to its process.
     child: Option<Child>,
-    pid: u32,
+    process: Option<Peer>,
     terminal: Option<File>,
     outward: Option<Outward>,
     pub(super) dialer: Option<Dialer>,
     ended: Option<Exit>,
+    /// Whether the process ends with this value.
+    pub(super) tied: bool,
 }
 
 impl Handle {
@@ -158,7 +161,7 @@ impl Handle {
         let said = wire::receive(&locked(&self.control)).map_err(lost)?;
         match said {
             Some((Reply::Started { pid, outward }, mut beside)) => {
-                (self.pid, self.outward) = (pid, outward);
+                (self.process, self.outward) = (Some(Peer::new(pid)), outward);
                 self.terminal = beside.pop().map(File::from);
                 Ok(())
             }
@@ -186,6 +189,16 @@ fn pick<'a>(stream: &'a Stream, inherited: BorrowedFd<'a>, null: BorrowedFd<'a>)
     }
 }
 
+impl Handle {
+    /// When the child was killed, the kernel kills the process: unless that has changed its user since,
+    /// or wished it away (prctl(2), `PR_SET_PDEATHSIG`).
+    fn end_what_is_left(&self) {
+        if let (true, Some(process)) = (self.tied, &self.process) {
+            process.kill();
+        }
+    }
+}
+
 impl Running for Handle {
     fn wait(&mut self) -> Result<Exit, Error> {
         if let Some(exit) = self.ended {
@@ -193,10 +206,14 @@ impl Running for Handle {
         }
         // A second descriptor, so that signals can be sent meanwhile.
         let control = locked(&self.control).try_clone().map_err(lost)?;
-        let exit = match wire::receive(&control).map_err(lost)? {
+        let said = wire::receive(&control).inspect_err(|_| self.end_what_is_left());
+        let exit = match said.map_err(lost)? {
             Some((Reply::Ended(exit), _)) => exit,
             Some((Reply::Failed(report), _)) => return Err(report.into()),
-            Some((Reply::Started { .. } | Reply::Left, _)) | None => return Err(vanished()),
+            Some((Reply::Started { .. } | Reply::Left, _)) | None => {
+                self.end_what_is_left();
+                return Err(vanished());
+            }
         };
         if let Some(child) = &mut self.child {
             child.wait().map_err(lost)?;
@@ -218,7 +235,7 @@ impl Running for Handle {
     }
 
     fn pid(&self) -> u32 {
-        self.pid
+        self.process.map_or(0, |process| process.pid)
     }
 
     fn terminal(&self) -> Option<File> {
@@ -265,6 +282,9 @@ impl Drop for Handle {
         let Some(child) = &mut self.child else { return };
         let _ = locked(&self.control).shutdown(std::net::Shutdown::Both);
         let _ = child.wait();
+        if self.ended.is_none() {
+            self.end_what_is_left();
+        }
     }
 }
 

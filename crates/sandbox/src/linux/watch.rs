@@ -6,14 +6,16 @@ use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, WaitOptions, WaitStatus, pidfd_open, waitpid};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, pidfd_open, pidfd_send_signal, waitpid,
+};
 
 use super::door::system;
 use super::wire::{self, Reply, Request};
 use super::{network, sys};
-use crate::{Error, Exit};
+use crate::{Error, Exit, Peer};
 
 /// What is watched, and who may ask for what.
 pub(crate) struct Watched<'a> {
@@ -119,6 +121,29 @@ pub(crate) fn reap(pid: Pid) -> io::Result<Exit> {
     let wait = || waitpid(Some(pid), WaitOptions::empty());
     let status = rustix::io::retry_on_intr(wait)?;
     Ok(status.map_or(Exit::Code(0), |(_, status)| exit(status)))
+}
+
+/// How long somebody who was killed may take to be gone, in seconds.
+const GONE: i64 = 5;
+
+/// Kills a process that is nobody's child here: that of a watcher which was killed itself.
+pub(crate) fn kill_peer(peer: &Peer) {
+    let pid = i32::try_from(peer.pid).ok().and_then(Pid::from_raw);
+    let (Some(pid), Some(_)) = (pid, peer.born) else {
+        return;
+    };
+    let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else {
+        return;
+    };
+    // Looked at after it was opened, so that what was opened is this one.
+    if !peer.is_running() || pidfd_send_signal(&pidfd, Signal::KILL).is_err() {
+        return;
+    }
+    let patience = Timespec {
+        tv_sec: GONE,
+        tv_nsec: 0,
+    };
+    let _ = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&patience));
 }
 
 /// How a process ended.

@@ -5,16 +5,18 @@
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use kiln_sandbox::Signaller;
 pub use kiln_sandbox::terminal::Size;
 use serde::{Deserialize, Serialize};
 
-use crate::control::Connection;
+use crate::control::{self, Connection};
 use crate::detach::Typed;
-use crate::frame::{Frame, Kind};
+use crate::frame::{Ending, Frame, Kind, Request};
+use crate::life::say;
 use crate::{DetachKeys, Error, ErrorKind};
 
 /// In what a caller takes part.
@@ -75,31 +77,30 @@ pub type Resizer = Box<dyn Fn(Size) + Send + Sync>;
 #[derive(Debug)]
 pub struct Attached {
     connection: Connection,
-    to: Arc<Mutex<Connection>>,
+    /// The container's, by which there is another way to its monitor: what is typed may be waiting on
+    /// this one for a process that does not read.
+    folder: PathBuf,
 }
 
 impl Attached {
-    pub(crate) fn new(connection: Connection) -> Result<Self, Error> {
-        let to = connection.try_clone().map_err(lost)?;
-        let to = Arc::new(Mutex::new(to));
-        Ok(Self { connection, to })
+    pub(crate) fn new(connection: Connection, folder: &Path) -> Self {
+        let folder = folder.to_owned();
+        Self { connection, folder }
     }
 
     /// Sends the process a signal by its number; for other threads, and handlers of signals.
     pub fn signaller(&self) -> Signaller {
-        let to = self.to.clone();
-        // A process that cannot be told has ended.
-        Box::new(move |number| drop(send(&to, Kind::Signal, number.to_string().as_bytes())))
+        let folder = self.folder.clone();
+        Box::new(move |number| {
+            let ending = Ending::No;
+            ask(&folder, &Request::Signal { number, ending });
+        })
     }
 
     /// Gives its terminal a size.
     pub fn resizer(&self) -> Resizer {
-        let to = self.to.clone();
-        Box::new(move |size| {
-            if let Ok(text) = serde_json::to_vec(&size) {
-                let _ = send(&to, Kind::Resize, &text);
-            }
-        })
+        let folder = self.folder.clone();
+        Box::new(move |size| ask(&folder, &Request::Resize(size)))
     }
 
     /// Carries the streams until the process ends or the caller lets go.
@@ -116,9 +117,9 @@ impl Attached {
         } = io;
         let detached = Arc::new(AtomicBool::new(false));
         if let Some(stdin) = stdin {
-            let (to, detached) = (self.to.clone(), detached.clone());
+            let (mut to, detached) = (self.connection.try_clone().map_err(lost)?, detached.clone());
             let thread = std::thread::Builder::new().name("stdin".to_owned());
-            let typed = move || take_in(stdin, detach, &to, &detached);
+            let typed = move || take_in(stdin, detach, &mut to, &detached);
             thread.spawn(typed).map_err(lost)?;
         }
         loop {
@@ -161,16 +162,21 @@ fn put(to: &mut dyn Write, data: &[u8]) -> std::io::Result<()> {
     to.flush()
 }
 
-fn send(to: &Mutex<Connection>, kind: Kind, data: &[u8]) -> std::io::Result<()> {
-    let mut to = to.lock().unwrap_or_else(PoisonError::into_inner);
-    Frame::new(kind, data).write(&mut *to)
+fn send(to: &mut Connection, kind: Kind, data: &[u8]) -> std::io::Result<()> {
+    Frame::new(kind, data).write(to)
+}
+
+/// Asks the monitor for something that needs no answer: where none comes, the process has ended.
+fn ask(folder: &Path, request: &Request) {
+    let asked = control::connect(folder).and_then(|connection| say(connection, request));
+    drop(asked);
 }
 
 /// Carries what is typed. An error of the way there means that the container has ended.
 fn take_in(
     mut from: Box<dyn Read + Send>,
     mut keys: Option<DetachKeys>,
-    to: &Mutex<Connection>,
+    to: &mut Connection,
     detached: &AtomicBool,
 ) {
     let mut buffer = vec![0; 32 << 10];
@@ -191,7 +197,6 @@ fn take_in(
         if last {
             detached.store(true, Ordering::Release);
             let _ = send(to, Kind::Detach, &[]);
-            let to = to.lock().unwrap_or_else(PoisonError::into_inner);
             let _ = to.shutdown(Shutdown::Both);
             return;
         }

@@ -1,6 +1,9 @@
 //! One more process in a container that runs. It is the caller's, not the monitor's: it ends with the
 //! caller, unless it was started to live on; with the container it ends in any case.
 
+#[cfg(target_os = "linux")]
+mod relay;
+
 use std::ffi::OsString;
 
 use kiln_rootfs::owner::{self, Ids};
@@ -29,16 +32,30 @@ pub struct Exec {
 }
 
 impl Container {
-    /// Runs one more process in it. Dropped, that is killed.
+    /// Runs one more process in it. Dropped, that is killed. Streams that are to be the caller's own
+    /// are carried through pipes: the process never has the caller's terminal or files themselves.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Conflict`] when the container does not run; [`ErrorKind::ProgramNotFound`] and
     /// [`ErrorKind::NotExecutable`] for the program; [`ErrorKind::User`].
+    #[cfg(target_os = "linux")]
+    pub fn exec(&self, exec: &Exec, mut io: Io) -> Result<Box<dyn Running>, Error> {
+        let failed = |e| Error::new(ErrorKind::Io, "carry the streams of the process").because(e);
+        let peer = self.running_peer()?;
+        let process = self.process(exec, &peer)?;
+        let relay = relay::Relay::of(&mut io).map_err(failed)?;
+        let entered = kiln_sandbox::enter(&peer, &process, exec.privileged, io);
+        let running = entered.map_err(|e| self.or_ended(e))?;
+        relay.carry(running).map_err(failed)
+    }
+
+    /// An error on this platform.
+    #[cfg(not(target_os = "linux"))]
     pub fn exec(&self, exec: &Exec, io: Io) -> Result<Box<dyn Running>, Error> {
         let peer = self.running_peer()?;
         let process = self.process(exec, &peer)?;
-        Ok(kiln_sandbox::enter(&peer, &process, exec.privileged, io)?)
+        kiln_sandbox::enter(&peer, &process, exec.privileged, io).map_err(|e| self.or_ended(e))
     }
 
     /// The same with null streams, and it lives on when this program ends. Its id on the machine.
@@ -50,12 +67,13 @@ impl Container {
         let peer = self.running_peer()?;
         let process = self.process(exec, &peer)?;
         let io = Io::null();
-        Ok(kiln_sandbox::enter_detached(
-            &peer,
-            &process,
-            exec.privileged,
-            io,
-        )?)
+        kiln_sandbox::enter_detached(&peer, &process, exec.privileged, io)
+            .map_err(|e| self.or_ended(e))
+    }
+
+    /// The error, unless the container has ended meanwhile, which explains any.
+    fn or_ended(&self, e: kiln_sandbox::Error) -> Error {
+        self.running_peer().err().unwrap_or_else(|| e.into())
     }
 
     /// Its process, which runs.
@@ -71,15 +89,8 @@ impl Container {
             }
             _ => return Err(self.not_running()),
         }
-        let noted = self.noted()?;
-        match noted.state {
-            State::Running { pid, .. } => Ok(Peer {
-                pid,
-                born: noted.born,
-            }),
-            // It ended just now.
-            _ => Err(self.not_running()),
-        }
+        // It may have ended just now.
+        self.noted()?.peer().ok_or_else(|| self.not_running())
     }
 
     fn process(&self, exec: &Exec, peer: &Peer) -> Result<Process, Error> {

@@ -1,7 +1,8 @@
 //! What goes over a monitor's sockets: frames, each a kind, a length and as many bytes.
 //!
-//! A conversation begins with a request. Then follow, towards the monitor, what was typed, sizes and
-//! signals; from it, a reply, output, and how the process ended. A frame that claims more than
+//! A conversation begins with a request. Then follow, towards the monitor, what was typed; from it, a
+//! reply, output, and how the process ended. Signals and sizes are requests of their own: what was
+//! typed waits for a process that does not read. A frame that claims more than
 //! [`LONGEST`] is an error.
 
 use std::io::{self, Read, Write};
@@ -29,28 +30,22 @@ pub(crate) enum Kind {
     StdinEnd = 4,
     /// The caller lets go, which is not the end of its input.
     Detach = 5,
-    /// A [`Size`] for the terminal.
-    Resize = 6,
-    /// The number of a signal.
-    Signal = 7,
     /// What the process wrote.
-    Stdout = 8,
+    Stdout = 6,
     /// What the process wrote as an error.
-    Stderr = 9,
+    Stderr = 7,
     /// The code with which it ended.
-    Exited = 10,
+    Exited = 8,
 }
 
 impl Kind {
     fn of(byte: u8) -> Option<Self> {
-        const ALL: [Kind; 10] = [
+        const ALL: [Kind; 8] = [
             Kind::Request,
             Kind::Reply,
             Kind::Stdin,
             Kind::StdinEnd,
             Kind::Detach,
-            Kind::Resize,
-            Kind::Signal,
             Kind::Stdout,
             Kind::Stderr,
             Kind::Exited,
@@ -100,18 +95,23 @@ pub(crate) struct Report {
     hint: Option<String>,
 }
 
+/// An error with its causes, which say what the system said: only words go between processes.
+pub(crate) fn told(e: &Error) -> String {
+    let mut what = e.to_string();
+    let mut cause = std::error::Error::source(e);
+    while let Some(e) = cause {
+        let text = e.to_string();
+        if !what.contains(&text) {
+            what = format!("{what}: {text}");
+        }
+        cause = e.source();
+    }
+    what
+}
+
 impl From<&Error> for Report {
     fn from(e: &Error) -> Self {
-        // The causes say what the system said; they do not travel themselves.
-        let mut what = e.to_string();
-        let mut cause = std::error::Error::source(e);
-        while let Some(e) = cause {
-            let text = e.to_string();
-            if !what.contains(&text) {
-                what = format!("{what}: {text}");
-            }
-            cause = e.source();
-        }
+        let what = told(e);
         Self {
             kind: e.kind(),
             what,

@@ -7,6 +7,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use kiln_durable::{Lease, Lock};
+use kiln_sandbox::Peer;
 
 use crate::containers::{Container, missing};
 use crate::control::{self, Connection};
@@ -17,6 +18,8 @@ use crate::{Attach, Attached, Error, ErrorKind, State};
 
 /// How long a container may take to end when it is asked to, in seconds, where nobody says (docker's).
 const STOP: i64 = 10;
+/// How long a monitor that does not answer may take to let go of its container.
+const MOMENT: Duration = Duration::from_secs(2);
 /// How long what was killed may take to be gone.
 const GONE: Duration = Duration::from_secs(20);
 
@@ -44,7 +47,7 @@ impl Container {
         // Nobody takes it before the monitor does: that needs the lock.
         drop(self.take_own_lease());
         let connection = crate::spawn::monitor(self, attach)?;
-        attach.map(|_| Attached::new(connection)).transpose()
+        Ok(attach.map(|_| Attached::new(connection, &self.folder)))
     }
 
     /// A monitor that was killed just now takes its process along, which may take a moment.
@@ -52,9 +55,9 @@ impl Container {
         let Some(noted) = read_state(&self.folder)? else {
             return Err(missing(self.id()));
         };
-        let from = Instant::now();
-        while noted.lives() && from.elapsed() < GONE {
-            std::thread::sleep(Duration::from_millis(10));
+        // Asked after it was read: so it is a dead program's note.
+        if !Lease::held(&self.lease_path())? {
+            noted.end_leftovers();
         }
         Ok(())
     }
@@ -77,7 +80,7 @@ impl Container {
             }
         }
         match self.ask(&Request::Attach(attach))? {
-            Some(connection) => Attached::new(connection),
+            Some(connection) => Ok(Attached::new(connection, &self.folder)),
             None => Err(Error::new(
                 ErrorKind::Conflict,
                 "You cannot attach to a stopped container, start it first",
@@ -214,10 +217,7 @@ impl Container {
             Ok(Some(frame)) => Ok(Some(frame.parse().map_err(lost)?)),
             Ok(None) => {
                 // The system takes what a killed process had one by one.
-                let from = Instant::now();
-                while Lease::held(&self.lease_path())? && from.elapsed() < GONE {
-                    std::thread::sleep(Duration::from_millis(5));
-                }
+                self.wait_for_lease(GONE)?;
                 Ok(Some(137))
             }
             Err(e)
@@ -245,13 +245,25 @@ impl Container {
         match control::connect(&self.folder).and_then(|connection| say(connection, request)) {
             Ok((connection, Reply::Done)) => Ok(Some(connection)),
             Ok((_, Reply::Failed(report))) => Err(report.into()),
-            Err(e) => match self.state() {
-                // It ended while it was asked.
-                Ok(State::Created | State::Exited { .. }) => Ok(None),
-                Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-                _ => Err(lost(e)),
-            },
+            Err(e) => {
+                // It ended while it was asked, or its monitor was killed, which takes a moment.
+                self.wait_for_lease(MOMENT)?;
+                match self.state() {
+                    Ok(State::Created | State::Exited { .. }) => Ok(None),
+                    Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+                    _ => Err(lost(e)),
+                }
+            }
         }
+    }
+
+    /// Until nobody looks after it, or so long.
+    fn wait_for_lease(&self, longest: Duration) -> Result<(), Error> {
+        let from = Instant::now();
+        while Lease::held(&self.lease_path())? && from.elapsed() < longest {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
     }
 
     /// [`lock`](Self::lock), unless somebody has it.
@@ -275,13 +287,25 @@ impl Container {
 }
 
 impl Noted {
-    /// Whether its process is there, whoever looks after it.
-    pub(crate) fn lives(&self) -> bool {
+    /// Its process, when it was last heard of as running.
+    pub(crate) fn peer(&self) -> Option<Peer> {
         match self.state {
-            State::Running { pid, .. } => {
-                self.born.is_some() && crate::state::born(pid) == self.born
-            }
-            _ => false,
+            State::Running { pid, .. } => Some(Peer {
+                pid,
+                born: self.born,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Ends the process of a monitor that is dead. That takes it along, as a rule; but not when its
+    /// sandbox was killed with it and the process has become another user since.
+    pub(crate) fn end_leftovers(&self) {
+        let from = Instant::now();
+        let known = self.peer().filter(|peer| peer.born.is_some());
+        while known.is_some_and(|peer| peer.is_running()) && from.elapsed() < GONE {
+            known.inspect(Peer::kill);
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 }

@@ -43,7 +43,10 @@ impl Containers {
             lock => lock?,
         };
         match wait_for(&container.lease_path())? {
-            Some(held) => self.take_away(container.id(), held, volumes),
+            Some(held) => {
+                container.noted()?.end_leftovers();
+                self.take_away(container.id(), held, volumes)
+            }
             None => {
                 let what = format!(
                     "cannot remove container \"/{}\": another program has it",

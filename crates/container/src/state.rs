@@ -175,14 +175,6 @@ pub(crate) fn failed(what: &'static str, path: &Path) -> impl Fn(io::Error) -> E
 
 pub(crate) use crate::time::now;
 
-/// When a process started, in the kernel's ticks (proc(5), `starttime`).
-pub(crate) fn born(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, in parentheses, may hold anything.
-    let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_ascii_whitespace().nth(19)?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,12 +199,5 @@ mod tests {
             error: None,
         };
         assert_eq!(Noted::new(exited.clone()).truth(false), exited);
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_process_has_a_birth() {
-        assert!(born(std::process::id()).is_some());
-        assert_eq!(born(0), None);
     }
 }

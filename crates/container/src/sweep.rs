@@ -56,6 +56,7 @@ impl Containers {
         let Some(noted) = read_state(&container.folder)? else {
             return Ok(());
         };
+        noted.end_leftovers();
         if container.details.remove && !matches!(noted.state, State::Created) {
             return self.take_away(container.id(), held, true);
         }

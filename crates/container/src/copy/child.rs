@@ -78,7 +78,7 @@ impl From<&Error> for Failure {
         let kind = KINDS.iter().position(|kind| *kind == e.kind());
         Self {
             kind: u8::try_from(kind.unwrap_or(KINDS.len() - 1)).unwrap_or_default(),
-            what: e.to_string(),
+            what: crate::frame::told(e),
             hint: e.hint_text().map(str::to_owned),
         }
     }

@@ -8,7 +8,7 @@ use kiln_sandbox::{Mount, Peer, Place, UserNamespace};
 
 use super::child::Files;
 use super::{CopyOptions, PathStat};
-use crate::containers::Container;
+use crate::containers::{Container, missing};
 use crate::files::{Goal, Pack, Unpack, landing, look, pack, split, spoiled, through, unpack};
 use crate::mounts::{Mounted, clean};
 use crate::root::root;
@@ -151,6 +151,8 @@ impl Container {
     /// docker's words for what is not there.
     fn not_there(&self, path: &str, e: Error) -> Error {
         match e.kind() {
+            // The container itself has gone.
+            ErrorKind::NotFound if !self.folder.exists() => missing(self.id()),
             ErrorKind::NotFound => {
                 let name = self.name();
                 let what = format!("Could not find the file {path} in container {name}");

@@ -38,7 +38,7 @@ pub(crate) struct Hub {
 
 /// Those who wait for the end, or the end.
 enum Waiters {
-    Waiting(Vec<UnixStream>),
+    Waiting(Vec<Arc<UnixStream>>),
     Ended(i32),
 }
 
@@ -221,13 +221,19 @@ impl Hub {
         locked(&self.run).signaller.is_some()
     }
 
-    /// Somebody who waits for the end.
-    pub(crate) fn wait(&self, socket: UnixStream) {
-        let mut waiters = locked(&self.waiters);
-        match &mut *waiters {
-            Waiters::Waiting(all) => all.push(socket),
+    /// Somebody who waits for the end. Returns when it was told, or waits no more.
+    pub(crate) fn wait(&self, socket: UnixStream) -> io::Result<()> {
+        let socket = Arc::new(socket);
+        match &mut *locked(&self.waiters) {
+            Waiters::Waiting(all) => all.push(socket.clone()),
             Waiters::Ended(code) => tell_end(&socket, *code),
         }
+        // It says nothing more: this is the end of its side.
+        let ended = (&*socket).read(&mut [0]);
+        if let Waiters::Waiting(all) = &mut *locked(&self.waiters) {
+            all.retain(|other| !Arc::ptr_eq(other, &socket));
+        }
+        ended.map(drop)
     }
 
     /// The log is whole; what failed of it.

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kiln_sandbox::{Io, Runner as _, Running, Stream};
+use kiln_sandbox::{Io, Peer, Runner as _, Running, Stream};
 
 use super::hub::{Hub, Run};
 use super::open::{self, Opened};
@@ -18,7 +18,7 @@ use crate::create::Command;
 use crate::forward::{Forwarder, Listeners};
 use crate::frame::{Ending, Frame, Request};
 use crate::logs::{LogStream, LogWriter};
-use crate::state::{Noted, State, born, failed, write_state};
+use crate::state::{Noted, State, failed, write_state};
 use crate::{Error, ErrorKind, Restart, Stdin, control, time};
 
 /// The first pause before a container is started again, and the longest (docker's).
@@ -124,7 +124,7 @@ impl Life {
         let since = time::now();
         let noted = Noted {
             state: State::Running { pid, since },
-            born: born(pid),
+            born: Peer::new(pid).born,
             restarts,
             ports: bound,
             outward: started.process.outward(),

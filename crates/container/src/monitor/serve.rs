@@ -52,8 +52,7 @@ fn answer(mut socket: UnixStream, hub: &Arc<Hub>) -> io::Result<()> {
         }
         Request::Wait => {
             reply(&socket, Ok(()))?;
-            hub.wait(socket);
-            Ok(())
+            hub.wait(socket)
         }
         Request::Signal { number, ending } => {
             hub.ask(ending);
@@ -96,8 +95,6 @@ pub(crate) fn take_part(
             Kind::Stdin if attach.stdin => hub.input(&frame.data),
             Kind::StdinEnd => hub.input_ended(&client),
             Kind::Detach => detached = true,
-            Kind::Resize => hub.resize(frame.parse()?),
-            Kind::Signal => drop(hub.signal(frame.parse()?)),
             _ => {}
         }
     }

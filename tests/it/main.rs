@@ -2,6 +2,7 @@
 //! others use.
 #![allow(clippy::unwrap_used)]
 
+mod attacks;
 mod build;
 mod classic;
 mod commit;

@@ -168,6 +168,11 @@ impl Running for Relayed {
         self.process.terminal()
     }
 
+    /// What it writes from then on goes nowhere when this program ends.
+    fn leave(self: Box<Self>) -> Result<(), SandboxError> {
+        self.process.leave()
+    }
+
     fn outward(&self) -> Option<Outward> {
         self.process.outward()
     }

@@ -1,11 +1,16 @@
-//! Support for the end-to-end tests: the binary with a store of its own, base images and registries
-//! made on the spot.
+//! Support for tests: the binary with a store of its own, base images and registries made on the
+//! spot, users of the machine, and a harness where the usual one cannot be.
 
+#[cfg(unix)]
 pub mod base;
 pub mod entries;
+pub mod harness;
+#[cfg(unix)]
 pub mod kiln;
 pub mod peers;
+#[cfg(unix)]
 pub mod pty;
 pub mod registry;
 pub mod until;
+#[cfg(unix)]
 pub mod users;

@@ -56,7 +56,8 @@ impl User {
         Self { name, home }
     }
 
-    fn has_ids(&self) -> bool {
+    /// Whether they have subordinate ids.
+    pub fn has_ids(&self) -> bool {
         let line = format!("{}:", self.name);
         let known = fs::read_to_string("/etc/subuid").unwrap_or_default();
         known.lines().any(|l| l.starts_with(&line))
@@ -108,6 +109,17 @@ impl User {
         copy
     }
 
+    /// This program again as this user, its temporary files in their home.
+    ///
+    /// # Panics
+    /// When it cannot be copied.
+    pub fn again(&self) -> Command {
+        let program = env::current_exe().expect("a program knows where it lies");
+        let mut command = self.command(self.copy_of(&program));
+        command.env("TMPDIR", &self.home);
+        command
+    }
+
     /// Makes a file or folder theirs.
     ///
     /// # Panics
@@ -128,6 +140,23 @@ impl Drop for User {
         });
         let _ = fs::remove_dir_all(&self.home);
     }
+}
+
+/// Runs the tests of this program again, those that were asked for, as a user with subordinate ids
+/// and as one without, after `prepare` has put into their home what they need; whether all went
+/// well.
+///
+/// # Panics
+/// When there can be no such users: tests need root.
+pub fn again(prepare: impl Fn(&User)) -> bool {
+    let mut well = true;
+    for user in [User::with_ids, User::without_ids] {
+        let user = user();
+        prepare(&user);
+        let done = user.again().args(env::args_os().skip(1)).status();
+        well &= done.expect("setpriv is installed").success();
+    }
+    well
 }
 
 /// Changes the databases of users; one at a time, for these programs do not wait for each other.

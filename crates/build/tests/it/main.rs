@@ -1,17 +1,33 @@
 //! The tests of this crate as a stranger sees it: through its public face.
+#![allow(clippy::unwrap_used)]
 
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
+use std::process::ExitCode;
 
-mod harness;
+use kiln_tests::{harness, tests};
+
 mod memory;
 #[cfg(target_os = "linux")]
 mod running;
 mod support;
 
-fn main() -> std::process::ExitCode {
+fn main() -> ExitCode {
     kiln_build::sandbox::entry(kiln_build::DOORS);
-    let mut tests = memory::tests();
+    #[allow(unused_mut, reason = "other systems run nothing")]
+    let mut all = tests![
+        memory::{
+            a_worker_is_given_whole_steps,
+            a_full_hit_asks_nobody,
+            content_decides_not_the_context,
+            what_is_missing_is_explained,
+            an_epoch_makes_the_same_image_anywhere,
+            steps_are_kept_only_on_request,
+        },
+    ];
     #[cfg(target_os = "linux")]
-    tests.extend(running::tests());
-    harness::run(tests)
+    all.extend(tests![running::alone => running::{
+        a_full_hit_starts_no_process,
+        a_step_can_be_sent_as_json,
+        a_failure_has_its_code_and_its_command,
+    }]);
+    ExitCode::from(u8::from(!harness::run(&all)))
 }

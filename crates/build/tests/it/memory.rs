@@ -3,38 +3,9 @@
 use std::sync::Arc;
 
 use kiln_build::{ErrorKind, How, Request};
+use kiln_tests::harness::Outcome;
 
-use crate::{
-    harness::{Outcome, Test},
-    support::{Memory, Recorder, World, build},
-};
-
-pub(crate) fn tests() -> Vec<Test> {
-    let test = |name: &str, run: fn() -> Outcome| Test {
-        name: format!("memory::{name}"),
-        run: Box::new(run),
-    };
-    vec![
-        test(
-            "a_worker_is_given_whole_steps",
-            a_worker_is_given_whole_steps,
-        ),
-        test("a_full_hit_asks_nobody", a_full_hit_asks_nobody),
-        test(
-            "content_decides_not_the_context",
-            content_decides_not_the_context,
-        ),
-        test("what_is_missing_is_explained", what_is_missing_is_explained),
-        test(
-            "an_epoch_makes_the_same_image_anywhere",
-            an_epoch_makes_the_same_image_anywhere,
-        ),
-        test(
-            "steps_are_kept_only_on_request",
-            steps_are_kept_only_on_request,
-        ),
-    ]
-}
+use crate::support::{Memory, Recorder, World, build};
 
 const TEXT: &str = "FROM scratch
 ARG WHO=me
@@ -50,7 +21,7 @@ fn context() -> Arc<Memory> {
     Arc::new(Memory(vec![("a", "1"), ("b", "2"), ("c", "3")]))
 }
 
-fn a_worker_is_given_whole_steps() -> Outcome {
+pub(crate) fn a_worker_is_given_whole_steps() -> Outcome {
     let (world, worker) = (World::new(), Arc::new(Recorder::default()));
     let builder = world.builder().with_worker(worker.clone());
     let (built, _) = build(&builder, &Request::new(TEXT, context()));
@@ -75,7 +46,7 @@ fn a_worker_is_given_whole_steps() -> Outcome {
     Ok(())
 }
 
-fn a_full_hit_asks_nobody() -> Outcome {
+pub(crate) fn a_full_hit_asks_nobody() -> Outcome {
     let (world, worker) = (World::new(), Arc::new(Recorder::default()));
     let builder = world.builder().with_worker(worker.clone());
     let request = Request::new(TEXT, context());
@@ -93,7 +64,7 @@ fn a_full_hit_asks_nobody() -> Outcome {
     Ok(())
 }
 
-fn content_decides_not_the_context() -> Outcome {
+pub(crate) fn content_decides_not_the_context() -> Outcome {
     let (world, worker) = (World::new(), Arc::new(Recorder::default()));
     let builder = world.builder().with_worker(worker.clone());
     build(&builder, &Request::new(TEXT, context())).0.unwrap();
@@ -110,7 +81,7 @@ fn content_decides_not_the_context() -> Outcome {
     Ok(())
 }
 
-fn what_is_missing_is_explained() -> Outcome {
+pub(crate) fn what_is_missing_is_explained() -> Outcome {
     let world = World::new();
     let text = "FROM scratch\nCOPY a nothing /\n";
     let (built, _) = build(&world.builder(), &Request::new(text, context()));
@@ -121,7 +92,7 @@ fn what_is_missing_is_explained() -> Outcome {
     Ok(())
 }
 
-fn an_epoch_makes_the_same_image_anywhere() -> Outcome {
+pub(crate) fn an_epoch_makes_the_same_image_anywhere() -> Outcome {
     let image = |epoch| {
         let world = World::new();
         let builder = world.builder().with_worker(Arc::new(Recorder::default()));
@@ -142,7 +113,7 @@ fn an_epoch_makes_the_same_image_anywhere() -> Outcome {
     Ok(())
 }
 
-fn steps_are_kept_only_on_request() -> Outcome {
+pub(crate) fn steps_are_kept_only_on_request() -> Outcome {
     let count = |keep| {
         let world = World::new();
         let builder = world.builder().with_worker(Arc::new(Recorder::default()));

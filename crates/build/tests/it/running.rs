@@ -10,30 +10,17 @@ use std::{
     },
 };
 
+use kiln_build::sandbox::{self, Io, Runner, Running, Spec};
 use kiln_build::{
     Builder, Error, ErrorKind, Layer, Local, LocalContext, Options, Request, Step, StepIo, Worker,
 };
+use kiln_tests::harness::Outcome;
 
-use kiln_build::sandbox::{self, Io, Runner, Running, Spec};
+use crate::support::{World, build};
 
-use crate::{
-    harness::{Outcome, Test},
-    support::{World, build},
-};
-
-pub(crate) fn tests() -> Vec<Test> {
-    let test = |name: &str, run: fn(&World) -> Outcome| Test {
-        name: format!("running::{name}"),
-        run: Box::new(move || run(&world()?)),
-    };
-    vec![
-        test("a_full_hit_starts_no_process", a_full_hit_starts_no_process),
-        test("a_step_can_be_sent_as_json", a_step_can_be_sent_as_json),
-        test(
-            "a_failure_has_its_code_and_its_command",
-            a_failure_has_its_code_and_its_command,
-        ),
-    ]
+/// Runs a test in a world of its own.
+pub(crate) fn alone(test: fn(&World) -> Outcome) -> Outcome {
+    test(&world()?)
 }
 
 /// A world with a context in it: a static shell, and a Dockerfile that copies it.
@@ -89,7 +76,7 @@ impl Worker for Elsewhere {
     }
 }
 
-fn a_step_can_be_sent_as_json(world: &World) -> Outcome {
+pub(crate) fn a_step_can_be_sent_as_json(world: &World) -> Outcome {
     let (here, _) = build(&world.builder(), &request(world, TEXT));
     // The same context, another store.
     let options = Options::usual(world.folder.path().join("elsewhere")).unwrap();
@@ -120,7 +107,7 @@ impl Runner for Refuses {
     }
 }
 
-fn a_full_hit_starts_no_process(world: &World) -> Outcome {
+pub(crate) fn a_full_hit_starts_no_process(world: &World) -> Outcome {
     let first = build(&world.builder(), &request(world, TEXT)).0.unwrap();
     let runner = Arc::new(Refuses::default());
     let mut options = Options::usual(world.folder.path().join("store")).unwrap();
@@ -137,7 +124,7 @@ fn a_full_hit_starts_no_process(world: &World) -> Outcome {
     Ok(())
 }
 
-fn a_failure_has_its_code_and_its_command(world: &World) -> Outcome {
+pub(crate) fn a_failure_has_its_code_and_its_command(world: &World) -> Outcome {
     let text = "FROM scratch\nCOPY . /\nRUN exit 41\n";
     let (built, _) = build(&world.builder(), &request(world, text));
     let e = built.unwrap_err();

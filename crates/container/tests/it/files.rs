@@ -8,41 +8,8 @@ use kiln_container::mounts::Wish;
 use kiln_container::{Attach, Change, Commit, Container, CopyOptions, ErrorKind, State};
 use kiln_image::{Config, Platform, Raw, Reference, RootFs};
 use kiln_store::Store;
-use kiln_tests::users::User;
 
 use crate::world::{World, taken, until};
-
-/// Set for a user who was made for a test.
-pub(crate) const AS_USER: &str = "CONTAINER_TEST_AS_USER";
-
-/// The same tests for who is not root.
-pub(crate) fn with_ids() {
-    as_user(&User::with_ids(), &["files::"]);
-}
-
-/// All but those of other owners.
-pub(crate) fn without_ids() {
-    let tests = [
-        "files::nothing_leads_out",
-        "files::through_mounts",
-        "files::volumes",
-        "files::changes",
-        "files::committed",
-        "files::while_it_writes",
-    ];
-    as_user(&User::without_ids(), &tests);
-}
-
-/// Runs tests of this program as another user.
-pub(crate) fn as_user(user: &User, tests: &[&str]) {
-    let program = user.copy_of(&std::env::current_exe().unwrap());
-    let mut command = user.command(program);
-    let out = command.args(tests).env(AS_USER, "1").output().unwrap();
-    let text = String::from_utf8_lossy(&out.stdout);
-    let said = String::from_utf8_lossy(&out.stderr);
-    assert!(out.status.success(), "{text}\n{said}");
-    assert!(text.contains(" 0 ignored"), "{text}");
-}
 
 const KEEP: CopyOptions = CopyOptions {
     follow: false,

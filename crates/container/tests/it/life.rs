@@ -8,33 +8,8 @@ use kiln_container::{
     LogStream, Restart, Size, State, Stdin,
 };
 use kiln_sandbox::{Io, Stream};
-use kiln_tests::users::User;
 
-use crate::files::as_user;
 use crate::world::{Shared, World, taken, until};
-
-/// The same tests for who is not root.
-pub(crate) fn with_ids() {
-    let user = User::with_ids();
-    as_user(&user, &["run::", "containers::", "life::"]);
-}
-
-/// All but those that need a second id.
-pub(crate) fn without_ids() {
-    let tests = [
-        "containers::",
-        "run::exit_codes",
-        "run::published_ports_answer",
-        "run::what_the_machine_gives",
-        "life::both_streams_in_order",
-        "life::many_take_part",
-        "life::stopped",
-        "life::started_again",
-        "life::on_a_terminal",
-        "life::all_at_once",
-    ];
-    as_user(&User::without_ids(), &tests);
-}
 
 fn lines(container: &Container, query: &LogQuery) -> Vec<(LogStream, String)> {
     let lines = container.logs(query).unwrap().map(|line| {

@@ -13,6 +13,7 @@ use kiln_layer::{Entry, Kind, Root, Times, Tree};
 use kiln_rootfs::{Bodies, Direct, ErrorKind, Keeper, Roots, bodies};
 use kiln_sandbox::{IdMap, Io, Native, Process, Runner as _, Spec, Stream, UserNamespace};
 use kiln_store::{Facts, Store};
+use kiln_tests::users::User;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::shell::{Scratch, bash};
@@ -233,7 +234,8 @@ fn line(entry: &Entry) -> String {
 }
 
 /// Makes the image, and root's answers, in the folder of a user.
-pub(crate) fn prepare(folder: &Path, users: bool) {
+pub(crate) fn prepare(user: &User) {
+    let folder = user.home();
     let scratch = Scratch::new("image");
     std::fs::create_dir(scratch.join("image")).unwrap();
     bash(&scratch.join("image"), IMAGE);
@@ -244,7 +246,7 @@ pub(crate) fn prepare(folder: &Path, users: bool) {
     Direct
         .changes(&all, &root, &stubs, Times::Keep, Some(&mut tar))
         .unwrap();
-    let told = Place::new(&scratch.0, &image, None).story(users);
+    let told = Place::new(&scratch.0, &image, None).story(user.has_ids());
     std::fs::write(folder.join("expected"), told).unwrap();
 }
 

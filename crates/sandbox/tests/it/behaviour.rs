@@ -5,9 +5,9 @@ use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 
 use kiln_sandbox::{Exit, Io, Mount, Process, RootSpec, Spec};
+use kiln_tests::harness::Outcome;
 
 use crate::cases;
-use crate::harness::Outcome;
 use crate::world::{World, shell};
 
 cases![

@@ -5,9 +5,9 @@ use std::io::{Read, Write};
 use std::process::Command;
 
 use kiln_sandbox::{Door, Incoming, Io, Native, Runner, Runtime, Spec};
+use kiln_tests::harness::Outcome;
 
 use crate::cases;
-use crate::harness::Outcome;
 use crate::world::{Layers, World, lives, shell, until};
 
 cases![

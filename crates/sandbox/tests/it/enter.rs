@@ -8,9 +8,9 @@ use kiln_sandbox::{
     Capability, Door, Error, ErrorKind, Incoming, Io, Mount, Network, Peer, Process, User, enter,
     enter_detached,
 };
+use kiln_tests::harness::Outcome;
 
 use crate::cases;
-use crate::harness::Outcome;
 use crate::terminal::Screen;
 use crate::world::{Ran, Started, World, lives, shell, until};
 

@@ -4,9 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use kiln_sandbox::{Error, ErrorKind, Io, Mount, Process, RootSpec, Spec};
+use kiln_tests::harness::Outcome;
 
 use crate::cases;
-use crate::harness::Outcome;
 use crate::world::{World, shell};
 
 cases![

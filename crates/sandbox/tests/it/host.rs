@@ -4,9 +4,9 @@ use std::fs;
 
 use kiln_sandbox::host::{Finding, State, can_run, probe};
 use kiln_sandbox::{IdMap, UserNamespace};
+use kiln_tests::harness::Outcome;
 
 use crate::cases;
-use crate::harness::Outcome;
 use crate::rootless::ask;
 use crate::world::World;
 

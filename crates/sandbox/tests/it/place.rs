@@ -6,9 +6,9 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
 use kiln_sandbox::{Door, ErrorKind, Incoming, Mount, Peer, Place, RootSpec, open_inside};
+use kiln_tests::harness::Outcome;
 
 use crate::cases;
-use crate::harness::Outcome;
 use crate::world::{Layers, World};
 
 cases![

@@ -6,9 +6,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use kiln_sandbox::{Io, Mount, Peer, Process, RootSpec, Spec, enter};
+use kiln_tests::harness::Outcome;
 
 use crate::cases;
-use crate::harness::Outcome;
 use crate::world::{World, shell};
 
 cases![
@@ -96,6 +96,7 @@ fn none_is_made_unasked(world: &World) -> Outcome {
 pub(crate) const AGAIN: &str = "/again";
 
 /// What this program does when it is executed by that.
+#[allow(clippy::print_stdout)] // It is how the test is answered.
 pub(crate) fn again() {
     let found = rustix::fs::statvfs("/proc/self/exe").unwrap();
     let read_only = found.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY);

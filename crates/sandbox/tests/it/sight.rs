@@ -4,9 +4,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use kiln_sandbox::{Capability, ErrorKind, Exit, Mount, Spec};
+use kiln_tests::harness::Outcome;
 
 use crate::cases;
-use crate::harness::Outcome;
 use crate::world::{World, shell};
 
 cases![

@@ -8,10 +8,10 @@ use std::sync::mpsc;
 
 use kiln_sandbox::terminal::{Raw, Size, on_resize};
 use kiln_sandbox::{Door, ErrorKind, Incoming, Io, Running, Spec, User};
+use kiln_tests::harness::Outcome;
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 
 use crate::cases;
-use crate::harness::Outcome;
 use crate::world::{Layers, World, shell, until};
 
 cases![

@@ -12,9 +12,8 @@ use kiln_sandbox::{
     Error, Exit, IdMap, Io, Native, Process, RootSpec, Runner, Running, Runtime, Spec,
     UserNamespace, mount_points,
 };
+use kiln_tests::harness::Outcome;
 use tempfile::TempDir;
-
-use crate::harness::Outcome;
 
 /// One behaviour, whatever the runner.
 pub(crate) struct Case {

@@ -52,6 +52,9 @@ pub enum Wish {
         size: Option<u64>,
         /// The mode of its top folder.
         mode: u32,
+        /// Programs in it can be executed.
+        #[serde(default)]
+        exec: bool,
     },
 }
 
@@ -100,6 +103,9 @@ pub enum MountKind {
         size: Option<u64>,
         /// The mode of its top folder.
         mode: u32,
+        /// Programs in it can be executed.
+        #[serde(default)]
+        exec: bool,
     },
 }
 

@@ -167,6 +167,8 @@ pub enum Mount {
         size: Option<u64>,
         /// The mode of its top directory, `0o1777` for a `/tmp`.
         mode: u32,
+        /// Programs in it can be executed.
+        exec: bool,
     },
 }
 
@@ -240,6 +242,7 @@ mod tests {
             target: "/tmp".into(),
             size: Some(1 << 20),
             mode: 0o1777,
+            exec: false,
         });
         let text = serde_json::to_string(&spec).unwrap();
         assert_eq!(serde_json::from_str::<Spec>(&text).unwrap(), spec);

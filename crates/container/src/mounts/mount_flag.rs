@@ -158,6 +158,7 @@ impl Fields {
                 target,
                 size: self.size,
                 mode: self.mode.unwrap_or(TMPFS_MODE),
+                exec: false,
             }),
             _ => Err(config(kind, "mount type unknown")),
         }

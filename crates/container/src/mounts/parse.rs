@@ -90,8 +90,8 @@ impl Wish {
         }
     }
 
-    /// Reads `text` as docker's `--tmpfs` does: `TARGET[:OPTIONS]` with `size=` and `mode=`; `rw`,
-    /// `nosuid`, `nodev` and `noexec` are so anyway.
+    /// Reads `text` as docker's `--tmpfs` does: `TARGET[:OPTIONS]` with `size=`, `mode=` and `exec`;
+    /// `rw`, `nosuid` and `nodev` are so anyway, and `noexec` where nobody says `exec`.
     ///
     /// # Errors
     ///
@@ -100,10 +100,11 @@ impl Wish {
     pub fn parse_tmpfs(text: &str) -> Result<Self, Error> {
         let (target, options) = text.split_once(':').unwrap_or((text, ""));
         let target = target_of(target).map_err(|e| config("tmpfs", e))?;
-        let (mut size, mut mode) = (None, TMPFS_MODE);
+        let (mut size, mut mode, mut exec) = (None, TMPFS_MODE, false);
         for option in options.split(',').filter(|option| !option.is_empty()) {
             match option.split_once('=').unwrap_or((option, "")) {
-                ("rw" | "nosuid" | "nodev" | "noexec", "") => {}
+                ("rw" | "nosuid" | "nodev", "") => {}
+                ("exec" | "noexec", "") => exec = option == "exec",
                 ("size", value) => {
                     let bytes = bytes(value);
                     size = Some(bytes.ok_or_else(|| wrong_option(option))?);
@@ -111,20 +112,24 @@ impl Wish {
                 ("mode", value) => mode = octal(value).ok_or_else(|| wrong_option(option))?,
                 (name, _) if KNOWN_TO_MOUNT.contains(&name) => {
                     let what = format!("tmpfs option `{option}` is not carried out");
-                    let hint = "size= and mode= are; rw,nosuid,nodev,noexec is what it always has";
+                    let hint = "size=, mode= and exec are; rw,nosuid,nodev is what it always has";
                     return Err(Error::new(ErrorKind::Unsupported, what).hint(hint));
                 }
                 _ => return Err(wrong_option(option)),
             }
         }
-        Ok(Self::Tmpfs { target, size, mode })
+        Ok(Self::Tmpfs {
+            target,
+            size,
+            mode,
+            exec,
+        })
     }
 }
 
 /// What docker hands on to mount(8), and what is not done here.
-const KNOWN_TO_MOUNT: [&str; 24] = [
+const KNOWN_TO_MOUNT: [&str; 23] = [
     "ro",
-    "exec",
     "suid",
     "dev",
     "sync",
@@ -354,7 +359,12 @@ mod tests {
                 flag(*no_copy, "nocopy"),
                 flag(!labels.is_empty(), &format!("{labels:?}"))
             ),
-            Wish::Tmpfs { target, size, mode } => format!("tmpfs {target} {size:?} {mode:o}"),
+            Wish::Tmpfs {
+                target,
+                size,
+                mode,
+                exec,
+            } => format!("tmpfs {target} {size:?} {mode:o}{}", flag(*exec, "exec")),
         }
     }
 
@@ -436,6 +446,8 @@ mod tests {
             ("/run", "tmpfs /run None 1777"),
             ("/run:", "tmpfs /run None 1777"),
             ("/run/:size=64m,mode=755", "tmpfs /run Some(67108864) 755"),
+            ("/run:rw,noexec,exec", "tmpfs /run None 1777 exec"),
+            ("/run:exec,noexec", "tmpfs /run None 1777"),
             (
                 "/run:rw,noexec,nosuid,size=65536k",
                 "tmpfs /run Some(67108864) 1777",
@@ -456,7 +468,7 @@ mod tests {
             ("/a:size=50%", "invalid tmpfs option \"size=50%\""),
             ("/a:mode=9", "invalid tmpfs option \"mode=9\""),
             ("/a:what", "invalid tmpfs option \"what\""),
-            ("/a:exec", "tmpfs option `exec` is not carried out"),
+            ("/a:suid", "tmpfs option `suid` is not carried out"),
             ("/a:uid=5", "tmpfs option `uid=5` is not carried out"),
         ] {
             assert_eq!(

@@ -90,10 +90,13 @@ impl Volumes {
                 bind_source(source, *create_source)?;
                 one(MountKind::Bind, None, source.clone(), !read_only)
             }
-            Wish::Tmpfs { size, mode, .. } => {
+            Wish::Tmpfs {
+                size, mode, exec, ..
+            } => {
                 let kind = MountKind::Tmpfs {
                     size: *size,
                     mode: *mode,
+                    exec: *exec,
                 };
                 one(kind, None, "".into(), true)
             }
@@ -135,8 +138,13 @@ impl Volumes {
         for one in mounted {
             let target = one.destination.clone().into();
             match one.kind {
-                MountKind::Tmpfs { size, mode } => {
-                    mounts.push(Mount::Tmpfs { target, size, mode });
+                MountKind::Tmpfs { size, mode, exec } => {
+                    mounts.push(Mount::Tmpfs {
+                        target,
+                        size,
+                        mode,
+                        exec,
+                    });
                     continue;
                 }
                 MountKind::Bind if one.source.exists() => {}

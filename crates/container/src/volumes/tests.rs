@@ -307,6 +307,7 @@ fn what_a_start_mounts() {
         kind: MountKind::Tmpfs {
             size: Some(5),
             mode: 0o700,
+            exec: false,
         },
         name: None,
         source: "".into(),

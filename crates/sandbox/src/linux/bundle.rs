@@ -177,8 +177,14 @@ fn mounts(spec: &Spec) -> Built<Vec<Entry>> {
                     .options(["rbind", access].map(String::from).to_vec())
                     .build()?
             }
-            Mount::Tmpfs { target, size, mode } => {
+            Mount::Tmpfs {
+                target,
+                size,
+                mode,
+                exec,
+            } => {
                 let mut options = vec!["nosuid".to_owned(), "nodev".to_owned()];
+                options.extend((!exec).then(|| "noexec".to_owned()));
                 options.push(format!("mode={mode:o}"));
                 options.extend(size.map(|size| format!("size={size}")));
                 MountBuilder::default()

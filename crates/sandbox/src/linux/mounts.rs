@@ -303,12 +303,21 @@ fn made(mount: &Mount, devices: bool) -> Result<(OwnedFd, bool), Error> {
                     .at(mount.target())
             })
         }
-        Mount::Tmpfs { target, size, mode } => {
+        Mount::Tmpfs {
+            target,
+            size,
+            mode,
+            exec,
+        } => {
             let mode = format!("{mode:o}");
             let size = size.map(|size| size.to_string());
             let mut options = vec![("mode", mode.as_str())];
             options.extend(size.as_deref().map(|size| ("size", size)));
-            let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+            let mut attributes =
+                MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+            if !exec {
+                attributes |= MountAttrFlags::MOUNT_ATTR_NOEXEC;
+            }
             let made = filesystem("tmpfs", &options, attributes);
             Ok((made.map_err(failed(target))?, true))
         }

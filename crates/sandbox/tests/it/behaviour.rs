@@ -384,9 +384,11 @@ fn tmpfs(world: &World) -> Outcome {
         target: "/data".into(),
         size: Some(1 << 20),
         mode: 0o1700,
+        exec: false,
     });
     let ran = world.run(&spec).unwrap();
     assert!(ran.stdout.contains("size=1024k"), "{ran:?}");
+    assert!(ran.stdout.contains("noexec"), "{ran:?}");
     assert!(ran.stdout.ends_with("\n1700\n"), "{ran:?}");
     assert_eq!(fs::read_dir(&layers.upper).unwrap().count(), 0);
     Ok(())

@@ -45,6 +45,7 @@ fn host(world: &World, init: bool) -> Result<(Started, Peer), String> {
             target: "/data".into(),
             size: None,
             mode: 0o755,
+            exec: false,
         });
     });
     started.line();

@@ -110,6 +110,7 @@ fn a_root_that_is_in_use(world: &World) -> Outcome {
                 target: "/data".into(),
                 size: None,
                 mode: 0o755,
+                exec: false,
             });
             spec.make_targets = true;
             spec.mounts.push(whole_host());

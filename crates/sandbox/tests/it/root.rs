@@ -72,6 +72,7 @@ fn missing_mount_points_are_made(world: &World) -> Outcome {
         target: "/srv/deep/er/own".into(),
         size: None,
         mode: 0o700,
+        exec: true,
     });
     let ran = world.run(&spec).unwrap();
     assert_eq!(ran.stdout, "kept\nkept\n755\n755\n", "{}", ran.stderr);

@@ -14,6 +14,9 @@ use crate::{
     moment,
 };
 
+/// The bytes of `/dev/shm`.
+const SHM: u64 = 64 << 20;
+
 /// docker's time of what has not happened.
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
@@ -45,7 +48,12 @@ pub(super) fn value(
         "RestartCount": container.restarts()?,
         "Driver": "kiln",
         "Platform": "linux",
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": null,
         "HostConfig": host(details),
+        "GraphDriver": {"Name": "kiln", "Data": null},
         "Mounts": details.mounts.iter().map(mount).collect::<Vec<_>>(),
         "Config": config(details),
         "NetworkSettings": network_of(details, &bound),
@@ -104,6 +112,8 @@ fn state_of(state: &State) -> Value {
         "Error": error,
         "StartedAt": time(started),
         "FinishedAt": time(finished),
+        // Nothing looks after it; templates ask for it all the same.
+        "Health": null,
     })
 }
 
@@ -115,6 +125,7 @@ fn config(details: &Details) -> Value {
     let of_image = image::runtime(&details.config);
     for (name, value) in [
         ("Hostname", hostname.unwrap_or(&details.id[..12]).into()),
+        ("Domainname", "".into()),
         ("AttachStdin", (command.stdin == Stdin::Once).into()),
         ("Tty", command.terminal.into()),
         ("OpenStdin", open.into()),
@@ -127,10 +138,31 @@ fn config(details: &Details) -> Value {
         out.extend(of_image);
     }
     out.insert("Labels".to_owned(), json!(details.labels));
+    for port in &details.host.ports {
+        let name = format!("{}/{}", port.container_port, port.protocol);
+        add(&mut out, "ExposedPorts", name);
+    }
+    for wish in &details.host.mounts {
+        if let Wish::Volume {
+            name: None, target, ..
+        } = wish
+        {
+            add(&mut out, "Volumes", target.clone());
+        }
+    }
     if let Some(seconds) = details.host.stop_timeout {
         out.insert("StopTimeout".to_owned(), seconds.into());
     }
     Value::Object(out)
+}
+
+/// docker's sets are objects of empty objects, and nothing where they are empty.
+fn add(map: &mut Map<String, Value>, set: &str, member: String) {
+    let set = map.entry(set).or_insert(Value::Null);
+    if set.is_null() {
+        *set = json!({});
+    }
+    set[member] = json!({});
 }
 
 fn host(details: &Details) -> Value {
@@ -139,7 +171,7 @@ fn host(details: &Details) -> Value {
         Restart::No => ("no", 0),
         Restart::OnFailure { max } => ("on-failure", max.unwrap_or(0)),
     };
-    json!({
+    let mut out = json!({
         "Binds": list(host.mounts.iter().filter_map(bind)),
         "LogConfig": {"Type": "json-file", "Config": {}},
         "NetworkMode": network(host.network),
@@ -152,6 +184,45 @@ fn host(details: &Details) -> Value {
         "ReadonlyRootfs": host.read_only,
         "Tmpfs": tmpfs(host),
         "Init": host.init,
+    });
+    if let (Value::Object(out), Value::Object(limits)) = (&mut out, unlimited()) {
+        out.extend(limits);
+    }
+    out
+}
+
+/// What docker can be asked for and kiln cannot, as docker shows it where nobody asked: scripts that
+/// read it find the truth.
+fn unlimited() -> Value {
+    json!({
+        "VolumesFrom": null,
+        "CapAdd": null,
+        "CapDrop": null,
+        "Dns": [],
+        "DnsOptions": [],
+        "DnsSearch": [],
+        "GroupAdd": null,
+        "IpcMode": "private",
+        "Links": null,
+        "OomScoreAdj": 0,
+        "PidMode": "",
+        "SecurityOpt": null,
+        "UTSMode": "",
+        "UsernsMode": "",
+        "ShmSize": SHM,
+        "CpuShares": 0,
+        "Memory": 0,
+        "MemoryReservation": 0,
+        "MemorySwap": 0,
+        "NanoCpus": 0,
+        "CpuPeriod": 0,
+        "CpuQuota": 0,
+        "CpusetCpus": "",
+        "CpusetMems": "",
+        "Devices": [],
+        "OomKillDisable": false,
+        "PidsLimit": null,
+        "Ulimits": null,
     })
 }
 
@@ -187,8 +258,14 @@ fn bind(wish: &Wish) -> Option<String> {
 
 fn tmpfs(host: &HostConfig) -> Value {
     let wishes = host.mounts.iter().filter_map(|wish| match wish {
-        Wish::Tmpfs { target, size, mode } => {
+        Wish::Tmpfs {
+            target,
+            size,
+            mode,
+            exec,
+        } => {
             let mut options = vec![format!("mode={mode:o}")];
+            options.extend(exec.then(|| "exec".to_owned()));
             options.extend(size.map(|size| format!("size={size}")));
             Some((target.clone(), Value::from(options.join(","))))
         }
@@ -238,10 +315,27 @@ fn network_of(details: &Details, bound: &[Bound]) -> Value {
             );
         }
     }
-    json!({
-        "Ports": ports,
-        "Networks": {network(details.host.network): {}},
-    })
+    let mut out = json!({"Ports": ports, "SandboxID": "", "SandboxKey": "", "Bridge": ""});
+    let mut network_alone =
+        json!({"IPAMConfig": null, "Links": null, "Aliases": null, "NetworkID": ""});
+    if let (Value::Object(all), Value::Object(alone)) = (&mut out, &mut network_alone) {
+        all.extend(no_address());
+        alone.extend(no_address());
+    }
+    out["Networks"] = json!({network(details.host.network): network_alone});
+    out
+}
+
+/// No container has an address that others reach: it has the machine's, or ports of the machine are
+/// passed on to it. docker shows such as empty.
+fn no_address() -> Map<String, Value> {
+    let texts = ["EndpointID", "Gateway", "IPAddress", "IPv6Gateway"];
+    let more = ["GlobalIPv6Address", "MacAddress"];
+    let numbers = ["IPPrefixLen", "GlobalIPv6PrefixLen"];
+    let texts = texts.iter().chain(&more).map(|name| (*name, "".into()));
+    let numbers = numbers.iter().map(|name| (*name, 0.into()));
+    let all = texts.chain(numbers);
+    all.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn push(map: &mut Map<String, Value>, key: String, value: Value) {
@@ -269,8 +363,10 @@ fn mount(mounted: &Mounted) -> Value {
     let mode = if mounted.rw { "" } else { "ro" };
     out.insert("Mode".to_owned(), mode.into());
     out.insert("RW".to_owned(), mounted.rw.into());
-    if matches!(mounted.kind, MountKind::Bind) {
-        out.insert("Propagation".to_owned(), "rprivate".into());
-    }
+    let propagation = match mounted.kind {
+        MountKind::Bind => "rprivate",
+        _ => "",
+    };
+    out.insert("Propagation".to_owned(), propagation.into());
     Value::Object(out)
 }

@@ -109,6 +109,16 @@ fn with_changes_of_the_config() {
     assert_eq!(config["Labels"]["l"], "m");
     assert_eq!(config["Labels"]["of"], "image");
     assert!(config["ExposedPorts"]["80/tcp"].is_object());
+    // What ran when the layer was made, not what is to run.
+    let history = kiln.ok([
+        "history",
+        "--no-trunc",
+        "--format",
+        "{{.CreatedBy}}",
+        "changed",
+    ]);
+    let ran = kiln.ok(["inspect", "-f", "{{.Path}} {{join .Args \" \"}}", "box"]);
+    assert_eq!(history.lines().next(), Some(ran.trim()));
     for (change, why) in [
         ("RUN true", "RUN is not a valid change command"),
         ("NONSENSE x", "NONSENSE"),
@@ -130,7 +140,9 @@ fn of_one_that_runs_without_touching_it() {
         "-c",
         "until [ -s /one ]; do sleep 0.02; done",
     ]);
-    let id = kiln.ok(["commit", "box"]);
+    let said = kiln.fails(["commit", "--pause", "box"]);
+    assert!(said.err.contains("cannot be paused"), "{}", said.err);
+    let id = kiln.ok(["commit", "--pause=false", "box"]);
     assert_eq!(kiln.ok(["run", "--rm", id.trim(), "cat", "/one"]), "1\n");
     kiln.ok(["exec", "box", "touch", "/go"]);
     assert_eq!(kiln.ok(["wait", "box"]), "0\n");

@@ -321,6 +321,17 @@ fn what_it_sees_of_the_machine() {
             "{}",
             said.out
         );
+        let copied = "cp /bin/busybox /mem/echo && /mem/echo run";
+        let said = run(&["--tmpfs", "/mem"], copied);
+        assert!(said.err.contains("Permission denied"), "{}", said.err);
+        let said = run(&["--tmpfs", "/mem:exec"], copied);
+        assert_eq!(said.out, "run\n", "{}", said.err);
+        let said = run(&["--network", "host", "-p", "80"], "true");
+        assert!(
+            said.code == 0 && said.err.contains("ports are discarded"),
+            "{}",
+            said.err
+        );
         let said = run(
             &["-h", "box", "--add-host", "db:10.1.2.3"],
             "hostname; cat /etc/hosts",
@@ -421,7 +432,7 @@ fn inspected() {
             "run",
             "-d",
             "--name",
-            "seen",
+            "/seen",
             "-p",
             "127.0.0.1::80",
             "--tmpfs",
@@ -476,6 +487,14 @@ fn inspected() {
         kinds.sort_by_key(Value::to_string);
         assert!(kinds.contains(&"volume".into()), "{seen}");
 
+        assert!(seen["Config"]["ExposedPorts"]["80/tcp"].is_object());
+        assert!(seen["Config"]["Volumes"]["/anon"].is_object());
+        // What scripts ask docker for.
+        let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}\
+                      {{.NetworkSettings.IPAddress}}{{if .State.Health}}x{{end}}\
+                      {{.HostConfig.Memory}} {{.HostConfig.PidMode}}";
+        assert_eq!(kiln.ok(["inspect", "-f", format, "/seen"]), "0 \n");
+
         let format = "{{.State.Status}} {{.Config.Image}} {{json .Args}}";
         assert!(
             kiln.ok(["container", "inspect", "-f", format, "seen"])
@@ -488,6 +507,13 @@ fn inspected() {
                 .unwrap()
                 .contains("sh -c")
         );
+        let all = kiln.ok(["top", "seen", "aux"]);
+        let first: Vec<&str> = all.lines().nth(1).unwrap().split_whitespace().collect();
+        assert!(
+            first[1] == pid.to_string() && first[7].contains('s') && first[10] == "sh",
+            "{all}"
+        );
+        assert!(first[5].parse::<u64>().unwrap() > 0, "{all}");
         kiln.ok(["kill", "-s", "9", "seen"]);
         kiln.ok(["wait", "seen"]);
         let seen = inspect(kiln, "seen");

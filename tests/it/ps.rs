@@ -96,6 +96,8 @@ fn the_table() {
     for (whole, short) in whole.lines().zip(short.lines()) {
         assert!(whole.len() == 64 && short.len() == 12 && whole.starts_with(short));
     }
+    // docker's way to say no number at all.
+    assert_eq!(kiln.ok(["ps", "-q", "-n", "-1"]), kiln.ok(["ps", "-q"]));
     let out = kiln.ok(["ps", "-a", "--no-trunc", "--filter", "name=done"]);
     assert!(out.contains("\"sh -c 'echo 12345 > /f; exit 3'\""), "{out}");
 }
@@ -126,6 +128,8 @@ fn filters() {
         (&["volume=/data"], "web"),
         (&["network=bridge", "name=web"], "web"),
         (&["network=host"], ""),
+        (&["health=none", "name=web"], "web"),
+        (&["health=healthy"], ""),
         (&["expose=443"], "web"),
         (&["expose=400-500/tcp"], "web"),
         (&["publish=1-65535"], "web"),
@@ -151,6 +155,7 @@ fn filters() {
         ("foo=bar", "invalid filter 'foo'"),
         ("status=gone", "invalid filter 'status=gone'"),
         ("exited=x", "invalid filter 'exited=x'"),
+        ("health=x", "invalid filter 'health=x'"),
         ("before=nobody", "No such container: nobody"),
     ] {
         let said = kiln.fails(["ps", "--filter", filter]);

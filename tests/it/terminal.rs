@@ -103,6 +103,22 @@ fn let_go_of_and_found_again() {
 }
 
 #[test]
+fn what_is_on_its_screen_is_drawn_anew_for_who_comes() {
+    let kiln = prepared();
+    let script = "trap 'echo drawn; stty size' WINCH; echo ready; while :; do sleep 0.05; done";
+    let mut pty = Pty::start(&kiln.command([
+        "run", "-it", "--name", "kept", "busybox", "sh", "-c", script,
+    ]));
+    pty.expect("ready");
+    pty.send("\x10\x11");
+    assert_eq!(pty.wait().0, 0);
+    let mut pty = Pty::start(&kiln.command(["attach", "kept"]));
+    pty.expect("drawn");
+    pty.expect("24 80");
+    kiln.ok(["rm", "-f", "kept"]);
+}
+
+#[test]
 fn killed_it_leaves_the_terminal_as_it_was_and_the_container_alive() {
     everybody(|kiln| {
         let mut pty = Pty::start(&kiln.command(["run", "-it", "--name", "kept", "busybox", "sh"]));

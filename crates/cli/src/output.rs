@@ -32,7 +32,7 @@ pub(crate) fn archive(
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.tmp", std::process::id()));
     let beside = path.with_file_name(name);
-    let written = to_file(&beside, write)
+    let written = to_file(&beside, path, write)
         .and_then(|()| fs::rename(&beside, path).map_err(|e| failed(path, &e)));
     if written.is_err() {
         // What went wrong is told; that the rest of it stays is not worse.
@@ -41,11 +41,13 @@ pub(crate) fn archive(
     written
 }
 
+/// The file is `beside` as long as it is not whole; messages name `path`, which people know.
 fn to_file(
+    beside: &Path,
     path: &Path,
     write: impl FnOnce(&mut (dyn Write + Send)) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let file = fs::File::create(path).map_err(|e| failed(path, &e))?;
+    let file = fs::File::create(beside).map_err(|e| failed(path, &e))?;
     let mut out = io::BufWriter::with_capacity(BUFFER, file);
     write(&mut out)?;
     out.flush().map_err(|e| failed(path, &e))

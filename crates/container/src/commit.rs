@@ -47,7 +47,7 @@ impl Container {
         let words = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         config.history.push(History {
             created: now.clone(),
-            created_by: Some(commit.config.cmd.clone().unwrap_or_default().join(" ")),
+            created_by: Some(self.details.command.argv.join(" ")),
             author: words(&commit.author),
             comment: words(&commit.message),
             empty_layer: made.is_none(),

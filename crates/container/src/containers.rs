@@ -53,7 +53,8 @@ impl Containers {
     ///
     /// [`ErrorKind::Conflict`] for a name that is taken, [`ErrorKind::Invalid`] for what cannot run.
     pub fn create(&self, create: &Create) -> Result<Container, Error> {
-        if let Some(name) = &create.name {
+        let name = create.name.as_deref().map(names::bare);
+        if let Some(name) = name {
             names::check(name)?;
         }
         check(create)?;
@@ -75,11 +76,10 @@ impl Containers {
         let made = mounts.and_then(|mounts| {
             let details = details(&id, create, command, mounts);
             let kept = details.mounts.clone();
-            self.place(details, create.name.as_deref())
-                .inspect_err(|_| {
-                    // The first error is the one to tell; what stays is for a prune.
-                    let _ = volumes.leave(&kept, &id, true);
-                })
+            self.place(details, name).inspect_err(|_| {
+                // The first error is the one to tell; what stays is for a prune.
+                let _ = volumes.leave(&kept, &id, true);
+            })
         });
         let details = made.inspect_err(|_| drop(refs.remove(&root_name(&id))))?;
         Ok(Container {
@@ -110,7 +110,7 @@ impl Containers {
     ///
     /// [`ErrorKind::Conflict`] for a name that is taken, [`ErrorKind::Invalid`] for one that is none.
     pub fn rename(&self, container: &Container, name: &str) -> Result<(), Error> {
-        let name = name.strip_prefix('/').unwrap_or(name);
+        let name = names::bare(name);
         names::check(name)?;
         let _transition = container.lock()?;
         let _names = self.lock()?;
@@ -176,7 +176,7 @@ impl Containers {
             return Ok(found);
         }
         let mut all = self.list()?;
-        let name = text.strip_prefix('/').unwrap_or(text);
+        let name = names::bare(text);
         if let Some(index) = all.iter().position(|c| c.name() == name) {
             return Ok(all.swap_remove(index));
         }

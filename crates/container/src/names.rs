@@ -4,6 +4,12 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use crate::{Error, ErrorKind};
 
+/// A name as it is kept: `inspect` shows it with a slash in front, as docker's does, and what is
+/// shown can be given.
+pub(crate) fn bare(name: &str) -> &str {
+    name.strip_prefix('/').unwrap_or(name)
+}
+
 /// How a container may be called (docker's rule).
 pub(crate) fn check(name: &str) -> Result<(), Error> {
     let mut letters = name.bytes();

@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::containers::Container;
 
-/// One process, with the columns of `ps -ef`.
+/// One process, with the columns of `ps -ef` and `ps aux`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
     /// Whose it is, on the machine.
@@ -20,6 +20,14 @@ pub struct Process {
     pub tty: String,
     /// How long processors worked for it, in seconds.
     pub time: u64,
+    /// What it does, in the letters of `ps`: `Ss+`.
+    pub state: String,
+    /// Its memory as it sees it, in KiB.
+    pub virtual_memory: u64,
+    /// Its memory that is there, in KiB.
+    pub resident: u64,
+    /// How much of the machine's memory that is, in tenths of a percent.
+    pub share: u64,
     /// Program and arguments; the program's name in brackets where those are not known.
     pub cmd: String,
 }
@@ -90,6 +98,8 @@ mod linux {
         /// When the machine started, in seconds since 1970.
         boot: u64,
         now: u64,
+        /// The machine's memory in KiB.
+        memory: u64,
     }
 
     impl Clock {
@@ -99,8 +109,40 @@ mod linux {
             Self {
                 boot: boot.and_then(|text| text.trim().parse().ok()).unwrap_or(0),
                 now: crate::time::now() / 1_000_000_000,
+                memory: kib("/proc/meminfo", "MemTotal:"),
             }
         }
+    }
+
+    /// A number of KiB in a file of lines such as `VmRSS: 5 kB`; 0 where there is none.
+    fn kib(file: &str, name: &str) -> u64 {
+        let text = fs::read(file).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        let number = line.and_then(|line| line.split_ascii_whitespace().next());
+        number.and_then(|number| number.parse().ok()).unwrap_or(0)
+    }
+
+    /// The letters of `ps` (its page's "process state codes") for the fields behind the name.
+    fn state(pid: u32, fields: &[&str]) -> Option<String> {
+        let field = |number: usize| fields.get(number - 3).copied();
+        let number = |at: usize| field(at)?.parse::<i64>().ok();
+        let mut letters = field(3)?.to_owned();
+        match number(19)? {
+            nice if nice < 0 => letters.push('<'),
+            0 => {}
+            _ => letters.push('N'),
+        }
+        if number(6)? == i64::from(pid) {
+            letters.push('s');
+        }
+        if number(20)? > 1 {
+            letters.push('l');
+        }
+        if number(8)? == number(5)? {
+            letters.push('+');
+        }
+        Some(letters)
     }
 
     fn process(pid: u32, clock: &Clock) -> Option<Process> {
@@ -108,10 +150,17 @@ mod linux {
         let stat = String::from_utf8_lossy(&fs::read(format!("{folder}/stat")).ok()?).into_owned();
         let line = fs::read(format!("{folder}/cmdline")).unwrap_or_default();
         let uid = fs::metadata(&folder).ok()?.uid();
-        read(pid, uid, &stat, &line, clock)
+        let resident = kib(&format!("{folder}/status"), "VmRSS:");
+        let process = read(pid, uid, &stat, &line, clock)?;
+        Some(Process {
+            resident,
+            share: resident * 1000 / clock.memory.max(1),
+            ..process
+        })
     }
 
-    /// From `/proc/PID/stat` and `/proc/PID/cmdline` (proc(5)).
+    /// From `/proc/PID/stat` and `/proc/PID/cmdline` (proc(5)); they do not tell what memory is
+    /// there.
     fn read(pid: u32, uid: u32, stat: &str, line: &[u8], clock: &Clock) -> Option<Process> {
         // The name stands in brackets and may hold some itself.
         let (head, rest) = stat.rsplit_once(')')?;
@@ -138,6 +187,10 @@ mod linux {
             start,
             tty: terminal(fields.get(4)?.parse().ok()?),
             time,
+            state: state(pid, &fields)?,
+            virtual_memory: field(23)? / 1024,
+            resident: 0,
+            share: 0,
             cmd,
         })
     }
@@ -161,10 +214,11 @@ mod linux {
 
         #[test]
         fn a_line_of_proc() {
-            let stat = "7 (a) b) S 1 7 7 34817 7 4194304 1 0 0 0 150 50 0 0 20 0 1 0 1000 0 0";
+            let stat = "7 (a) b) S 1 7 7 34817 7 4194304 1 0 0 0 150 50 0 0 20 0 1 0 1000 2048 0";
             let clock = Clock {
                 boot: 100,
                 now: 120,
+                memory: 1000,
             };
             let got = read(7, 5, stat, b"sleep\x0010\0", &clock).unwrap();
             let expected = Process {
@@ -175,18 +229,27 @@ mod linux {
                 start: 110,
                 tty: "pts/1".to_owned(),
                 time: 2,
+                state: "Ss+".to_owned(),
+                virtual_memory: 2,
+                resident: 0,
+                share: 0,
                 cmd: "sleep 10".to_owned(),
             };
             assert_eq!(got, expected);
             assert_eq!(read(7, 5, stat, b"", &clock).unwrap().cmd, "[a) b]");
             assert_eq!(read(7, 5, "nonsense", b"", &clock), None);
             assert_eq!(terminal(0), "?");
+            let several = "R 1 9 9 0 -1 0 0 0 0 0 0 0 0 0 20 5 3 0 0 0";
+            let several: Vec<&str> = several.split(' ').collect();
+            assert_eq!(state(7, &several).as_deref(), Some("RNl"));
         }
 
         #[test]
         fn this_process_is_found() {
             let own = std::process::id();
-            assert!(inside(own).iter().any(|process| process.pid == own));
+            let all = inside(own);
+            let found = all.iter().find(|process| process.pid == own).unwrap();
+            assert!(found.resident > 0 && found.virtual_memory >= found.resident);
         }
     }
 }

@@ -44,7 +44,16 @@ impl Attach {
             terminal::check(session.tty, session.streams.stdin)?;
         }
         // Before raw mode: its errors are for a terminal that is as it was.
-        let attached = container.attach(session.wish())?;
+        let mut wish = session.wish();
+        let size = wish.size;
+        // Of another size for a moment: what is on its screen is drawn anew, for us.
+        if let Some(size) = &mut wish.size {
+            size.rows = size.rows.saturating_add(1);
+        }
+        let attached = container.attach(wish)?;
+        if let Some(size) = size {
+            attached.resizer()(size);
+        }
         let raw = session.raw()?;
         let ended = session.run(attached);
         drop(raw);

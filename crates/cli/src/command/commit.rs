@@ -20,6 +20,10 @@ pub(crate) struct Commit {
     /// LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME or WORKDIR; may be given several times
     #[arg(short, long, value_name = "INSTRUCTION")]
     change: Vec<String>,
+    /// Pause the container meanwhile: only `false`, which is what is done, can be asked for
+    #[arg(short, long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true",
+          require_equals = true)]
+    pause: Option<bool>,
     /// A container: its name or id
     container: String,
     /// The name of the image
@@ -28,6 +32,15 @@ pub(crate) struct Commit {
 
 impl Commit {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+        if self.pause == Some(true) {
+            return Err(
+                Failure::new("--pause: containers cannot be paused").hint(format!(
+                    "leave it out, or first `kiln stop {}`: what is written during the commit may \
+                     or may not be in the image",
+                    self.container
+                )),
+            );
+        }
         let name: Option<Reference> = self.name.as_deref().map(str::parse).transpose()?;
         if name.as_ref().is_some_and(|n| n.digest().is_some()) {
             return Err(Failure::new(

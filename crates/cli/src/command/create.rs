@@ -12,7 +12,7 @@ use std::{
 
 use clap::Args;
 use kiln_build::Builder;
-use kiln_container::{Container, Containers};
+use kiln_container::{Container, Containers, NetworkMode};
 
 pub(crate) use flags::Options;
 
@@ -55,6 +55,10 @@ pub(crate) fn make(
     let builder: Builder = host::builder()?;
     let base = source::base(&builder, options)?;
     let create = wishes.of(base, options, attended);
+    let publishes = !create.host.ports.is_empty() || create.host.publish_all;
+    if create.host.network == NetworkMode::Host && publishes {
+        host::say("warning: published ports are discarded when using host network mode");
+    }
     let containers = Containers::open(builder.roots())?;
     let container = containers.create(&create)?;
     if let Some(file) = id_file

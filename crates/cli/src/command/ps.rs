@@ -21,15 +21,16 @@ pub(crate) struct Ps {
     #[arg(short, long)]
     all: bool,
     /// Only containers that match: `id`, `name`, `label`, `exited`, `status`, `ancestor`, `before`,
-    /// `since`, `volume`, `network`, `publish`, `expose`
+    /// `since`, `volume`, `network`, `publish`, `expose`, `health`
     #[arg(short, long, value_name = "KEY=VALUE")]
     filter: Vec<String>,
     /// `table`, `json`, `table TEMPLATE` or a Go template
     #[arg(long)]
     format: Option<String>,
     /// Only the containers that were made last, whatever they do
-    #[arg(short = 'n', long, value_name = "COUNT")]
-    last: Option<usize>,
+    // docker's -1, and 0, are no count.
+    #[arg(short = 'n', long, value_name = "COUNT", allow_negative_numbers = true)]
+    last: Option<i64>,
     /// Only the container that was made last, whatever it does
     #[arg(short, long)]
     latest: bool,
@@ -78,8 +79,9 @@ impl Ps {
         let filter = Filter::parse(&self.filter, &images, &containers)?;
         let last = match self.latest {
             true => Some(1),
-            false => self.last,
+            false => self.last.and_then(|n| usize::try_from(n).ok()),
         };
+        let last = last.filter(|n| *n > 0);
         let all = self.all || last.is_some() || filter.asks_for_state();
         let mut rows = Vec::new();
         let format = self.format.clone().or_else(|| config::setting("psFormat"));

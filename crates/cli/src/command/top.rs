@@ -1,4 +1,5 @@
-//! `kiln top`: what runs in a container, in the columns of `ps -ef`, or in those of `-o`.
+//! `kiln top`: what runs in a container, in the columns of `ps -ef` or `ps aux`, or in those of
+//! `-o`.
 
 use std::{fs, process::ExitCode};
 
@@ -13,7 +14,7 @@ use crate::{failure::Failure, host, table::align};
 pub(crate) struct Top {
     /// The container: its name or id
     container: String,
-    /// Options of ps: `-ef`, which is the default, or `-o COLUMN,..`
+    /// Options of ps: `-ef`, which is the default, `aux`, or `-o COLUMN,..`
     #[arg(
         value_name = "PS OPTIONS",
         trailing_var_arg = true,
@@ -28,9 +29,25 @@ const NARROWEST: usize = 20;
 /// The headings of `ps -ef`.
 const USUAL: [&str; 8] = ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"];
 
-/// What `-o` can name, and the heading of it.
-const COLUMNS: [(&str, &str); 16] = [
+/// The columns of `ps aux`, and its headings.
+const ALL: [(&str, &str); 11] = [
+    ("user", "USER"),
+    ("pid", "PID"),
+    ("pcpu", "%CPU"),
+    ("pmem", "%MEM"),
+    ("vsz", "VSZ"),
+    ("rss", "RSS"),
+    ("tty", "TTY"),
+    ("stat", "STAT"),
+    ("stime", "START"),
+    ("bsdtime", "TIME"),
     ("args", "COMMAND"),
+];
+
+/// What `-o` can name, and the heading of it.
+const COLUMNS: [(&str, &str); 21] = [
+    ("args", "COMMAND"),
+    ("bsdtime", "TIME"),
     ("c", "C"),
     ("cmd", "CMD"),
     ("comm", "COMMAND"),
@@ -38,7 +55,10 @@ const COLUMNS: [(&str, &str); 16] = [
     ("cputime", "TIME"),
     ("pcpu", "%CPU"),
     ("pid", "PID"),
+    ("pmem", "%MEM"),
     ("ppid", "PPID"),
+    ("rss", "RSS"),
+    ("stat", "STAT"),
     ("stime", "STIME"),
     ("time", "TIME"),
     ("tt", "TT"),
@@ -46,6 +66,7 @@ const COLUMNS: [(&str, &str); 16] = [
     ("uid", "UID"),
     ("uname", "USER"),
     ("user", "USER"),
+    ("vsz", "VSZ"),
 ];
 
 impl Top {
@@ -86,6 +107,10 @@ fn columns(options: &[String]) -> Result<Vec<Column>, Failure> {
             }
             return Ok(columns);
         }
+        ["aux" | "-aux" | "auxw" | "auxww"] => {
+            let column = |(name, heading)| Column { name, heading };
+            return Ok(ALL.into_iter().map(column).collect());
+        }
         ["-o" | "o" | "-eo" | "--format", list] => list,
         [one] => match one.strip_prefix("-o").or_else(|| one.strip_prefix("-eo")) {
             Some(list) => list,
@@ -120,6 +145,11 @@ impl Column {
             "ppid" => process.ppid.to_string(),
             "c" => process.cpu.to_string(),
             "pcpu" => format!("{}.0", process.cpu),
+            "pmem" => format!("{}.{}", process.share / 10, process.share % 10),
+            "vsz" => process.virtual_memory.to_string(),
+            "rss" => process.resident.to_string(),
+            "stat" => process.state.clone(),
+            "bsdtime" => format!("{}:{:02}", process.time / 60, process.time % 60),
             "stime" => started(process.start, now),
             "tty" | "tt" => process.tty.clone(),
             "time" | "cputime" => clock(process.time),
@@ -182,10 +212,15 @@ mod tests {
             ("-ef", "UID PID PPID C STIME TTY TIME CMD"),
             ("-o pid,cmd", "PID CMD"),
             ("-opid,user", "PID USER"),
+            ("-o pid,rss,stat", "PID RSS STAT"),
+            (
+                "aux",
+                "USER PID %CPU %MEM VSZ RSS TTY STAT START TIME COMMAND",
+            ),
         ] {
             assert_eq!(headings(options).as_deref(), Ok(want), "{options}");
         }
-        for options in ["aux", "-o pid,rss", "-x y z"] {
+        for options in ["lax", "-o pid,wchan", "-x y z"] {
             assert!(headings(options).unwrap_err().contains("not carried out"));
         }
     }

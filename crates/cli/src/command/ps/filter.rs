@@ -14,9 +14,9 @@ use super::row::{Seen, exposed, network, published, word};
 use crate::failure::Failure;
 
 /// What is known, for those who mistype it.
-const KEYS: [&str; 12] = [
-    "ancestor", "before", "exited", "expose", "id", "label", "name", "network", "publish", "since",
-    "status", "volume",
+const KEYS: [&str; 13] = [
+    "ancestor", "before", "exited", "expose", "health", "id", "label", "name", "network",
+    "publish", "since", "status", "volume",
 ];
 
 const STATES: [&str; 7] = [
@@ -28,6 +28,9 @@ const STATES: [&str; 7] = [
     "exited",
     "dead",
 ];
+
+/// Nothing looks after a container's health: of all containers it is `none`.
+const HEALTH: [&str; 4] = ["starting", "healthy", "unhealthy", "none"];
 
 /// Which containers are listed.
 #[derive(Default)]
@@ -103,7 +106,10 @@ impl Filter {
             "status" if !STATES.contains(&value) => {
                 return Err(invalid().hint(format!("there are: {}", STATES.join(", "))));
             }
-            "status" | "label" | "volume" | "network" | "publish" | "expose" => {
+            "health" if !HEALTH.contains(&value) => {
+                return Err(invalid().hint(format!("there are: {}", HEALTH.join(", "))));
+            }
+            "status" | "health" | "label" | "volume" | "network" | "publish" | "expose" => {
                 let texts = self.texts.entry(key.to_owned()).or_default();
                 texts.push(value.to_owned());
             }
@@ -142,6 +148,7 @@ impl Filter {
                 .as_ref()
                 .is_none_or(|a| a.are_of(&details.image, &details.layers))
             && self.any("status", &|text| text == word(&seen.state))
+            && self.any("health", &|text| text == "none")
             && self.any("network", &|text| text == network(details.host.network))
             && self.any("volume", &|text| {
                 let mut mounts = details.mounts.iter();

@@ -13,6 +13,7 @@ use kiln_tests::{
     peers::installed,
     pty::Pty,
     registry::{Debian, docker_registry_with},
+    until::until,
 };
 
 /// docker-registry that knows `me` by `secret`; `None` where it is not installed.
@@ -169,6 +170,48 @@ fn a_password_is_typed_unseen() {
     let (code, shown) = terminal.wait();
     assert_eq!(code, 130, "{shown}");
     assert_eq!(terminal.settings(), before);
+}
+
+#[test]
+fn however_it_ends_the_terminal_shows_what_is_typed() {
+    let kiln = Kiln::new();
+    let login = kiln.command(["login", "127.0.0.1:1", "-u", "me"]);
+    // As every new terminal is: this one may have changed before it could be asked.
+    let before = Pty::start(&Command::new("true")).settings();
+    for (signal, code) in [("INT", 130), ("TERM", 143), ("QUIT", 131), ("KILL", -1)] {
+        let mut terminal = Pty::start(&login);
+        terminal.expect("Password: ");
+        assert_ne!(terminal.settings(), before);
+        terminal.send("typed");
+        let pid = terminal.id().to_string();
+        let flag = format!("-{signal}");
+        Command::new("kill").args([&flag, &pid]).status().unwrap();
+        let (ended, shown) = terminal.wait();
+        assert_eq!(ended, code, "{signal}: {shown}");
+        assert!(!shown.contains("typed"), "{shown}");
+        if signal == "KILL" {
+            // Somebody else undoes it.
+            let undone = || (terminal.settings() == before).then_some(());
+            until("the terminal is as it was", undone);
+        }
+        assert_eq!(terminal.settings(), before, "{signal}");
+    }
+    // The end of input is an empty password; what was typed can be corrected.
+    for (keys, says) in [
+        ("\u{4}", "a password is required"),
+        ("\n", "a password is required"),
+        ("ab\u{15}\n", "a password is required"),
+        ("ab\u{7f}c\n", "connection refused"),
+    ] {
+        let mut terminal = Pty::start(&login);
+        terminal.expect("Password: ");
+        terminal.send(keys);
+        terminal.expect("\r\n");
+        terminal.expect(says);
+        let (code, shown) = terminal.wait();
+        assert_eq!(code, 1, "{shown}");
+        assert_eq!(terminal.settings(), before);
+    }
 }
 
 #[test]

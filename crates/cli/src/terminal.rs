@@ -5,6 +5,7 @@
 
 #[cfg(unix)]
 mod signals;
+mod unseen;
 
 use std::io::{self, IsTerminal as _};
 
@@ -13,6 +14,7 @@ use kiln_container::{Attach, AttachEnd, AttachIo, Attached, DetachKeys};
 
 #[cfg(unix)]
 pub(crate) use signals::pass_signals;
+pub(crate) use unseen::ask as ask_unseen;
 
 use crate::{config, failure::Failure};
 

@@ -4,14 +4,12 @@ use std::{
     env,
     io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _},
     process::ExitCode,
-    thread,
-    time::Duration,
 };
 
 use clap::Args;
 use kiln_build::registry::{Client, Credential, DockerConfig, Endpoint, Kept, Options, Secret};
 
-use crate::{failure::Failure, host};
+use crate::{failure::Failure, host, terminal};
 
 /// What docker calls its own registry where it keeps credentials.
 const HUB: &str = "https://index.docker.io/v1/";
@@ -100,7 +98,7 @@ impl Login {
         let password = match &self.password {
             Some(password) => password.clone(),
             None if self.password_stdin => from_stdin()?,
-            None => unseen()?,
+            None => terminal::ask_unseen("Password: ")?,
         };
         if password.is_empty() {
             return Err(Failure::new("a password is required"));
@@ -134,26 +132,6 @@ fn name(server: &Server, known: Option<&str>) -> Result<String, Failure> {
     Ok(match (answer, known) {
         ("", Some(known)) => known.to_owned(),
         _ => answer.to_owned(),
-    })
-}
-
-/// Asks for the password at the terminal, which does not show it.
-///
-/// Ctrl-C comes from the library as a signal, before it has set the terminal right again: the signal
-/// ends the program a moment later than that.
-fn unseen() -> Result<String, Failure> {
-    let handled = ctrlc::set_handler(|| {
-        thread::sleep(Duration::from_millis(300));
-        std::process::exit(130);
-    });
-    if let Err(e) = handled {
-        host::say(&format!(
-            "warning: after Ctrl-C the terminal may show nothing: {e}"
-        ));
-    }
-    rpassword::prompt_password("Password: ").map_err(|e| match e.kind() {
-        io::ErrorKind::Interrupted => Failure::new("interrupted").code(130),
-        _ => Failure::new("read the password").because(&e),
     })
 }
 

@@ -1,7 +1,7 @@
 //! One more process beside one that runs.
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 
 use kiln_sandbox::terminal::Size;
 use kiln_sandbox::{
@@ -25,6 +25,8 @@ cases![
     it_dies_with_the_handle,
     it_dies_with_the_caller,
     detached_it_lives_on,
+    left_it_lives_on,
+    a_first_process_is_left,
     nobody_inside_sees_who_enters,
     it_takes_signals,
     nothing_leaks,
@@ -262,26 +264,25 @@ pub(crate) const DOOR: Door = Door {
 };
 
 fn enterer(incoming: Incoming) -> i32 {
-    use std::io::Write;
     let Incoming { mut socket, args } = incoming;
     let peer: Peer = serde_json::from_str(args[0].to_str().unwrap()).unwrap();
     let process = sleeper(args[1].to_str().unwrap());
-    let _held = if args.len() > 2 {
-        enter_detached(&peer, &process, false, Io::null()).unwrap();
-        None
-    } else {
-        Some(enter(&peer, &process, false, Io::null()).unwrap())
-    };
+    let entered = || enter(&peer, &process, false, Io::null()).unwrap();
+    let mut held = None;
+    match args.get(2).and_then(|how| how.to_str()) {
+        None => held = Some(entered()),
+        Some("left") => entered().leave().unwrap(),
+        Some(_) => drop(enter_detached(&peer, &process, false, Io::null()).unwrap()),
+    }
     socket.write_all(b"x").unwrap();
     let _ = socket.read(&mut [0]);
+    drop(held);
     0
 }
 
-fn killed(peer: &Peer, mark: &str, detached: bool) {
+fn killed(peer: &Peer, mark: &str, how: Option<&str>) {
     let peer = serde_json::to_string(peer).unwrap();
-    let args = [&peer, mark]
-        .into_iter()
-        .chain(detached.then_some("detached"));
+    let args = [&peer, mark].into_iter().chain(how);
     let mut caller = kiln_sandbox::open(DOOR.name, args).unwrap();
     caller.socket.read_exact(&mut [0]).unwrap();
     assert!(lives_inside(mark));
@@ -298,7 +299,7 @@ fn it_dies_with_the_caller(world: &World) -> Outcome {
     for init in [false, true] {
         let (_host, peer) = host(world, init)?;
         let mark = mark(world, "caller");
-        killed(&peer, &mark, false);
+        killed(&peer, &mark, None);
         until("it has ended", || !lives_inside(&mark));
         assert!(peer.is_running());
     }
@@ -308,7 +309,7 @@ fn it_dies_with_the_caller(world: &World) -> Outcome {
 fn detached_it_lives_on(world: &World) -> Outcome {
     let (host, peer) = host(world, false)?;
     let mark = mark(world, "detached");
-    killed(&peer, &mark, true);
+    killed(&peer, &mark, Some("detached"));
     assert!(lives_inside(&mark));
     drop(host);
     until("it has ended", || !lives_inside(&mark));
@@ -320,6 +321,64 @@ fn detached_it_lives_on(world: &World) -> Outcome {
     until("all is written", || {
         said(&peer, "cat /tmp/done 2>/dev/null || true") == "done\n"
     });
+    Ok(())
+}
+
+fn left_it_lives_on(world: &World) -> Outcome {
+    for init in [false, true] {
+        let (host, peer) = host(world, init)?;
+        let mark = mark(world, "left");
+        killed(&peer, &mark, Some("left"));
+        assert!(lives_inside(&mark));
+        drop(host);
+        until("it has ended", || !lives_inside(&mark));
+    }
+    // By a caller that lives on, with a terminal that nobody reads any more.
+    let (_host, peer) = host(world, true)?;
+    let mut process = shell(
+        "read line; echo got $line; read line; yes | head -n 100000; echo done >/tmp/done; read line",
+    );
+    process.terminal = true;
+    let running = enter(&peer, &process, false, Io::null()).unwrap();
+    let mut terminal = running.terminal().unwrap();
+    terminal.write_all(b"words\r").unwrap();
+    let mut shown = Vec::new();
+    while !shown.ends_with(b"got words\r\n") {
+        let mut byte = [0];
+        terminal.read_exact(&mut byte).unwrap();
+        shown.push(byte[0]);
+    }
+    let (signal, dialer) = (running.signaller(), running.dialer());
+    running.leave().unwrap();
+    signal(9);
+    dialer.dial(80).unwrap_err();
+    terminal.write_all(b"more\r").unwrap();
+    until("all is written", || {
+        said(&peer, "cat /tmp/done 2>/dev/null || true") == "done\n"
+    });
+    // It ends by itself, and its watcher with it.
+    terminal.write_all(b"enough\r").unwrap();
+    until("it is reaped", || {
+        said(&peer, "ps | grep -c '[h]ead -n 100000' || true") == "0\n"
+    });
+    // One that has ended is let go of as well.
+    let running = enter(&peer, &shell("true"), false, Io::null()).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    running.leave().unwrap();
+    Ok(())
+}
+
+fn a_first_process_is_left(world: &World) -> Outcome {
+    let mark = mark(world, "first");
+    let script = format!("echo up; while :; do sleep 0.1; done # {mark}");
+    let mut started = world.start(&script, |_| ());
+    assert_eq!(started.line(), "up");
+    let pid = started.running.pid();
+    started.running.leave().unwrap();
+    assert!(lives_inside(&mark));
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap());
+    rustix::process::kill_process(pid.unwrap(), rustix::process::Signal::KILL).unwrap();
+    until("it has ended", || !lives_inside(&mark));
     Ok(())
 }
 

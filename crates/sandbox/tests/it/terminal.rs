@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::sync::mpsc;
 
-use kiln_sandbox::terminal::{Raw, Size, on_resize};
+use kiln_sandbox::terminal::{Raw, Silent, Size, on_resize};
 use kiln_sandbox::{Door, ErrorKind, Incoming, Io, Running, Spec, User};
 use kiln_tests::harness::Outcome;
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
@@ -23,6 +23,7 @@ cases![
     the_end_is_seen,
     raw_mode_is_undone,
     raw_mode_is_undone_after_a_kill,
+    a_line_is_typed_unseen,
     news_of_the_size_come,
 ];
 
@@ -294,23 +295,56 @@ fn raw(mut incoming: Incoming) -> i32 {
         .write(true)
         .open(&incoming.args[0])
         .unwrap();
-    let _raw = Raw::enter(&terminal).unwrap();
+    let (mut raw, mut silent) = (None, None);
+    match incoming.args.get(1) {
+        None => raw = Some(Raw::enter(&terminal).unwrap()),
+        Some(_) => silent = Some(Silent::enter(&terminal).unwrap()),
+    }
     incoming.socket.write_all(b"raw").unwrap();
     let _ = incoming.socket.read(&mut [0]);
+    drop((raw, silent));
     0
 }
 
 fn raw_mode_is_undone_after_a_kill(world: &World) -> Outcome {
     once(world)?;
-    let (_master, slave) = user_terminal();
+    for which in [None, Some("silent")] {
+        let (_master, slave) = user_terminal();
+        let before = mode(&slave);
+        let name = rustix::termios::ttyname(&slave, Vec::new()).unwrap();
+        let args = [name.to_str().unwrap()].into_iter().chain(which);
+        let mut program = kiln_sandbox::open("raw", args).unwrap();
+        program.socket.read_exact(&mut [0; 3]).unwrap();
+        assert_ne!(mode(&slave), before);
+        program.child.kill().unwrap();
+        program.child.wait().unwrap();
+        until("the mode is restored", || mode(&slave) == before);
+    }
+    Ok(())
+}
+
+fn a_line_is_typed_unseen(world: &World) -> Outcome {
+    once(world)?;
+    let (master, slave) = user_terminal();
     let before = mode(&slave);
-    let name = rustix::termios::ttyname(&slave, Vec::new()).unwrap();
-    let mut program = kiln_sandbox::open("raw", [name.to_str().unwrap()]).unwrap();
-    program.socket.read_exact(&mut [0; 3]).unwrap();
-    assert_ne!(mode(&slave), before);
-    program.child.kill().unwrap();
-    program.child.wait().unwrap();
-    until("the mode is restored", || mode(&slave) == before);
+    let silent = Silent::enter(&slave).unwrap();
+    let (mut keys, mut program) = (File::from(master), File::from(slave));
+    // The second letter is taken back.
+    keys.write_all(b"sx\x7fecret\n").unwrap();
+    let mut line = [0; 64];
+    let read = program.read(&mut line).unwrap();
+    assert_eq!(&line[..read], b"secret\n");
+    program.write_all(b"read").unwrap();
+    let mut shown = [0; 64];
+    let mut end = 0;
+    while !shown[..end].ends_with(b"read") {
+        end += keys.read(&mut shown[end..]).unwrap();
+    }
+    assert_eq!(&shown[..end], b"\r\nread");
+    drop(silent);
+    assert_eq!(mode(&program.into()), before);
+    let error = Silent::enter(&File::open("/dev/null").unwrap()).unwrap_err();
+    assert!(error.to_string().contains("show nothing"), "{error}");
     Ok(())
 }
 

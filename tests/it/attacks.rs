@@ -160,3 +160,23 @@ fn who_waits_no_more_is_forgotten() {
     }
     until("they are forgotten", || (open() <= before).then_some(()));
 }
+
+/// Root could make files of the machine's devices.
+#[test]
+fn a_copy_replaces_no_device() {
+    let kiln = prepared();
+    kiln.ok(["create", "--name", "box", "busybox", "true"]);
+    let pipe = kiln.scratch().join("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let pipe = pipe.to_str().unwrap();
+    let said = kiln.fails(["cp", "box:/etc/passwd", pipe]);
+    let want = format!("destination \"{pipe}\" must be a directory or a regular file");
+    assert!(said.err.contains(&want), "{}", said.err);
+    assert!(!fs::metadata(pipe).unwrap().is_file());
+}

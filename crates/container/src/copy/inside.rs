@@ -89,6 +89,7 @@ impl Container {
         options: CopyOptions,
     ) -> Result<u64, Error> {
         let goal = Goal::of(destination);
+        replaceable(destination)?;
         self.with_files(|files| {
             let found = self.look(files, path, options.follow)?;
             let landing = landing(path, found.is_dir, &goal.path, goal.there)?;
@@ -233,6 +234,18 @@ impl Container {
         };
         let targets = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
         targets.iter().filter_map(file).collect()
+    }
+}
+
+/// What is no file, like `/dev/null`, is not made one. docker's words.
+fn replaceable(destination: &str) -> Result<(), Error> {
+    match std::fs::metadata(destination) {
+        Ok(there) if !there.is_dir() && !there.is_file() => {
+            let what =
+                format!("destination \"{destination}\" must be a directory or a regular file");
+            Err(Error::new(ErrorKind::Invalid, what))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -1,5 +1,5 @@
 //! One more process in a container that runs. It is the caller's, not the monitor's: it ends with the
-//! caller, unless it was started to live on; with the container it ends in any case.
+//! caller, unless it was started to live on or is let go of; with the container it ends in any case.
 
 #[cfg(target_os = "linux")]
 mod relay;
@@ -32,7 +32,7 @@ pub struct Exec {
 }
 
 impl Container {
-    /// Runs one more process in it. Dropped, that is killed. Streams that are to be the caller's own
+    /// Runs one more process in it. Dropped, that is killed; [`Running::leave`] has it live on. Streams that are to be the caller's own
     /// are carried through pipes: the process never has the caller's terminal or files themselves.
     ///
     /// # Errors

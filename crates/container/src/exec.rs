@@ -32,8 +32,9 @@ pub struct Exec {
 }
 
 impl Container {
-    /// Runs one more process in it. Dropped, that is killed; [`Running::leave`] has it live on. Streams that are to be the caller's own
-    /// are carried through pipes: the process never has the caller's terminal or files themselves.
+    /// Runs one more process in it. Dropped, that is killed; [`Running::leave`] has it live on.
+    /// Streams that are to be the caller's own are carried through pipes: the process never has the
+    /// caller's terminal or files themselves.
     ///
     /// # Errors
     ///

@@ -1,9 +1,10 @@
-//! What goes over a monitor's sockets: frames, each a kind, a length and as many bytes.
+//! What goes over the sockets of this crate's children: frames, each a kind, a length and as many
+//! bytes. A frame that claims more than [`LONGEST`] is an error.
 //!
-//! A conversation begins with a request. Then follow, towards the monitor, what was typed; from it, a
-//! reply, output, and how the process ended. Signals and sizes are requests of their own: what was
-//! typed waits for a process that does not read. A frame that claims more than
-//! [`LONGEST`] is an error.
+//! A conversation with a monitor begins with a request. Then follow, towards it, what was typed; from
+//! it, a reply, output, and how the process ended. Signals and sizes are requests of their own: what
+//! was typed waits for a process that does not read. With a child that works on files, requests and
+//! replies take turns, and a tar goes between them.
 
 use std::io::{self, Read, Write};
 
@@ -36,11 +37,13 @@ pub(crate) enum Kind {
     Stderr = 7,
     /// The code with which it ended.
     Exited = 8,
+    /// A piece of a tar; an empty one is its end.
+    Tar = 9,
 }
 
 impl Kind {
     fn of(byte: u8) -> Option<Self> {
-        const ALL: [Kind; 8] = [
+        const ALL: [Kind; 9] = [
             Kind::Request,
             Kind::Reply,
             Kind::Stdin,
@@ -49,6 +52,7 @@ impl Kind {
             Kind::Stdout,
             Kind::Stderr,
             Kind::Exited,
+            Kind::Tar,
         ];
         ALL.into_iter().find(|kind| *kind as u8 == byte)
     }
@@ -96,7 +100,7 @@ pub(crate) struct Report {
 }
 
 /// An error with its causes, which say what the system said: only words go between processes.
-pub(crate) fn told(e: &Error) -> String {
+fn told(e: &Error) -> String {
     let mut what = e.to_string();
     let mut cause = std::error::Error::source(e);
     while let Some(e) = cause {

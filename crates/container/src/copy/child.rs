@@ -2,9 +2,8 @@
 //! root, with its volumes, and comes in by a door. No path leads out of there, and nothing of the
 //! root is executed.
 //!
-//! The two talk in frames: a letter, a length, bytes. The caller asks (`q`) for one thing after the
-//! other; a tar goes over in pieces (`d`), an empty one at its end; each request has one answer
-//! (`r`). After an error with a tar that it was to take the child ends.
+//! The caller asks for one thing after the other, and each request has one reply; a tar goes over in
+//! pieces before it. After an error with a tar that it was to take the child ends.
 
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -15,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::PathStat;
 use crate::files::{Goal, Pack, Unpack, pack, unpack};
+use crate::frame::{Frame, Kind, Report};
 use crate::{Error, ErrorKind};
 
 /// The door.
@@ -23,8 +23,6 @@ const NAME: &str = "files";
 
 /// How much of a tar goes over at once, in bytes.
 const PIECE: usize = 128 << 10;
-/// The longest request and answer, in bytes.
-const LONGEST: usize = 1 << 20;
 
 #[derive(Serialize, Deserialize)]
 enum Request {
@@ -54,45 +52,7 @@ enum Answer {
     Goal(Goal),
     /// How long the tar was.
     Done(u64),
-    Failed(Failure),
-}
-
-/// An error on its way from one process to another.
-#[derive(Serialize, Deserialize)]
-struct Failure {
-    kind: u8,
-    what: String,
-    hint: Option<String>,
-}
-
-/// The kinds that go over; what is not among them is the last.
-const KINDS: [ErrorKind; 4] = [
-    ErrorKind::Invalid,
-    ErrorKind::NotFound,
-    ErrorKind::Unsupported,
-    ErrorKind::Io,
-];
-
-impl From<&Error> for Failure {
-    fn from(e: &Error) -> Self {
-        let kind = KINDS.iter().position(|kind| *kind == e.kind());
-        Self {
-            kind: u8::try_from(kind.unwrap_or(KINDS.len() - 1)).unwrap_or_default(),
-            what: crate::frame::told(e),
-            hint: e.hint_text().map(str::to_owned),
-        }
-    }
-}
-
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        let kind = KINDS.get(usize::from(failure.kind));
-        let error = Self::new(kind.copied().unwrap_or(ErrorKind::Io), failure.what);
-        match failure.hint {
-            Some(hint) => error.hint(hint),
-            None => error,
-        }
-    }
+    Failed(Report),
 }
 
 /// The caller's side.
@@ -152,7 +112,8 @@ impl Files {
                 n => n.map_err(|e| Error::new(ErrorKind::Io, "read the tar").because(e))?,
             };
             // It ends early on an error, which it has told then.
-            if send(&mut socket, b'd', &piece[..n]).is_err() || n == 0 {
+            let sent = Frame::new(Kind::Tar, &piece[..n]).write(&mut socket);
+            if sent.is_err() || n == 0 {
                 break;
             }
         }
@@ -160,8 +121,11 @@ impl Files {
     }
 
     fn ask(&self, request: &Request) -> Result<(), Error> {
-        let text = serde_json::to_vec(request).map_err(|e| lost(&e.into()))?;
-        send(&mut self.socket()?, b'q', &text).map_err(|e| lost(&e))
+        let frame = Frame::json(Kind::Request, request);
+        let mut socket = self.socket()?;
+        frame
+            .and_then(|frame| frame.write(&mut socket))
+            .map_err(|e| lost(&e))
     }
 
     fn done(&self, out: &mut dyn Write) -> Result<u64, Error> {
@@ -174,18 +138,19 @@ impl Files {
     /// The answer; what comes before it goes to `out`.
     fn answer(&self, out: &mut dyn Write) -> Result<Answer, Error> {
         let mut socket = self.socket()?;
-        let mut bytes = Vec::new();
-        loop {
-            match receive(&mut socket, &mut bytes).map_err(|e| lost(&e))? {
-                b'd' => out
-                    .write_all(&bytes)
+        let reply = loop {
+            let frame = Frame::read(&mut socket).map_err(|e| lost(&e))?;
+            let frame = frame.ok_or_else(|| lost(&io::ErrorKind::UnexpectedEof.into()))?;
+            match frame.kind {
+                Kind::Tar => out
+                    .write_all(&frame.data)
                     .map_err(|e| Error::new(ErrorKind::Io, "write the tar").because(e))?,
-                b'r' => break,
+                Kind::Reply => break frame,
                 _ => return Err(confused()),
             }
-        }
-        match serde_json::from_slice(&bytes).map_err(|e| lost(&e.into()))? {
-            Answer::Failed(failure) => Err(failure.into()),
+        };
+        match reply.parse().map_err(|e| lost(&e))? {
+            Answer::Failed(report) => Err(report.into()),
             answer => Ok(answer),
         }
     }
@@ -204,23 +169,20 @@ impl Drop for Files {
 fn run(incoming: Incoming) -> i32 {
     let socket = incoming.socket;
     loop {
-        let mut bytes = Vec::new();
-        let request = match receive(&mut &socket, &mut bytes) {
-            Ok(b'q') => serde_json::from_slice(&bytes),
+        let request = match Frame::read(&mut &socket) {
+            Ok(Some(frame)) if frame.kind == Kind::Request => frame.parse(),
             // The caller needs no more.
             _ => return 0,
         };
         let takes_tar = matches!(request, Ok(Request::Unpack { .. }));
         let answer = match request {
             Ok(request) => carry_out(&socket, &request),
-            Err(e) => Err(lost(&e.into())),
+            Err(e) => Err(lost(&e)),
         };
         // What is left of a tar would be taken for requests.
         let lost = answer.is_err() && takes_tar;
-        let answer = answer.unwrap_or_else(|e| Answer::Failed(Failure::from(&e)));
-        let sent = serde_json::to_vec(&answer)
-            .map_err(io::Error::from)
-            .and_then(|text| send(&mut &socket, b'r', &text));
+        let answer = answer.unwrap_or_else(|e| Answer::Failed(Report::from(&e)));
+        let sent = Frame::json(Kind::Reply, &answer).and_then(|frame| frame.write(&mut &socket));
         if lost || sent.is_err() {
             return 1;
         }
@@ -267,7 +229,7 @@ impl Write for Pieces<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let n = bytes.len().min(PIECE);
         if n > 0 {
-            send(&mut self.socket, b'd', &bytes[..n])?;
+            Frame::new(Kind::Tar, &bytes[..n]).write(&mut self.socket)?;
         }
         Ok(n)
     }
@@ -289,9 +251,10 @@ impl Read for Joined<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.at == self.piece.len() && !self.ended {
             self.at = 0;
-            if receive(&mut self.socket, &mut self.piece)? != b'd' {
-                return Err(io::ErrorKind::InvalidData.into());
-            }
+            self.piece = match Frame::read(&mut self.socket)? {
+                Some(frame) if frame.kind == Kind::Tar => frame.data,
+                _ => return Err(io::ErrorKind::InvalidData.into()),
+            };
             self.ended = self.piece.is_empty();
         }
         let left = &self.piece[self.at..];
@@ -300,28 +263,6 @@ impl Read for Joined<'_> {
         self.at += n;
         Ok(n)
     }
-}
-
-fn send(to: &mut impl Write, letter: u8, bytes: &[u8]) -> io::Result<()> {
-    let length = u32::try_from(bytes.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-    let mut head = [letter, 0, 0, 0, 0];
-    head[1..].copy_from_slice(&length.to_le_bytes());
-    to.write_all(&head)?;
-    to.write_all(bytes)
-}
-
-/// The letter of the next frame, whose bytes take the place of those in `bytes`.
-fn receive(from: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<u8> {
-    let mut head = [0; 5];
-    from.read_exact(&mut head)?;
-    let [letter, length @ ..] = head;
-    let length = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
-    if length > LONGEST {
-        return Err(io::ErrorKind::InvalidData.into());
-    }
-    bytes.resize(length, 0);
-    from.read_exact(bytes)?;
-    Ok(letter)
 }
 
 fn lost(e: &io::Error) -> Error {

@@ -162,43 +162,46 @@ fn mounts(spec: &Spec) -> Built<Vec<Entry>> {
         mount("mqueue", "/dev/mqueue", &safe)?,
         mount("sysfs", "/sys", &sys)?,
     ];
-    for given in spec.mounts.iter().filter(|mount| is_the_runtimes(mount)) {
-        mounts.push(match given {
-            Mount::Bind {
-                source,
-                target,
-                read_only,
-            } => {
-                let access = if *read_only { "ro" } else { "rw" };
-                MountBuilder::default()
-                    .typ("bind")
-                    .source(source)
-                    .destination(target)
-                    .options(["rbind", access].map(String::from).to_vec())
-                    .build()?
-            }
-            Mount::Tmpfs {
-                target,
-                size,
-                mode,
-                exec,
-            } => {
-                let mut options = vec!["nosuid".to_owned(), "nodev".to_owned()];
-                options.extend((!exec).then(|| "noexec".to_owned()));
-                options.push(format!("mode={mode:o}"));
-                options.extend(size.map(|size| format!("size={size}")));
-                MountBuilder::default()
-                    .typ("tmpfs")
-                    .source("tmpfs")
-                    .destination(target)
-                    .options(options)
-                    .build()?
-            }
-        });
+    for mount in spec.mounts.iter().filter(|mount| is_the_runtimes(mount)) {
+        mounts.push(given(mount)?);
     }
     Ok(mounts)
 }
 
+/// A mount of the caller's.
+fn given(given: &Mount) -> Built<Entry> {
+    let (kind, source, target, options) = match given {
+        Mount::Bind {
+            source,
+            target,
+            read_only,
+        } => {
+            let access = if *read_only { "ro" } else { "rw" };
+            let options = ["rbind", access].map(String::from).to_vec();
+            ("bind", source.as_path(), target, options)
+        }
+        Mount::Tmpfs {
+            target,
+            size,
+            mode,
+            exec,
+        } => {
+            let mut options = vec!["nosuid".to_owned(), "nodev".to_owned()];
+            options.extend((!exec).then(|| "noexec".to_owned()));
+            options.push(format!("mode={mode:o}"));
+            options.extend(size.map(|size| format!("size={size}")));
+            ("tmpfs", Path::new("tmpfs"), target, options)
+        }
+    };
+    MountBuilder::default()
+        .typ(kind)
+        .source(source)
+        .destination(target)
+        .options(options)
+        .build()
+}
+
+/// One of the usual.
 fn mount(kind: &str, target: impl AsRef<Path>, options: &[&str]) -> Built<Entry> {
     MountBuilder::default()
         .typ(kind)

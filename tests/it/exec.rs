@@ -207,7 +207,7 @@ fn let_go(kiln: &Kiln) {
     let script = "echo up; until test -e /tmp/go; do sleep 0.1; done; yes | head -n 100000; \
         echo done >/tmp/done; exec sleep 4242";
     let mut pty = Pty::start(&kiln.command(["exec", "-it", "box", "sh", "-c", script]));
-    let before = pty.settings();
+    let before = pty.original().to_owned();
     pty.expect("up");
     assert_ne!(pty.settings(), before);
     pty.send("\x10\x11");

@@ -35,7 +35,7 @@ fn runs(kiln: &Kiln, name: &str) -> bool {
 fn a_shell_at_a_terminal() {
     everybody(|kiln| {
         let mut pty = Pty::start(&kiln.command(["run", "-it", "--rm", "busybox", "sh"]));
-        let before = pty.settings();
+        let before = pty.original().to_owned();
         pty.expect("# ");
         assert_ne!(pty.settings(), before, "raw while it runs");
         pty.send("tty; stty size\n");
@@ -72,7 +72,7 @@ fn a_shell_at_a_terminal() {
 fn let_go_of_and_found_again() {
     everybody(|kiln| {
         let mut pty = Pty::start(&kiln.command(["run", "-it", "--name", "kept", "busybox", "sh"]));
-        let before = pty.settings();
+        let before = pty.original().to_owned();
         pty.expect("# ");
         pty.send("\x10\x11");
         assert_eq!(pty.wait().0, 0);
@@ -122,7 +122,7 @@ fn what_is_on_its_screen_is_drawn_anew_for_who_comes() {
 fn killed_it_leaves_the_terminal_as_it_was_and_the_container_alive() {
     everybody(|kiln| {
         let mut pty = Pty::start(&kiln.command(["run", "-it", "--name", "kept", "busybox", "sh"]));
-        let before = pty.settings();
+        let before = pty.original().to_owned();
         pty.expect("# ");
         let pid = pty.id().to_string();
         Command::new("kill").args(["-9", &pid]).status().unwrap();
@@ -168,7 +168,7 @@ fn without_a_terminal_here() {
     kiln.ok(["rm", "-f", "back"]);
     // What cannot start leaves the terminal alone.
     let mut pty = Pty::start(&kiln.command(["run", "-it", "--rm", "busybox", "nothing-here"]));
-    let before = pty.settings();
+    let before = pty.original().to_owned();
     let (code, shown) = pty.wait();
     assert_eq!(code, 127, "{shown}");
     assert!(

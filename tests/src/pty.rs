@@ -23,6 +23,8 @@ pub struct Pty {
     /// Kept open, so that the terminal outlives the program and can be asked how it was left.
     other: File,
     child: Child,
+    /// Its settings before anybody had it.
+    original: String,
     seen: Arc<Mutex<Vec<u8>>>,
     /// How much of it was expected already.
     passed: usize,
@@ -47,6 +49,8 @@ impl Pty {
         let terminal = File::from(terminal);
         let other = OpenOptions::new().read(true).write(true).open(name);
         let other = other.expect("its other end can be opened");
+        resize(&terminal, 24, 80);
+        let original = settings(&other);
         let mut wrapped = Command::new("setsid");
         wrapped
             .arg("--ctty")
@@ -64,15 +68,14 @@ impl Pty {
         let child = wrapped.stdin(end()).stdout(end()).stderr(end()).spawn();
         let seen = Arc::new(Mutex::new(Vec::new()));
         read_along(&terminal, &seen);
-        let pty = Self {
+        Self {
             terminal,
             other,
             child: child.expect("setsid is installed"),
+            original,
             seen,
             passed: 0,
-        };
-        pty.resize(24, 80);
-        pty
+        }
     }
 
     /// The id of the program's process.
@@ -94,13 +97,12 @@ impl Pty {
     /// # Panics
     /// When the terminal is gone.
     pub fn resize(&self, rows: u16, columns: u16) {
-        let size = Winsize {
-            ws_row: rows,
-            ws_col: columns,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        tcsetwinsize(&self.terminal, size).expect("a terminal has a size");
+        resize(&self.terminal, rows, columns);
+    }
+
+    /// How the terminal was set before the program had it.
+    pub fn original(&self) -> &str {
+        &self.original
     }
 
     /// How the terminal is set, as `stty -g` tells it.
@@ -108,10 +110,7 @@ impl Pty {
     /// # Panics
     /// When the terminal is gone.
     pub fn settings(&self) -> String {
-        let mut stty = Command::new("stty");
-        let end = self.other.try_clone().expect("it can be shared");
-        let said = stty.arg("-g").stdin(end).output().expect("stty runs");
-        String::from_utf8_lossy(&said.stdout).trim().to_owned()
+        settings(&self.other)
     }
 
     /// Waits until `text` is shown behind what was expected before, and gives all up to its end.
@@ -215,4 +214,21 @@ mod tests {
         shell.expect("30 100");
         assert_eq!(shell.wait().0, 3);
     }
+}
+
+fn settings(terminal: &File) -> String {
+    let mut stty = Command::new("stty");
+    let end = terminal.try_clone().expect("it can be shared");
+    let said = stty.arg("-g").stdin(end).output().expect("stty runs");
+    String::from_utf8_lossy(&said.stdout).trim().to_owned()
+}
+
+fn resize(terminal: &File, rows: u16, columns: u16) {
+    let size = Winsize {
+        ws_row: rows,
+        ws_col: columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    tcsetwinsize(terminal, size).expect("a terminal has a size");
 }

@@ -142,7 +142,7 @@ fn a_shell_on_a_terminal_without_root() {
 
 fn shell_on_a_terminal(kiln: &Kiln) {
     let mut shell = Pty::start(&kiln.command(["exec", "-it", "box", "sh"]));
-    let before = shell.settings();
+    let before = shell.original().to_owned();
     shell.expect("/work $ ");
     shell.send("tty; stty size\n");
     shell.expect("/dev/pts/");
@@ -169,7 +169,7 @@ fn shell_on_a_terminal(kiln: &Kiln) {
 fn killed_it_leaves_the_terminal_as_it_was() {
     let kiln = running();
     let mut shell = Pty::start(&kiln.command(["exec", "-it", "box", "sh"]));
-    let before = shell.settings();
+    let before = shell.original().to_owned();
     shell.expect("/work $ ");
     shell.send("sleep 777\n");
     shell.expect("sleep 777");
@@ -329,7 +329,7 @@ fn attach_and_let_go(kiln: &Kiln) {
     busybox(kiln);
     kiln.ok(["run", "-dit", "--name", "shell", "busybox", "sh"]);
     let mut one = Pty::start(&kiln.command(["attach", "shell"]));
-    let before = one.settings();
+    let before = one.original().to_owned();
     one.send("echo $((1000 + 1))\n");
     one.expect("1001");
     // The second sees what the first types.

@@ -161,7 +161,7 @@ fn a_password_is_typed_unseen() {
     )
     .unwrap();
     let mut terminal = Pty::start(&login);
-    let before = terminal.settings();
+    let before = terminal.original().to_owned();
     terminal.expect("Login did not succeed");
     terminal.expect("Username (me): ");
     terminal.send("\n");

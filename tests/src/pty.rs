@@ -199,23 +199,6 @@ fn find(text: &[u8], part: &[u8]) -> Option<usize> {
     text.windows(part.len().max(1)).position(|w| w == part)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_shell_on_a_terminal() {
-        let mut shell = Pty::start(&Command::new("sh"));
-        shell.send("tty && stty size\n");
-        shell.expect("/dev/pts/");
-        shell.expect("24 80");
-        shell.resize(30, 100);
-        shell.send("stty size; exit 3\n");
-        shell.expect("30 100");
-        assert_eq!(shell.wait().0, 3);
-    }
-}
-
 fn settings(terminal: &File) -> String {
     let mut stty = Command::new("stty");
     let end = terminal.try_clone().expect("it can be shared");
@@ -231,4 +214,21 @@ fn resize(terminal: &File, rows: u16, columns: u16) {
         ws_ypixel: 0,
     };
     tcsetwinsize(terminal, size).expect("a terminal has a size");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_on_a_terminal() {
+        let mut shell = Pty::start(&Command::new("sh"));
+        shell.send("tty && stty size\n");
+        shell.expect("/dev/pts/");
+        shell.expect("24 80");
+        shell.resize(30, 100);
+        shell.send("stty size; exit 3\n");
+        shell.expect("30 100");
+        assert_eq!(shell.wait().0, 3);
+    }
 }

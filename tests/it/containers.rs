@@ -203,6 +203,27 @@ fn piped(kiln: &Kiln, args: &[&str], input: &[u8]) -> Said {
 }
 
 #[test]
+fn what_stands_behind_the_image_is_the_commands() {
+    let kiln = prepared();
+    let echo = ["run", "--rm", "--entrypoint", "echo", "busybox"];
+    for words in [&["--", "-x", "--rm"][..], &["a", "--", "b"], &["--help"]] {
+        let said = kiln.ok([&echo[..], words].concat());
+        assert_eq!(said, format!("{}\n", words.join(" ")));
+    }
+    // That in front of it ends the flags.
+    assert_eq!(
+        kiln.ok(["run", "--rm", "--", "busybox", "echo", "a"]),
+        "a\n"
+    );
+    says(
+        &kiln.run(["run", "--nonsense", "busybox"]),
+        125,
+        "--nonsense",
+    );
+    says(&kiln.run(["run"]), 125, "IMAGE");
+}
+
+#[test]
 fn large_output_comes_whole() {
     let kiln = prepared();
     let script = "seq 1 200000; seq 1 1000 >&2";

@@ -19,7 +19,10 @@ pub(crate) use flags::Options;
 use crate::{failure::Failure, host};
 
 #[derive(Args)]
-#[command(disable_help_flag = true)]
+#[command(
+    disable_help_flag = true,
+    override_usage = "kiln create [OPTIONS] <IMAGE> [COMMAND]..."
+)]
 pub(crate) struct Create {
     #[command(flatten)]
     options: Options,

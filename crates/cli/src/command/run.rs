@@ -14,7 +14,10 @@ use crate::{
 };
 
 #[derive(Args)]
-#[command(disable_help_flag = true)]
+#[command(
+    disable_help_flag = true,
+    override_usage = "kiln run [OPTIONS] <IMAGE> [COMMAND]..."
+)]
 pub(crate) struct Run {
     /// Run in the background, and print the container's id
     #[arg(short, long)]

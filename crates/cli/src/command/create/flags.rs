@@ -29,14 +29,23 @@ pub(crate) struct Options {
     // `-h` is the host name, as with docker.
     #[arg(long, action = clap::ArgAction::Help)]
     help: Option<bool>,
-    /// The image: its name or id
-    pub(crate) image: String,
-    /// The command, instead of the image's
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    pub(crate) command: Vec<String>,
+    /// The image: its name or id; behind it the command, instead of the image's
+    // One list of words: what stands behind the image is the command's, `--` and flags included.
+    #[arg(value_name = "IMAGE", required = true, trailing_var_arg = true)]
+    words: Vec<String>,
 }
 
 impl Options {
+    /// The image's name or id.
+    pub(crate) fn image(&self) -> &str {
+        self.words.first().map_or("", String::as_str)
+    }
+
+    /// The command that takes the place of the image's; empty where there is none.
+    pub(crate) fn command(&self) -> &[String] {
+        self.words.get(1..).unwrap_or_default()
+    }
+
     /// Everything that is wished for, but the image. Nothing but files of pairs is read.
     pub(crate) fn wishes(&self) -> Result<Wishes, Failure> {
         let host = self.host()?;
@@ -105,7 +114,7 @@ impl Wishes {
         let process = &options.process;
         let mut create = Create::new(image);
         create.name.clone_from(&options.identity.name);
-        create.command.clone_from(&options.command);
+        create.command = options.command().to_vec();
         create.entrypoint = process
             .entrypoint
             .as_ref()

@@ -16,7 +16,7 @@ pub(super) fn base(builder: &Builder, options: &Options) -> Result<Base, Failure
     let config = builder.store().images().config(&image)?;
     Ok(Base {
         id: image.id,
-        name: options.image.clone(),
+        name: options.image().to_owned(),
         layers: image.layers,
         config: config.config.clone(),
     })
@@ -30,16 +30,16 @@ fn image(builder: &Builder, options: &Options) -> Result<ImageRecord, Failure> {
         .map(str::parse)
         .transpose()?;
     if options.source.pull != "always" {
-        let why = match find(builder, &options.image, wanted.as_ref()) {
+        let why = match find(builder, options.image(), wanted.as_ref()) {
             Ok(Some(image)) => return Ok(image),
-            Ok(None) => other_platform(&options.image, wanted.as_ref()),
+            Ok(None) => other_platform(options.image(), wanted.as_ref()),
             Err(e) if e.kind() == ErrorKind::NotFound => e.into(),
             Err(e) => return Err(suggest(options, e.into())),
         };
         if options.source.pull == "never" {
             return Err(why);
         }
-        let Ok(name) = options.image.parse::<Reference>() else {
+        let Ok(name) = options.image().parse::<Reference>() else {
             return Err(why);
         };
         if !options.source.quiet {
@@ -49,11 +49,11 @@ fn image(builder: &Builder, options: &Options) -> Result<ImageRecord, Failure> {
             ));
         }
     }
-    let name: Reference = options.image.parse()?;
+    let name: Reference = options.image().parse()?;
     pull(builder, &name, wanted.as_ref(), options.source.quiet)?;
-    match find(builder, &options.image, wanted.as_ref())? {
+    match find(builder, options.image(), wanted.as_ref())? {
         Some(image) => Ok(image),
-        None => Err(other_platform(&options.image, wanted.as_ref())),
+        None => Err(other_platform(options.image(), wanted.as_ref())),
     }
 }
 
@@ -108,7 +108,7 @@ fn pull(
 
 /// `simple: app` on a command line is two words.
 fn suggest(options: &Options, e: Failure) -> Failure {
-    match (options.image.strip_suffix(':'), options.command.first()) {
+    match (options.image().strip_suffix(':'), options.command().first()) {
         (Some(name), Some(next)) => e.hint(format!("did you mean `{name}:{next}`?")),
         _ => e,
     }

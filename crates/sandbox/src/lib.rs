@@ -2,6 +2,8 @@
 
 mod bytes;
 mod capability;
+#[cfg(target_os = "linux")]
+pub mod descriptors;
 mod enter;
 mod entry;
 mod error;

@@ -5,8 +5,7 @@
 //! Both ends are the same program, so there are no versions. Streams are pieces with a length in
 //! front; one of length 0 is the end, and the greatest number breaks off.
 
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::mem::MaybeUninit;
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::net::UnixStream;
@@ -14,10 +13,7 @@ use std::path::{Path, PathBuf};
 
 use kiln_image::Digest;
 use kiln_layer::Times;
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
-};
+use kiln_sandbox::descriptors;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -261,42 +257,18 @@ impl<R: Read> Read for Chunks<R> {
 
 /// Sends an open file or socket.
 pub(super) fn send_descriptor(to: &UnixStream, what: &impl AsFd) -> io::Result<()> {
-    let what = [what.as_fd()];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    if !control.push(SendAncillaryMessage::ScmRights(&what)) {
-        return Err(io::Error::other("no room for a descriptor"));
-    }
-    let one = [IoSlice::new(b".")];
-    loop {
-        match sendmsg(to, &one, &mut control, SendFlags::NOSIGNAL) {
-            Err(rustix::io::Errno::INTR) => {}
-            sent => return sent.map(drop).map_err(Into::into),
-        }
-    }
+    descriptors::send(to, b".", &[what.as_fd()]).map(drop)
 }
 
 /// Receives an open file or socket; `None` when the other end has closed.
 pub(super) fn receive_descriptor(from: &UnixStream) -> io::Result<Option<OwnedFd>> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut byte = [0];
-    let received = loop {
-        let mut one = [IoSliceMut::new(&mut byte)];
-        match recvmsg(from, &mut one, &mut control, RecvFlags::CMSG_CLOEXEC) {
-            Err(rustix::io::Errno::INTR) => {}
-            received => break received?,
-        }
-    };
-    if received.bytes == 0 {
-        return Ok(None);
+    match descriptors::receive(from, &mut [0])? {
+        (0, _) => Ok(None),
+        (_, given) => match given.into_iter().next() {
+            Some(one) => Ok(Some(one)),
+            None => Err(io::Error::other("a message without a descriptor")),
+        },
     }
-    for message in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(mut descriptors) = message {
-            return Ok(descriptors.next());
-        }
-    }
-    Err(io::Error::other("a message without a descriptor"))
 }
 
 #[cfg(test)]
@@ -332,19 +304,5 @@ mod tests {
         let mut read = Vec::new();
         chunks.read_to_end(&mut read).unwrap_err();
         assert!(chunks.is_broken_off() && read.len() == CHUNK);
-    }
-
-    #[test]
-    fn a_file_crosses() {
-        let (one, other) = UnixStream::pair().unwrap();
-        let path = std::env::temp_dir().join(format!("rootfs-wire-{}", std::process::id()));
-        std::fs::write(&path, "content").unwrap();
-        send_descriptor(&one, &std::fs::File::open(&path).unwrap()).unwrap();
-        let file = receive_descriptor(&other).unwrap().unwrap();
-        let text = io::read_to_string(std::fs::File::from(file)).unwrap();
-        assert_eq!(text, "content");
-        drop(one);
-        assert!(receive_descriptor(&other).unwrap().is_none());
-        std::fs::remove_file(&path).unwrap();
     }
 }

@@ -19,7 +19,7 @@ use super::watch::{self, Watched};
 use super::wire::{self, Order, Reply};
 use super::{inside, outward, sys, userns};
 use crate::error::Report;
-use crate::{Error, ErrorKind, IdMap, Incoming};
+use crate::{Error, ErrorKind, IdMap, Incoming, descriptors};
 
 /// The door.
 pub(crate) fn run(incoming: Incoming) -> i32 {
@@ -174,7 +174,7 @@ pub(super) fn prepared(
 /// The process has sent it long before.
 fn master(socket: &UnixStream) -> Result<OwnedFd, Error> {
     let failed = |error: io::Error| system("take the terminal", error);
-    let (_, mut given) = wire::receive_with(socket, &mut [0]).map_err(failed)?;
+    let (_, mut given) = descriptors::receive(socket, &mut [0]).map_err(failed)?;
     given
         .pop()
         .ok_or_else(|| failed(io::ErrorKind::UnexpectedEof.into()))

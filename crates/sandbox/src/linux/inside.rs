@@ -12,9 +12,9 @@ use rustix::thread::UnshareFlags;
 use super::door::{AT_THE_EXEC, caught, system};
 use super::pty::Pty;
 use super::streams::Streams;
-use super::{exec, ids, init, mounts, root, seccomp, sys, wire};
+use super::{exec, ids, init, mounts, root, seccomp, sys};
 use crate::error::Report;
-use crate::{Error, ErrorKind, IdMap, Process, Spec};
+use crate::{Error, ErrorKind, IdMap, Process, Spec, descriptors};
 
 /// By what a process on its way tells the door what becomes of it.
 pub(crate) struct Tell {
@@ -71,7 +71,7 @@ pub(super) fn terminal(process: &Process, tell: &Tell) -> Result<Option<Pty>, Er
         return Ok(None);
     };
     let pty = Pty::new(process)?;
-    wire::send_with(socket, &[0], &[pty.master.as_fd()])
+    descriptors::send(socket, &[0], &[pty.master.as_fd()])
         .map_err(|error| system("pass the terminal on", error))?;
     Ok(Some(pty))
 }

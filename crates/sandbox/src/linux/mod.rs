@@ -5,8 +5,8 @@
 //! ```
 //!
 //! When the caller dies the door sees the end of the socket and kills process 1; when the door dies
-//! the kernel kills process 1, and where that has changed its user the caller does; when process 1 dies the kernel kills all that is left inside and
-//! drops the mounts, which nobody else ever saw.
+//! the kernel kills process 1, and where that has changed its user the caller does; when process 1
+//! dies the kernel kills all that is left inside and drops the mounts, which nobody else ever saw.
 
 mod bundle;
 mod device;

@@ -11,8 +11,8 @@ use std::os::unix::net::UnixStream;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use rustix::thread::UnshareFlags;
 
-use super::{sys, wire};
-use crate::{Error, ErrorKind};
+use super::sys;
+use crate::{Error, ErrorKind, descriptors};
 
 /// A network namespace that this process is in, for good: a user namespace that may do everything
 /// inside may not go back to the host's.
@@ -56,15 +56,15 @@ fn tcp_socket() -> io::Result<OwnedFd> {
 
 /// Answers one question for a socket of this process's namespace; `false` when nobody asks any more.
 pub(crate) fn serve(socket: &UnixStream) -> io::Result<bool> {
-    let (got, _) = wire::receive_with(socket, &mut [0])?;
+    let (got, _) = descriptors::receive(socket, &mut [0])?;
     if got == 0 {
         return Ok(false);
     }
     match tcp_socket() {
-        Ok(made) => wire::send_with(socket, &0i32.to_le_bytes(), &[made.as_fd()])?,
+        Ok(made) => descriptors::send(socket, &0i32.to_le_bytes(), &[made.as_fd()])?,
         Err(error) => {
             let number = error.raw_os_error().unwrap_or(libc::EIO);
-            wire::send_with(socket, &number.to_le_bytes(), &[])?
+            descriptors::send(socket, &number.to_le_bytes(), &[])?
         }
     };
     Ok(true)
@@ -73,9 +73,9 @@ pub(crate) fn serve(socket: &UnixStream) -> io::Result<bool> {
 /// Asks for a socket from inside.
 pub(crate) fn ask(socket: &UnixStream) -> io::Result<OwnedFd> {
     let ended = || io::Error::new(io::ErrorKind::NotConnected, "the process has ended");
-    wire::send_with(socket, &[1], &[]).map_err(|_| ended())?;
+    descriptors::send(socket, &[1], &[]).map_err(|_| ended())?;
     let mut number = [0; 4];
-    match wire::receive_with(socket, &mut number)? {
+    match descriptors::receive(socket, &mut number)? {
         (0, _) => Err(ended()),
         (_, mut made) => match (made.pop(), i32::from_le_bytes(number)) {
             (Some(made), _) => Ok(made),

@@ -19,8 +19,8 @@ use rustix::process::{
 use rustix::thread::UnshareFlags;
 
 use super::network::Namespace;
-use super::{mounts, root, sys, watch, wire};
-use crate::{Error, Network, Outward};
+use super::{mounts, root, sys, watch};
+use crate::{Error, Network, Outward, descriptors};
 
 /// How long `pasta` may take to set up; some ten milliseconds are usual.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -120,7 +120,7 @@ impl Waiting {
 
     fn go(self, network: &Namespace) -> Result<Pid, Error> {
         // One that has ended is seen when it is waited for.
-        let _ = wire::send_with(&self.socket, &[1], &[network.inside().as_fd()]);
+        let _ = descriptors::send(&self.socket, &[1], &[network.inside().as_fd()]);
         Ok(self.pid)
     }
 }
@@ -135,7 +135,7 @@ fn execute(pasta: &Path, given: &UnixStream, parent: Pid) -> Result<(), Error> {
     }
     sys::unshare(UnshareFlags::NEWNS).map_err(failed)?;
     root::unshare_mounts()?;
-    let (_, mut network) = wire::receive_with(given, &mut [0]).map_err(failed)?;
+    let (_, mut network) = descriptors::receive(given, &mut [0]).map_err(failed)?;
     // The parent has gone, or could not make it.
     let Some(network) = network.pop() else {
         return Ok(());

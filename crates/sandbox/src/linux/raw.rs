@@ -7,9 +7,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
-use super::{start, sys, wire};
+use super::{start, sys};
 use crate::entry::spawn;
-use crate::{Error, ErrorKind, Incoming, Outgoing};
+use crate::{Error, ErrorKind, Incoming, Outgoing, descriptors};
 
 /// A mode that is undone: what [`crate::terminal::Raw`] and [`crate::terminal::Silent`] hold.
 #[derive(Debug)]
@@ -54,8 +54,8 @@ impl Mode {
             keeper,
         };
         let socket = &entered.keeper.socket;
-        let ready = wire::send_with(socket, &[0], &[entered.terminal.as_fd()])
-            .and_then(|_| wire::receive_with(socket, &mut [0]));
+        let ready = descriptors::send(socket, &[0], &[entered.terminal.as_fd()])
+            .and_then(|_| descriptors::receive(socket, &mut [0]));
         let (ready, _) = ready.map_err(|e| because(what, e))?;
         if ready == 0 {
             let what = "start the child that restores the terminal";
@@ -91,7 +91,7 @@ pub(crate) fn run(incoming: Incoming) -> i32 {
     // It can only fail for the leader of a group, which a new child is not.
     let _ = rustix::process::setsid();
     let _ = rustix::thread::set_name(c"terminal");
-    let Ok((1, mut given)) = wire::receive_with(&socket, &mut [0]) else {
+    let Ok((1, mut given)) = descriptors::receive(&socket, &mut [0]) else {
         return 1;
     };
     let Some(terminal) = given.pop() else {
@@ -100,10 +100,10 @@ pub(crate) fn run(incoming: Incoming) -> i32 {
     let Ok(before) = tcgetattr(&terminal) else {
         return 1;
     };
-    if wire::send_with(&socket, &[0], &[]).is_err() {
+    if descriptors::send(&socket, &[0], &[]).is_err() {
         return 1;
     }
     // Nothing is ever said: this is the end of the socket.
-    let _ = wire::receive_with(&socket, &mut [0]);
+    let _ = descriptors::receive(&socket, &mut [0]);
     i32::from(tcsetattr(&terminal, OptionalActions::Now, &before).is_err())
 }

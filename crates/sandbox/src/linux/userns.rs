@@ -21,7 +21,9 @@ use serde::{Deserialize, Serialize};
 use super::{guard, sys, wire};
 use crate::entry::{command, spawn};
 use crate::error::Report;
-use crate::{Error, ErrorKind, IdMap, IdRange, Incoming, Outgoing, UserNamespace, installed};
+use crate::{
+    Error, ErrorKind, IdMap, IdRange, Incoming, Outgoing, UserNamespace, descriptors, installed,
+};
 
 /// The name of the door by which a namespace is made.
 pub(crate) const NAMESPACE: &str = "sandbox-namespace";
@@ -162,7 +164,7 @@ pub(crate) fn run(incoming: Incoming) -> i32 {
 /// Gives the namespace to a child that waits for it in [`enter`], and hears whether it is inside.
 pub(crate) fn lead_in(socket: &UnixStream, namespace: &UserNamespace) -> Result<(), Error> {
     namespace
-        .held(|made| wire::send_with(socket, &[1], &[made.namespace.as_fd()]))?
+        .held(|made| descriptors::send(socket, &[1], &[made.namespace.as_fd()]))?
         .map_err(lost)?;
     hear(socket).map(drop)
 }
@@ -171,7 +173,7 @@ pub(crate) fn lead_in(socket: &UnixStream, namespace: &UserNamespace) -> Result<
 /// beside stay, unmapped, so that it can go where the user may go by them.
 pub(crate) fn enter(socket: &UnixStream) -> bool {
     let enter = || {
-        let (_, mut given) = wire::receive_with(socket, &mut [0])?;
+        let (_, mut given) = descriptors::receive(socket, &mut [0])?;
         let namespace = given.pop().ok_or(io::ErrorKind::UnexpectedEof)?;
         move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::User))?;
         set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT)?;

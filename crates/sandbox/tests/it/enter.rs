@@ -34,9 +34,6 @@ cases![
 
 /// One that runs until it is dropped, with an init or without.
 fn host(world: &World, init: bool) -> Result<(Started, Peer), String> {
-    if !world.native {
-        return Err("the process of a runtime is not different".into());
-    }
     let mut started = world.start("echo up; while :; do sleep 1; done", |spec| {
         spec.init = init;
         spec.hostname = Some("inner".into());

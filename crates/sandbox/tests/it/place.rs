@@ -61,14 +61,6 @@ fn inside(place: Place<'_>, args: &[&str]) -> String {
     said
 }
 
-fn once(world: &World) -> Outcome {
-    if world.native {
-        Ok(())
-    } else {
-        Err("it is no affair of the runner".into())
-    }
-}
-
 fn root<'a>(world: &'a World, layers: &'a Layers, mounts: &'a [Mount]) -> Place<'a> {
     Place::Root {
         root: &layers.root,
@@ -78,7 +70,6 @@ fn root<'a>(world: &'a World, layers: &'a Layers, mounts: &'a [Mount]) -> Place<
 }
 
 fn a_root_that_nobody_stands_on(world: &World) -> Outcome {
-    once(world)?;
     let layers = world.layers(&[]);
     let place = root(world, &layers, &[]);
     assert_eq!(inside(place, &["where"]), "/");
@@ -101,7 +92,6 @@ fn a_root_that_nobody_stands_on(world: &World) -> Outcome {
 }
 
 fn a_root_that_is_in_use(world: &World) -> Outcome {
-    once(world)?;
     for init in [false, true] {
         let script = "echo x >/data/file; echo up; while ! test -e /tmp/go; do sleep 0.01; done; cat /tmp/go";
         let mut started = world.start(script, |spec| {
@@ -143,7 +133,6 @@ fn whole_host() -> Mount {
 }
 
 fn no_link_leads_out(world: &World) -> Outcome {
-    once(world)?;
     let layers = world.layers(&[]);
     fs::create_dir(layers.upper.join("etc")).unwrap();
     symlink("/etc/passwd", layers.upper.join("absolute")).unwrap();
@@ -166,7 +155,6 @@ fn no_link_leads_out(world: &World) -> Outcome {
 }
 
 fn mounts_are_in_it(world: &World) -> Outcome {
-    once(world)?;
     let layers = world.layers(&[]);
     let volume = world.scratch();
     fs::write(volume.path().join("kept"), "kept").unwrap();
@@ -195,7 +183,6 @@ fn mounts_are_in_it(world: &World) -> Outcome {
 }
 
 fn owners_are_those_of_the_inside(world: &World) -> Outcome {
-    once(world)?;
     let layers = world.layers(&[]);
     let place = root(world, &layers, &[]);
     inside(place, &["write", "/file", ""]);
@@ -211,7 +198,6 @@ fn owners_are_those_of_the_inside(world: &World) -> Outcome {
 }
 
 fn what_fails_is_told(world: &World) -> Outcome {
-    once(world)?;
     let nowhere = RootSpec::Directory("/nowhere/at/all".into());
     let place = Place::Root {
         root: &nowhere,

@@ -38,7 +38,10 @@ impl Container {
         let mut config = self.image_config()?;
         let layers = &self.details.layers;
         let made = match changed(self)? {
-            Some(prepared) => self.roots.changes(&prepared, layers, Times::Keep, true)?.0,
+            Some(prepared) => {
+                let made = self.roots.changes(&prepared, layers, Times::Keep, true);
+                self.or_missing(made)?.0
+            }
             None => None,
         };
         let now = Some(time::text(time::now()));

@@ -108,6 +108,23 @@ impl Container {
         lease(&self.leases, self.id())
     }
 
+    /// What came of work on its files, unless it was removed meanwhile, which explains any error.
+    pub(crate) fn or_missing<T, E: Into<Error>>(&self, done: Result<T, E>) -> Result<T, Error> {
+        done.map_err(|e| match self.folder.exists() {
+            true => e.into(),
+            false => missing(self.id()),
+        })
+    }
+
+    /// Whether another program looks after it: one that was started by a program that was killed does
+    /// so without its lock.
+    // Only where something can run.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+    pub(crate) fn is_anothers(&self) -> Result<bool, Error> {
+        let ours = self.lease.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(ours.is_none() && Lease::held(&self.lease_path())?)
+    }
+
     /// The lease that this value has had since the container was made.
     pub(crate) fn take_own_lease(&self) -> Option<Lease> {
         let mut ours = self.lease.lock().unwrap_or_else(PoisonError::into_inner);

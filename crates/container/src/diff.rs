@@ -44,7 +44,8 @@ impl Container {
             return Ok(Vec::new());
         };
         let layers = &self.details.layers;
-        let (_, tree) = self.roots.changes(&prepared, layers, Times::Keep, false)?;
+        let found = self.roots.changes(&prepared, layers, Times::Keep, false);
+        let (_, tree) = self.or_missing(found)?;
         Ok(between(&tree, prepared.root()))
     }
 }

@@ -47,7 +47,7 @@ impl Container {
         let process = self.process(exec, &peer)?;
         let relay = relay::Relay::of(&mut io).map_err(failed)?;
         let entered = kiln_sandbox::enter(&peer, &process, exec.privileged, io);
-        let running = entered.map_err(|e| self.or_ended(e))?;
+        let running = entered.map_err(|e| self.or_ended(&peer, e))?;
         relay.carry(running).map_err(failed)
     }
 
@@ -56,7 +56,8 @@ impl Container {
     pub fn exec(&self, exec: &Exec, io: Io) -> Result<Box<dyn Running>, Error> {
         let peer = self.running_peer()?;
         let process = self.process(exec, &peer)?;
-        kiln_sandbox::enter(&peer, &process, exec.privileged, io).map_err(|e| self.or_ended(e))
+        kiln_sandbox::enter(&peer, &process, exec.privileged, io)
+            .map_err(|e| self.or_ended(&peer, e))
     }
 
     /// The same with null streams, and it lives on when this program ends. Its id on the machine.
@@ -69,12 +70,15 @@ impl Container {
         let process = self.process(exec, &peer)?;
         let io = Io::null();
         kiln_sandbox::enter_detached(&peer, &process, exec.privileged, io)
-            .map_err(|e| self.or_ended(e))
+            .map_err(|e| self.or_ended(&peer, e))
     }
 
     /// The error, unless the container has ended meanwhile, which explains any.
-    fn or_ended(&self, e: kiln_sandbox::Error) -> Error {
-        self.running_peer().err().unwrap_or_else(|| e.into())
+    fn or_ended(&self, peer: &Peer, e: kiln_sandbox::Error) -> Error {
+        match peer.is_running() {
+            true => e.into(),
+            false => self.not_running(),
+        }
     }
 
     /// Its process, which runs.

@@ -19,7 +19,7 @@ use crate::{Attach, Attached, Error, ErrorKind, State};
 /// How long a container may take to end when it is asked to, in seconds, where nobody says (docker's).
 const STOP: i64 = 10;
 /// How long a monitor that does not answer may take to let go of its container.
-const MOMENT: Duration = Duration::from_secs(2);
+pub(crate) const MOMENT: Duration = Duration::from_secs(2);
 /// How long what was killed may take to be gone.
 const GONE: Duration = Duration::from_secs(20);
 
@@ -258,7 +258,7 @@ impl Container {
     }
 
     /// Until nobody looks after it, or so long.
-    fn wait_for_lease(&self, longest: Duration) -> Result<(), Error> {
+    pub(crate) fn wait_for_lease(&self, longest: Duration) -> Result<(), Error> {
         let from = Instant::now();
         while Lease::held(&self.lease_path())? && from.elapsed() < longest {
             std::thread::sleep(Duration::from_millis(5));

@@ -1,13 +1,26 @@
 //! Containers go: one by name, all that have ended, those that were to go by themselves.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use kiln_durable::Lease;
 
 use crate::containers::{Container, Containers, root_name};
 use crate::state::{State, failed, read_details};
-use crate::sweep::wait_for;
 use crate::{Error, ErrorKind};
+
+/// How often somebody may start a container while it is being removed.
+const TRIES: usize = 5;
+/// How long who has a container that does not run may take to let go of it.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+fn is_running(container: &Container) -> Result<bool, Error> {
+    let state = container.state()?;
+    Ok(matches!(
+        state,
+        State::Running { .. } | State::Restarting { .. }
+    ))
+}
 
 impl Containers {
     /// Removes a container and everything that it changed; with `volumes` those as well that were
@@ -18,10 +31,21 @@ impl Containers {
     /// [`ErrorKind::Conflict`] when it runs.
     pub fn remove(&self, container: &Container, force: bool, volumes: bool) -> Result<(), Error> {
         drop(container.take_own_lease());
-        let running = matches!(
-            container.state()?,
-            State::Running { .. } | State::Restarting { .. }
+        for _ in 0..TRIES {
+            if self.try_remove(container, force, volumes)? {
+                return Ok(());
+            }
+        }
+        let what = format!(
+            "cannot remove container \"/{}\": another program has it",
+            container.name()
         );
+        Err(Error::new(ErrorKind::Conflict, what))
+    }
+
+    /// `false` when somebody else started it meanwhile, or does not let go of it.
+    fn try_remove(&self, container: &Container, force: bool, volumes: bool) -> Result<bool, Error> {
+        let running = is_running(container)?;
         if running && !force {
             let what = format!(
                 "cannot remove container \"/{}\": container is running: stop the container before \
@@ -39,22 +63,22 @@ impl Containers {
         }
         let _transition = match container.lock() {
             // It was to go with its end, and has.
-            Err(e) if running && e.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(e) if running && e.kind() == ErrorKind::NotFound => return Ok(true),
             lock => lock?,
         };
-        match wait_for(&container.lease_path())? {
-            Some(held) => {
+        let from = Instant::now();
+        while from.elapsed() < PATIENCE {
+            if let Some(held) = Lease::try_take(&container.lease_path())? {
                 container.noted()?.end_leftovers();
-                self.take_away(container.id(), held, volumes)
+                self.take_away(container.id(), held, volumes)?;
+                return Ok(true);
             }
-            None => {
-                let what = format!(
-                    "cannot remove container \"/{}\": another program has it",
-                    container.name()
-                );
-                Err(Error::new(ErrorKind::Conflict, what))
+            if is_running(container)? {
+                break;
             }
+            std::thread::sleep(Duration::from_millis(10));
         }
+        Ok(false)
     }
 
     /// Removes all containers that do not run and that `which` wants, and gives their ids. Volumes

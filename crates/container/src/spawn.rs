@@ -15,7 +15,8 @@ pub(crate) fn monitor(container: &Container, attach: Option<Attach>) -> Result<C
     let kiln_sandbox::Outgoing { socket, mut child } =
         kiln_sandbox::open(crate::monitor::NAME, args)?;
     // It lives longer than this program, as a rule; where it does not, somebody has to take note.
-    let reap = move || drop(child.wait());
+    let (ended, status) = std::sync::mpsc::channel();
+    let reap = move || drop(ended.send(child.wait()));
     let failed = |e| Error::new(ErrorKind::Start, "start the container's monitor").because(e);
     let thread = std::thread::Builder::new().name("monitor".to_owned());
     thread.spawn(reap).map_err(failed)?;
@@ -23,10 +24,19 @@ pub(crate) fn monitor(container: &Container, attach: Option<Attach>) -> Result<C
         Ok((connection, Reply::Done)) => Ok(connection),
         Ok((_, Reply::Failed(report))) => Err(report.into()),
         Err(e) => {
+            // One that ends closes its sockets shortly before its parent can know how.
+            let status = status.recv_timeout(std::time::Duration::from_secs(1));
             let what = "start the container: its monitor ended before it said why";
-            Err(Error::new(ErrorKind::Start, what)
-                .hint("does the program hand `kiln_container::DOORS` to `kiln_sandbox::entry`?")
-                .because(e))
+            let error = match status.ok().and_then(|status| status.ok()?.code()) {
+                None => Error::new(
+                    ErrorKind::Start,
+                    "start the container: its monitor was killed",
+                ),
+                Some(_) => Error::new(ErrorKind::Start, what).hint(
+                    "does the program hand `kiln_container::DOORS` to `kiln_sandbox::entry`?",
+                ),
+            };
+            Err(error.because(e))
         }
     }
 }

@@ -1,7 +1,4 @@
-//! What dead programs left, and how a program that lives is made to let go.
-
-use std::path::Path;
-use std::time::Duration;
+//! What dead programs left.
 
 use kiln_durable::Lease;
 
@@ -95,15 +92,4 @@ impl Containers {
         }
         Ok(())
     }
-}
-
-/// The lease, when its holder lets go of it within ten seconds.
-pub(crate) fn wait_for(path: &Path) -> Result<Option<Lease>, Error> {
-    for _ in 0..1000 {
-        if let Some(held) = Lease::try_take(path)? {
-            return Ok(Some(held));
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    Ok(None)
 }

@@ -205,7 +205,11 @@ impl Scan<'_> {
         let failed = |e: Errno| self.failed("read the extended attributes of", path)(e);
         let mut found = Attributes::default();
         for name in attribute_names(own).map_err(failed)? {
-            let value = attribute(own, &name).map_err(failed)?;
+            let value = match attribute(own, &name) {
+                // Taken away meanwhile.
+                Err(Errno::NODATA) if self.live => continue,
+                value => value.map_err(failed)?,
+            };
             if name.starts_with(OVERLAY) || name.starts_with(OWN) {
                 found.own.insert(name, value);
             } else if keeps_attribute(&name) {

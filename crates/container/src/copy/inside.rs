@@ -3,6 +3,7 @@
 use std::io::{PipeReader, Read, Write};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use kiln_sandbox::{Mount, Peer, Place, UserNamespace};
 
@@ -10,6 +11,7 @@ use super::child::Files;
 use super::{CopyOptions, PathStat};
 use crate::containers::{Container, missing};
 use crate::files::{Goal, Pack, Unpack, landing, look, pack, split, spoiled, through, unpack};
+use crate::life::MOMENT;
 use crate::mounts::{Mounted, clean};
 use crate::root::root;
 use crate::state::read_state;
@@ -184,15 +186,27 @@ impl Container {
     /// Calls `work` with a child that stands in the container's root. One that does not run cannot be
     /// started meanwhile.
     fn with_files<T>(&self, work: impl FnOnce(&Files) -> Result<T, Error>) -> Result<T, Error> {
-        if let Some(peer) = self.peer()? {
-            match Files::open(Place::Running(&peer)) {
-                Ok(files) => return work(&files),
-                // It may just have ended.
-                Err(e) if self.peer()?.is_some() => return Err(e),
-                Err(_) => {}
+        let from = Instant::now();
+        let _lock = loop {
+            if let Some(peer) = self.peer()? {
+                match Files::open(Place::Running(&peer)) {
+                    Ok(files) => return work(&files),
+                    Err(e) if peer.is_running() => return Err(e),
+                    // It has just ended.
+                    Err(_) => self.wait_for_lease(MOMENT)?,
+                }
             }
-        }
-        let _lock = self.lock()?;
+            let lock = self.lock()?;
+            if !self.is_anothers()? {
+                break lock;
+            }
+            drop(lock);
+            if from.elapsed() > MOMENT {
+                let what = format!("container \"/{}\" is just being started", self.name());
+                return Err(Error::new(ErrorKind::Conflict, what).hint("try again"));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        };
         self.wait_for_leftovers()?;
         if let State::Running { .. } | State::Restarting { .. } = self.state()? {
             let what = format!("container \"/{}\" is restarting", self.name());

@@ -15,6 +15,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::time::Duration;
 
 use rustix::fs::{Gid, Mode, Uid};
 use rustix::io::Errno;
@@ -192,7 +193,7 @@ fn execute(order: Order, target: &Target, streams: &Streams, tell: &Tell) -> Res
 
 /// A process whose namespaces are to be entered.
 pub(super) struct Target {
-    pid: u32,
+    peer: Peer,
     pidfd: OwnedFd,
     /// Those of its namespaces that are not ours.
     differ: ThreadNameSpaceType,
@@ -233,6 +234,7 @@ impl Target {
         };
         found.map_err(|error| match error {
             Errno::SRCH | Errno::NOENT => ended(),
+            _ if is_ending(peer) => ended(),
             error => failed(io::Error::from(error)),
         })
     }
@@ -253,7 +255,7 @@ impl Target {
             }
         }
         Ok(Self {
-            pid,
+            peer: Peer::new(pid),
             pidfd,
             differ,
             map: id_map(pid)?,
@@ -283,7 +285,8 @@ impl Target {
             return Ok(());
         }
         move_into_thread_name_spaces(self.pidfd.as_fd(), kinds).map_err(|error| match error {
-            Errno::SRCH => ended(self.pid),
+            Errno::SRCH => ended(self.peer.pid),
+            _ if is_ending(&self.peer) => ended(self.peer.pid),
             error => failed(error.into()),
         })
     }
@@ -336,6 +339,19 @@ fn errno(error: &io::Error) -> Errno {
 fn hide() -> Result<(), Error> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(|error| system("hide this process", error))
+}
+
+/// Whether it has ended or does so now: of such a one the kernel refuses to show anything, even before
+/// it is seen that it has ended.
+fn is_ending(peer: &Peer) -> bool {
+    const LOOKS: u32 = 50;
+    for _ in 0..LOOKS {
+        if !peer.is_running() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    false
 }
 
 fn ended(pid: u32) -> Error {

@@ -4,6 +4,7 @@
 
 mod attacks;
 mod build;
+mod chaos;
 mod classic;
 mod commit;
 mod containers;

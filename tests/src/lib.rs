@@ -3,10 +3,12 @@
 
 #[cfg(unix)]
 pub mod base;
+#[cfg(unix)]
 pub mod entries;
 pub mod harness;
 #[cfg(unix)]
 pub mod kiln;
+#[cfg(unix)]
 pub mod peers;
 #[cfg(unix)]
 pub mod pty;

@@ -30,11 +30,15 @@ pub(crate) fn holder(port: u16) -> Option<String> {
                 .any(|inode| link.as_os_str() == format!("socket:[{inode}]").as_str())
             {
                 let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-                if let Some(name) = container(&line) {
+                // What another user's process calls itself leads to files that it may have chosen.
+                let ours = std::os::unix::fs::MetadataExt::uid(&entry.metadata().ok()?)
+                    == rustix::process::geteuid().as_raw();
+                if let Some(name) = ours.then(|| container(&line)).flatten() {
                     return Some(format!("container `{name}` (pid {pid})"));
                 }
                 let program = std::fs::read_to_string(entry.path().join("comm"));
-                let program = program.unwrap_or_default();
+                let mut program = program.unwrap_or_default();
+                program.retain(|c| !c.is_control());
                 return Some(format!("`{}` (pid {pid})", program.trim()));
             }
         }

@@ -179,13 +179,3 @@ impl From<kiln_container::Error> for Failure {
         failure
     }
 }
-
-/// What clap says of the flags: help and version are results, the rest is a mistake.
-pub(crate) fn usage(e: &clap::Error) -> ExitCode {
-    // Printing fails only when the reader is gone.
-    let _ = e.print();
-    match e.use_stderr() {
-        true => ExitCode::from(125),
-        false => ExitCode::SUCCESS,
-    }
-}

@@ -15,6 +15,7 @@ mod table;
 mod template;
 mod terminal;
 mod units;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
     kiln_build::sandbox::entry(&doors);
     let args = match args::Args::try_parse() {
         Ok(args) => args,
-        Err(e) => return failure::usage(&e),
+        Err(e) => return usage::report(e),
     };
     match args.command.run() {
         Ok(code) => code,

@@ -95,3 +95,22 @@ fn a_store_that_cannot_be_opened_is_named() {
     assert_eq!(code, 1, "{err}");
     assert!(err.contains("Cargo.toml/store"), "{err}");
 }
+
+/// A flag that people bring along from docker is told from one that nobody has.
+#[test]
+fn flags_of_docker_that_are_not_carried_out() {
+    for args in [
+        &["run", "--privileged", "x"][..],
+        &["run", "--memory=1g", "x"],
+        &["build", "--secret", "id=x", "."],
+    ] {
+        let (_, err, code) = kiln(args);
+        assert_eq!(code, 125, "{err}");
+        let flag = args[1].split('=').next().unwrap();
+        let says = format!("error: kiln does not carry out `{flag}` here yet\n");
+        assert_eq!(err, says);
+    }
+    let (_, err, _) = kiln(&["run", "--nonsense", "x"]);
+    assert!(err.contains("unexpected argument '--nonsense'"), "{err}");
+    assert!(!err.contains("tip:"), "{err}");
+}

@@ -1,0 +1,90 @@
+//! Mistakes on the command line: what clap says of them, and what it cannot know: which flags people
+//! bring along from docker that kiln does not carry out.
+
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ContextValue};
+
+/// Flags of docker's `build`, `run`, `create`, `exec` and of the commands for images that kiln has
+/// nothing for yet. A flag that would be taken and forgotten is worse than one that is refused.
+const DOCKERS: &[&str] = &[
+    "--add-host",
+    "--all-platforms",
+    "--allow",
+    "--annotation",
+    "--attest",
+    "--blkio-weight",
+    "--builder",
+    "--cache-from",
+    "--cache-to",
+    "--cap-add",
+    "--cap-drop",
+    "--cgroup-parent",
+    "--cgroupns",
+    "--cpu-shares",
+    "--cpus",
+    "--cpuset-cpus",
+    "--device",
+    "--dns",
+    "--dns-option",
+    "--dns-search",
+    "--expose",
+    "--force-rm",
+    "--gpus",
+    "--group-add",
+    "--health-cmd",
+    "--health-interval",
+    "--iidfile",
+    "--ipc",
+    "--isolation",
+    "--link",
+    "--load",
+    "--log-driver",
+    "--log-opt",
+    "--memory",
+    "--memory-swap",
+    "--metadata-file",
+    "--network-alias",
+    "--no-cache-filter",
+    "--no-healthcheck",
+    "--oom-score-adj",
+    "--output",
+    "--pid",
+    "--pids-limit",
+    "--platform",
+    "--privileged",
+    "--provenance",
+    "--push",
+    "--runtime",
+    "--sbom",
+    "--secret",
+    "--security-opt",
+    "--shm-size",
+    "--squash",
+    "--ssh",
+    "--sysctl",
+    "--ulimit",
+    "--userns",
+    "--uts",
+    "--volume-driver",
+    "--volumes-from",
+];
+
+/// Says it, and gives the exit code: help and version are results, the rest is a mistake.
+pub(crate) fn report(mut e: clap::Error) -> ExitCode {
+    // It would have the flag taken for the image's command, which nobody means.
+    e.remove(ContextKind::Suggested);
+    if let Some(ContextValue::String(flag)) = e.get(ContextKind::InvalidArg) {
+        let name = flag.split('=').next().unwrap_or_default();
+        if e.kind() == clap::error::ErrorKind::UnknownArgument && DOCKERS.contains(&name) {
+            crate::host::say(&format!("error: kiln does not carry out `{name}` here yet"));
+            return ExitCode::from(125);
+        }
+    }
+    // Printing fails only when the reader is gone.
+    let _ = e.print();
+    match e.use_stderr() {
+        true => ExitCode::from(125),
+        false => ExitCode::SUCCESS,
+    }
+}

@@ -16,6 +16,14 @@ pub fn until<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
             return found;
         }
         assert!(start.elapsed() < TOO_LONG, "waited in vain: {what}");
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Waits until something is so.
+///
+/// # Panics
+/// When it never becomes so.
+pub fn so(what: &str, mut is: impl FnMut() -> bool) {
+    until(what, || is().then_some(()));
 }

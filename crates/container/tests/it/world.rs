@@ -10,6 +10,7 @@ use kiln_image::{Digest, Runtime};
 use kiln_rootfs::{Roots, bodies};
 use kiln_sandbox::UserNamespace;
 use kiln_store::{Facts, Store};
+pub(crate) use kiln_tests::until::so as until;
 
 pub(crate) struct World {
     pub(crate) folder: PathBuf,
@@ -154,15 +155,4 @@ impl Drop for World {
         let _ = self.roots.remove(&self.folder.join("store"));
         let _ = Command::new("rm").arg("-rf").arg(&self.folder).status();
     }
-}
-
-/// Waits until something is so; the machine may be busy, but not for ever.
-pub(crate) fn until(what: &str, so: impl Fn() -> bool) {
-    for _ in 0..2000 {
-        if so() {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    panic!("not in 20 seconds: {what}");
 }

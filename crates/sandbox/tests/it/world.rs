@@ -13,6 +13,7 @@ use kiln_sandbox::{
     UserNamespace, mount_points,
 };
 use kiln_tests::harness::Outcome;
+pub(crate) use kiln_tests::until::so as until;
 use tempfile::TempDir;
 
 /// One behaviour, whatever the runner.
@@ -269,15 +270,4 @@ pub(crate) fn lives(text: &str) -> bool {
     String::from_utf8_lossy(&listed.stdout)
         .lines()
         .any(|line| line.contains(text))
-}
-
-/// Waits until something becomes so; panics when it does not in ten seconds.
-pub(crate) fn until(what: &str, mut so: impl FnMut() -> bool) {
-    for _ in 0..1000 {
-        if so() {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    panic!("it never became so that {what}");
 }

@@ -4,14 +4,12 @@ use std::{
     fs::{self, Permissions},
     os::unix::fs::PermissionsExt as _,
     process::Command,
-    sync::Arc,
 };
 
 use kiln_tests::{
-    base::busybox,
     kiln::{Kiln, Said},
     until::until,
-    users::User,
+    who::{self, Who},
 };
 use serde_json::Value;
 
@@ -23,21 +21,17 @@ CMD [\"sh\", \"-c\", \"trap 'echo asked; exit 5' TERM; echo up; while :; do slee
 ";
 
 fn prepared() -> Kiln {
-    ready(Kiln::new())
-}
-
-fn ready(kiln: Kiln) -> Kiln {
-    busybox(&kiln);
+    let kiln = Who::Root.kiln();
     kiln.build("app", &[("Dockerfile", DOCKERFILE)]);
     kiln
 }
 
-/// Tells a story as root, as a user with subordinate ids, and as one without.
+/// Tells a story of everybody, with that image.
 fn everybody(story: fn(&Kiln)) {
-    story(&prepared());
-    for user in [User::with_ids(), User::without_ids()] {
-        story(&ready(Kiln::of(&Arc::new(user))));
-    }
+    who::everybody(|_, kiln| {
+        kiln.build("app", &[("Dockerfile", DOCKERFILE)]);
+        story(kiln);
+    });
 }
 
 fn status(kiln: &Kiln, name: &str) -> String {

@@ -3,40 +3,14 @@
 use std::{
     io::{Read as _, Write as _},
     net::{Ipv4Addr, TcpListener, TcpStream},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use kiln_tests::{
-    base::busybox,
     kiln::{Kiln, Said},
     registry::docker_registry,
-    users::User,
+    who::{Who, everybody},
 };
-
-/// Who uses kiln.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Who {
-    Root,
-    WithIds,
-    WithoutIds,
-}
-
-/// Tells a story of each of them, with an image `busybox` in the store.
-#[allow(clippy::print_stdout)] // A story that fails says whose it was.
-fn everybody(story: fn(Who, &Kiln)) {
-    for who in [Who::Root, Who::WithIds, Who::WithoutIds] {
-        println!("{who:?}");
-        let kiln = match who {
-            Who::Root => Kiln::new(),
-            Who::WithIds => Kiln::of(&Arc::new(User::with_ids())),
-            Who::WithoutIds => Kiln::of(&Arc::new(User::without_ids())),
-        };
-        busybox(&kiln);
-        story(who, &kiln);
-        kiln.run(["system", "prune", "-af", "--volumes"]);
-    }
-}
 
 const DOCKERFILE: &str = "FROM busybox
 COPY --chown=1000:50 --chmod=640 page /www/index.html
@@ -99,13 +73,8 @@ fn images_are_built_shown_moved_and_removed() {
 #[test]
 fn owners_that_instructions_state_are_right_in_the_image() {
     let mut images = Vec::new();
-    for who in [Who::Root, Who::WithIds, Who::WithoutIds] {
-        let kiln = match who {
-            Who::Root => Kiln::new(),
-            Who::WithIds => Kiln::of(&Arc::new(User::with_ids())),
-            Who::WithoutIds => Kiln::of(&Arc::new(User::without_ids())),
-        };
-        busybox(&kiln);
+    for who in Who::ALL {
+        let kiln = who.kiln();
         let context = kiln.context("app", &[("Dockerfile", DOCKERFILE), ("page", "page\n")]);
         let mut build = kiln.command(["build", "-q", "-t", "app"]);
         build.arg(&context).env("SOURCE_DATE_EPOCH", "1000000000");
@@ -121,15 +90,11 @@ fn owners_that_instructions_state_are_right_in_the_image() {
 
 #[test]
 fn what_one_pushes_the_others_pull_and_run() {
-    let root = Kiln::new();
-    let users = [
-        (Who::WithIds, Kiln::of(&Arc::new(User::with_ids()))),
-        (Who::WithoutIds, Kiln::of(&Arc::new(User::without_ids()))),
-    ];
+    let root = Who::Root.kiln();
+    let users = Who::USERS.map(|who| (who, who.kiln()));
     let registry = docker_registry(root.scratch()).expect("docker-registry is installed");
     let name = |who: &str| format!("{}/{who}/app:1", registry.address());
     let publish = |kiln: &Kiln, name: &str| {
-        busybox(kiln);
         app(kiln);
         kiln.ok(["tag", "app", name]);
         kiln.ok(["push", name]);

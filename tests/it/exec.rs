@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use kiln_tests::{base::busybox, kiln::Kiln, pty::Pty, until::until, users::User};
+use kiln_tests::{base::busybox, kiln::Kiln, pty::Pty, until::until, users::User, who::Who};
 
 /// A container `box` that waits.
 fn running() -> Kiln {
@@ -194,9 +194,8 @@ fn let_go_of_it_lives_on() {
 
 #[test]
 fn let_go_of_it_lives_on_without_root() {
-    for user in [User::with_ids(), User::without_ids()] {
-        let kiln = Kiln::of(&Arc::new(user));
-        busybox(&kiln);
+    for who in Who::USERS {
+        let kiln = who.kiln();
         kiln.ok(["run", "-d", "--name", "box", "busybox", "sleep", "1000"]);
         let_go(&kiln);
     }

@@ -8,6 +8,7 @@ use kiln_tests::{
     entries::{differences, of_image},
     kiln::{Kiln, said},
     users::User,
+    who::Who,
 };
 
 /// Makes of busybox an image with owners beyond everybody's, every mode, devices, and attributes.
@@ -186,9 +187,8 @@ fn what_a_kill_leaves_is_swept() {
 /// A device node, which no ids help to make: what to do about it is said.
 #[test]
 fn a_device_needs_root() {
-    for user in [User::with_ids(), User::without_ids()] {
-        let kiln = Kiln::of(&Arc::new(user));
-        kiln_tests::base::busybox(&kiln);
+    for who in Who::USERS {
+        let kiln = who.kiln();
         let text = "FROM busybox\nRUN mknod /null c 1 3\n";
         let context = kiln.context("device", &[("Dockerfile", text)]);
         let failed = kiln.fails(["build", context.to_str().unwrap()]);

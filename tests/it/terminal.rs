@@ -2,29 +2,16 @@
 
 use std::{
     process::{Command, Stdio},
-    sync::Arc,
     thread,
     time::Duration,
 };
 
-use kiln_tests::{base::busybox, kiln::Kiln, pty::Pty, until::until, users::User};
-
-fn prepared() -> Kiln {
-    ready(Kiln::new())
-}
-
-fn ready(kiln: Kiln) -> Kiln {
-    busybox(&kiln);
-    kiln
-}
-
-/// Tells a story as root, as a user with subordinate ids, and as one without.
-fn everybody(story: fn(&Kiln)) {
-    story(&prepared());
-    for user in [User::with_ids(), User::without_ids()] {
-        story(&ready(Kiln::of(&Arc::new(user))));
-    }
-}
+use kiln_tests::{
+    kiln::Kiln,
+    pty::Pty,
+    until::until,
+    who::{Who, everybody},
+};
 
 fn runs(kiln: &Kiln, name: &str) -> bool {
     let filter = format!("name=^{name}$");
@@ -33,7 +20,7 @@ fn runs(kiln: &Kiln, name: &str) -> bool {
 
 #[test]
 fn a_shell_at_a_terminal() {
-    everybody(|kiln| {
+    everybody(|_, kiln| {
         let mut pty = Pty::start(&kiln.command(["run", "-it", "--rm", "busybox", "sh"]));
         let before = pty.original().to_owned();
         pty.expect("# ");
@@ -70,7 +57,7 @@ fn a_shell_at_a_terminal() {
 
 #[test]
 fn let_go_of_and_found_again() {
-    everybody(|kiln| {
+    everybody(|_, kiln| {
         let mut pty = Pty::start(&kiln.command(["run", "-it", "--name", "kept", "busybox", "sh"]));
         let before = pty.original().to_owned();
         pty.expect("# ");
@@ -104,7 +91,7 @@ fn let_go_of_and_found_again() {
 
 #[test]
 fn what_is_on_its_screen_is_drawn_anew_for_who_comes() {
-    let kiln = prepared();
+    let kiln = Who::Root.kiln();
     let script = "trap 'echo drawn; stty size' WINCH; echo ready; while :; do sleep 0.05; done";
     let mut pty = Pty::start(&kiln.command([
         "run", "-it", "--name", "kept", "busybox", "sh", "-c", script,
@@ -120,7 +107,7 @@ fn what_is_on_its_screen_is_drawn_anew_for_who_comes() {
 
 #[test]
 fn killed_it_leaves_the_terminal_as_it_was_and_the_container_alive() {
-    everybody(|kiln| {
+    everybody(|_, kiln| {
         let mut pty = Pty::start(&kiln.command(["run", "-it", "--name", "kept", "busybox", "sh"]));
         let before = pty.original().to_owned();
         pty.expect("# ");
@@ -137,7 +124,7 @@ fn killed_it_leaves_the_terminal_as_it_was_and_the_container_alive() {
 
 #[test]
 fn without_a_terminal_here() {
-    let kiln = prepared();
+    let kiln = Who::Root.kiln();
     let said = kiln.run(["run", "-it", "--rm", "busybox", "true"]);
     assert_eq!(said.code, 1);
     assert!(
@@ -183,7 +170,7 @@ const TRAPS: &str = "trap 'echo one' USR1; trap 'echo two; exit 9' TERM; echo up
 
 #[test]
 fn signals_are_passed_on() {
-    everybody(|kiln| {
+    everybody(|_, kiln| {
         let start = |name: &str, more: &[&str]| {
             let mut args = vec!["run", "--name", name];
             args.extend(more);

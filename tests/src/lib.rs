@@ -16,3 +16,5 @@ pub mod registry;
 pub mod until;
 #[cfg(unix)]
 pub mod users;
+#[cfg(unix)]
+pub mod who;

@@ -51,14 +51,15 @@ pub(crate) fn command(arguments: &[String]) -> Result<ExitCode> {
     fs::create_dir_all(&folder)?;
     let builders = builder::installed(&target.join("release/kiln"), &folder)?;
     let mut report = machine::report(&builders)?;
+    // First of all: a file system that has just removed many files may be slow for a while.
+    let release = target.join("release");
+    let (kiln, example) = (release.join("kiln"), release.join("examples/true"));
+    start::report(&mut report, &kiln, &example, user.as_deref(), runs)?;
     for work in work::all(&folder)? {
         println!("{}", work.about);
         let rows = measure(&work, &builders, runs)?;
         write_rows(&mut report, work.about, &rows)?;
     }
-    let release = target.join("release");
-    let (kiln, example) = (release.join("kiln"), release.join("examples/true"));
-    start::report(&mut report, &kiln, &example, user.as_deref(), runs)?;
     let file = root.join("bench").join(format!("{}.md", machine::today()?));
     fs::create_dir_all(root.join("bench"))?;
     fs::write(&file, &report)?;

@@ -280,6 +280,11 @@ fn a_container_is_looked_into_changed_and_committed() {
         assert_eq!(kiln.ok(["wait", "sample"]), "137\n");
         let stopped = kiln.fails(["exec", "sample", "true"]);
         assert!(stopped.err.contains("is not running"), "{}", stopped.err);
+        assert!(
+            stopped.err.contains("`kiln start sample`"),
+            "{}",
+            stopped.err
+        );
         kiln.ok(["rename", "sample", "other"]);
         assert_eq!(kiln.ok(["rm", "other"]), "other\n");
     });
@@ -340,8 +345,12 @@ fn exit_codes_are_dockers() {
     everybody(|_, kiln| {
         for (args, code, says) in [
             (&["sh", "-c", "exit 7"][..], 7, ""),
-            (&["nothing"], 127, "executable file not found in $PATH"),
-            (&["/etc/passwd"], 126, "permission denied"),
+            (
+                &["nothing"],
+                127,
+                "executable file not found in $PATH\n  hint: ",
+            ),
+            (&["/etc/passwd"], 126, "permission denied\n  hint: "),
         ] {
             let ran = kiln.run(["run", "--rm", "busybox"].iter().chain(args));
             assert_eq!(ran.code, code, "{}", ran.err);

@@ -287,6 +287,7 @@ pub(crate) fn missing(text: &str) -> Error {
         ErrorKind::NotFound,
         format!("No such container: {}", short_of(text)),
     )
+    .hint("`kiln ps -a` lists all that there are")
 }
 
 fn short_of(text: &str) -> &str {

@@ -106,10 +106,25 @@ impl std::error::Error for Error {
     }
 }
 
+/// What to do where the sandbox has nothing of its own to say.
+fn hint(kind: kiln_sandbox::ErrorKind) -> Option<&'static str> {
+    match kind {
+        kiln_sandbox::ErrorKind::NotFound => {
+            Some("a program has to be in the image: give its path there, or install it")
+        }
+        kiln_sandbox::ErrorKind::NotExecutable => Some(
+            "a program has to have the execute bit: `chmod +x` it in the image, or name its \
+             interpreter first",
+        ),
+        _ => None,
+    }
+}
+
 impl From<kiln_sandbox::Error> for Error {
     fn from(e: kiln_sandbox::Error) -> Self {
         let kind = match (e.kind(), e.docker_code()) {
             (kiln_sandbox::ErrorKind::Unsupported, _) => ErrorKind::Unsupported,
+            (kiln_sandbox::ErrorKind::Ended, _) => ErrorKind::Conflict,
             (_, 127) => ErrorKind::ProgramNotFound,
             (_, 126) => ErrorKind::NotExecutable,
             _ => ErrorKind::Start,
@@ -118,7 +133,10 @@ impl From<kiln_sandbox::Error> for Error {
         match text.split_once('\n') {
             // What to do stands on a line of its own.
             Some((what, hint)) => Self::new(kind, what).hint(hint).because(e),
-            None => Self::new(kind, text).because(e),
+            None => match hint(e.kind()) {
+                Some(hint) => Self::new(kind, text).hint(hint).because(e),
+                None => Self::new(kind, text).because(e),
+            },
         }
     }
 }

@@ -75,7 +75,7 @@ impl Container {
 
     /// The error, unless the container has ended meanwhile, which explains any.
     fn or_ended(&self, peer: &Peer, e: kiln_sandbox::Error) -> Error {
-        match peer.is_running() {
+        match e.kind() != kiln_sandbox::ErrorKind::Ended && peer.is_running() {
             true => e.into(),
             false => self.not_running(),
         }

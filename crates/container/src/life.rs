@@ -234,7 +234,8 @@ impl Container {
 
     pub(crate) fn not_running(&self) -> Error {
         let what = format!("Container {} is not running", self.id());
-        Error::new(ErrorKind::Conflict, what)
+        let hint = format!("`kiln start {}` starts it", self.name());
+        Error::new(ErrorKind::Conflict, what).hint(hint)
     }
 
     /// Asks its monitor. `None` when there is none.

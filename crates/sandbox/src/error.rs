@@ -27,6 +27,8 @@ pub enum ErrorKind {
     Network,
     /// The installed OCI runtime failed.
     Runtime,
+    /// The process that was to be entered does not run any more.
+    Ended,
     /// Pipes, processes, memory: the machine refused something ordinary.
     System,
 }

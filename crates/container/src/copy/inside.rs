@@ -191,7 +191,10 @@ impl Container {
             if let Some(peer) = self.peer()? {
                 match Files::open(Place::Running(&peer)) {
                     Ok(files) => return work(&files),
-                    Err(e) if peer.is_running() => return Err(e),
+                    // A conflict is that it is ending, which may not be seen yet.
+                    Err(e) if e.kind() != ErrorKind::Conflict && peer.is_running() => {
+                        return Err(e);
+                    }
                     // It has just ended.
                     Err(_) => self.wait_for_lease(MOMENT)?,
                 }

@@ -356,7 +356,7 @@ fn is_ending(peer: &Peer) -> bool {
 
 fn ended(pid: u32) -> Error {
     let what = format!("process {pid} does not run any more");
-    Error::new(ErrorKind::Process, what)
+    Error::new(ErrorKind::Ended, what)
 }
 
 fn failed(error: io::Error) -> Error {

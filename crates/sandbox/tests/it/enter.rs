@@ -211,12 +211,13 @@ fn one_that_has_ended(world: &World) -> Outcome {
     // Another that has the id.
     let born = peer.born.map(|born| born - 1);
     let other = Peer { born, ..peer };
-    let text = |peer: &Peer| run(peer, &shell("true")).unwrap_err().to_string();
+    let error = |peer: &Peer| run(peer, &shell("true")).unwrap_err();
     let ended = format!("process {} does not run any more", peer.pid);
-    assert_eq!(text(&other), ended);
+    assert_eq!(error(&other).to_string(), ended);
     drop(host);
     assert!(!peer.is_running());
-    assert_eq!(text(&peer), ended);
+    assert_eq!(error(&peer).to_string(), ended);
+    assert_eq!(error(&peer).kind(), ErrorKind::Ended);
     Ok(())
 }
 

@@ -45,30 +45,22 @@ pub(crate) struct Ps {
     size: bool,
 }
 
-/// docker's columns, and the one more of `--size`.
-const TABLE: Table = Table {
-    columns: &[
-        ("CONTAINER ID", "{{.ID}}"),
-        ("IMAGE", "{{.Image}}"),
-        ("COMMAND", "{{.Command}}"),
-        ("CREATED", "{{.RunningFor}}"),
-        ("STATUS", "{{.Status}}"),
-        ("PORTS", "{{.Ports}}"),
-        ("NAMES", "{{.Names}}"),
-    ],
-};
+/// docker's columns; the last is there with `--size` alone.
+const COLUMNS: &[(&str, &str)] = &[
+    ("CONTAINER ID", "{{.ID}}"),
+    ("IMAGE", "{{.Image}}"),
+    ("COMMAND", "{{.Command}}"),
+    ("CREATED", "{{.RunningFor}}"),
+    ("STATUS", "{{.Status}}"),
+    ("PORTS", "{{.Ports}}"),
+    ("NAMES", "{{.Names}}"),
+    ("SIZE", "{{.Size}}"),
+];
 
-const SIZES: Table = Table {
-    columns: &[
-        ("CONTAINER ID", "{{.ID}}"),
-        ("IMAGE", "{{.Image}}"),
-        ("COMMAND", "{{.Command}}"),
-        ("CREATED", "{{.RunningFor}}"),
-        ("STATUS", "{{.Status}}"),
-        ("PORTS", "{{.Ports}}"),
-        ("NAMES", "{{.Names}}"),
-        ("SIZE", "{{.Size}}"),
-    ],
+const SIZES: Table = Table { columns: COLUMNS };
+
+const TABLE: Table = Table {
+    columns: COLUMNS.split_at(COLUMNS.len() - 1).0,
 };
 
 impl Ps {

@@ -128,33 +128,14 @@ impl<W: Write> Packing<W> {
         } else {
             return Ok(false);
         };
-        let meta = self.meta(at, found)?;
-        self.add(
-            at,
-            &Entry {
-                path: name.clone(),
-                meta,
-                kind,
-            },
-            None,
-        )?;
+        self.add((at, found), name, kind, None)?;
         Ok(true)
     }
 
     fn file(&mut self, at: &Path, found: &Metadata, name: &LayerPath) -> Result<bool, Error> {
         let inode = (found.dev(), found.ino());
         if let Some(target) = self.names.get(&inode).cloned() {
-            let meta = self.meta(at, found)?;
-            let kind = Kind::Hardlink { target };
-            self.add(
-                at,
-                &Entry {
-                    path: name.clone(),
-                    meta,
-                    kind,
-                },
-                None,
-            )?;
+            self.add((at, found), name, Kind::Hardlink { target }, None)?;
             return Ok(true);
         }
         // Never through a link that has taken its place, and never waiting at a pipe.
@@ -173,42 +154,42 @@ impl<W: Write> Packing<W> {
         if found.nlink() > 1 {
             self.names.insert(inode, name.clone());
         }
-        let meta = self.meta(at, &found)?;
         let kind = Kind::File(Content::unread(found.len()));
         let mut content = Exactly {
             file,
             left: found.len(),
         };
-        self.add(
-            at,
-            &Entry {
-                path: name.clone(),
-                meta,
-                kind,
-            },
-            Some(&mut content),
-        )?;
+        self.add((at, &found), name, kind, Some(&mut content))?;
         Ok(true)
     }
 
+    /// Puts what was found at a place of the disk under `name` into the tar.
     fn add(
         &mut self,
-        at: &Path,
-        entry: &Entry,
+        (at, found): (&Path, &Metadata),
+        name: &LayerPath,
+        kind: Kind,
         content: Option<&mut dyn Read>,
     ) -> Result<(), Error> {
-        self.packer.add(entry, content).map_err(|e| match e.kind() {
-            // About the disk, or about the other end.
-            kiln_layer::ErrorKind::Io => spoiled(e),
-            _ => {
-                let what = format!("copy `{}`: {e}", at.display());
-                let error = Error::new(ErrorKind::Unsupported, what);
-                match e.hint_text() {
-                    Some(hint) => error.hint(hint),
-                    None => error,
+        let entry = Entry {
+            path: name.clone(),
+            meta: self.meta(at, found)?,
+            kind,
+        };
+        self.packer
+            .add(&entry, content)
+            .map_err(|e| match e.kind() {
+                // About the disk, or about the other end.
+                kiln_layer::ErrorKind::Io => spoiled(e),
+                _ => {
+                    let what = format!("copy `{}`: {e}", at.display());
+                    let error = Error::new(ErrorKind::Unsupported, what);
+                    match e.hint_text() {
+                        Some(hint) => error.hint(hint),
+                        None => error,
+                    }
                 }
-            }
-        })
+            })
     }
 
     fn meta(&self, at: &Path, found: &Metadata) -> Result<Meta, Error> {

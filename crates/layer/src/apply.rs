@@ -146,8 +146,9 @@ impl Layer<'_> {
         let meta = member.meta;
         let kind = match member.kind {
             Type::File => {
+                let sparse = if member.sparse { File::SPARSE } else { 0 };
                 let file = File {
-                    offset: member.offset,
+                    offset: member.offset | sparse,
                     ..File::unread(member.size)
                 };
                 return self.file(path, meta, &file, content);

@@ -5,11 +5,13 @@
 //! see sizes in extended headers. Where readers disagree, this one does as Go's `archive/tar` does
 //! (the one by which images are read everywhere), or refuses.
 //!
-//! Refuses sparse files, unknown types, extended headers beyond their limits, more than one of a
-//! kind for one entry, and broken checksums.
+//! Refuses unknown types, extended headers beyond their limits, more than one of a kind for one
+//! entry, and broken checksums.
 
 mod field;
+mod limits;
 mod pax;
+mod sparse;
 mod stream;
 
 use std::io::Read;
@@ -17,33 +19,11 @@ use std::io::Read;
 use kiln_image::Digest;
 
 use crate::{Error, ErrorKind, Meta, Time, path::escaped};
+pub use limits::Limits;
 use pax::Pax;
+pub(crate) use sparse::content as sparse_content;
+use sparse::{Claim, Map};
 use stream::Stream;
-
-/// What an archive may claim: see [`crate::apply_within`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The longest uncompressed stream, in bytes.
-    pub stream: u64,
-    /// How many entries there may be.
-    pub entries: u64,
-    /// The sum of all names, link targets and attributes, in bytes: what is held in memory.
-    pub metadata: u64,
-    /// The longest extended header, in bytes.
-    pub extended: u64,
-}
-
-impl Default for Limits {
-    /// 1 TiB, 2 million entries, 512 MiB of metadata, extended headers of 1 MiB (as Go's reader).
-    fn default() -> Self {
-        Self {
-            stream: 1 << 40,
-            entries: 2_000_000,
-            metadata: 512 << 20,
-            extended: 1 << 20,
-        }
-    }
-}
 
 const BLOCK: u64 = 512;
 /// The longest GNU long name: a path has at most 4,095 bytes.
@@ -70,8 +50,10 @@ pub(crate) struct Member {
     pub(crate) meta: Meta,
     pub(crate) device: (u32, u32),
     pub(crate) size: u64,
-    /// Where its content begins in the stream.
+    /// Where its content begins in the stream; of a sparse file, the first of its headers.
     pub(crate) offset: u64,
+    /// Whether there are holes between the bytes that follow.
+    pub(crate) sparse: bool,
 }
 
 /// The members of an archive, one after the other.
@@ -81,13 +63,24 @@ pub(crate) struct Members<R> {
     /// What is left of the current member's content, and its padding.
     left: u64,
     padding: u64,
+    /// Where that belongs, when the member is a sparse file.
+    map: Option<Map>,
+    spent: Spent,
+}
+
+/// How much of the [`Limits`] is used up.
+#[derive(Default)]
+struct Spent {
     entries: u64,
     metadata: u64,
+    holes: u64,
 }
 
 /// What precedes a member and describes it.
 #[derive(Default)]
 struct Before {
+    /// Where the first header of a member is.
+    start: Option<u64>,
     pax: Option<Pax>,
     name: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
@@ -100,8 +93,8 @@ impl<R: Read> Members<R> {
             limits,
             left: 0,
             padding: 0,
-            entries: 0,
-            metadata: 0,
+            map: None,
+            spent: Spent::default(),
         }
     }
 
@@ -111,7 +104,8 @@ impl<R: Read> Members<R> {
         loop {
             self.stream.skip(self.left)?;
             self.stream.skip(self.padding)?;
-            (self.left, self.padding) = (0, 0);
+            (self.left, self.padding, self.map) = (0, 0, None);
+            before.start.get_or_insert(self.stream.position());
             let Some(block) = self.header()? else {
                 if before.pax.is_some() || before.name.is_some() || before.link.is_some() {
                     return Err(Error::invalid("tar: the last header describes nothing"));
@@ -193,69 +187,102 @@ impl<R: Read> Members<R> {
             let stated = pax.get(key).map(<[u8]>::to_vec);
             long.or(stated).unwrap_or(short)
         };
-        let name = text(before.name, b"path", field::name(block));
-        let link = text(before.link, b"linkpath", field::text(block, field::LINK));
-        self.member_of(block, &pax, &name, link)
-            .map_err(|e| match crate::LayerPath::parse(&name) {
+        let mut member = Member {
+            name: text(before.name, b"path", field::name(block)),
+            link: text(before.link, b"linkpath", field::text(block, field::LINK)),
+            kind: Type::File,
+            meta: Meta::default(),
+            device: (0, 0),
+            size: 0,
+            offset: before.start.unwrap_or_default(),
+            sparse: false,
+        };
+        match self.describe(block, &pax, &mut member) {
+            Ok(()) => Ok(member),
+            Err(e) => Err(match crate::LayerPath::parse(&member.name) {
                 Ok(path) => e.at(&path),
                 Err(_) => e,
-            })
+            }),
+        }
     }
 
-    fn member_of(
-        &mut self,
-        block: &[u8; 512],
-        pax: &Pax,
-        name: &[u8],
-        link: Vec<u8>,
-    ) -> Result<Member, Error> {
-        if pax.is_sparse() || block[field::TYPE] == b'S' {
-            let what = format!("tar: `{}` is stored as a sparse file", escaped(name));
-            return Err(Error::new(ErrorKind::Unsupported, what)
-                .hint("write the archive without `--sparse`"));
+    /// Fills in what a member is.
+    fn describe(&mut self, block: &[u8; 512], pax: &Pax, member: &mut Member) -> Result<(), Error> {
+        let claim = Claim::of(pax)?;
+        if let Some(name) = claim.as_ref().and_then(|c| c.name) {
+            member.name = name.to_vec();
         }
-        let kind = kind(block[field::TYPE], name)?;
+        member.kind = kind(block[field::TYPE], &member.name)?;
+        member.meta = meta(block, pax)?;
+        if matches!(member.kind, Type::Char | Type::Block) {
+            member.device = field::device(block)?;
+        }
         let size = match pax.number(b"size")? {
             Some(size) => size,
             None => field::unsigned(block, field::SIZE)?,
         };
         // As Go's reader: what is only a header has no content, whatever it claims.
-        let size = if kind == Type::File { size } else { 0 };
-        let padding = size
+        let stored = if member.kind == Type::File { size } else { 0 };
+        self.padding = stored
             .checked_next_multiple_of(BLOCK)
             .ok_or_else(|| Error::invalid("tar: a size is too large"))?
-            - size;
-        let device = match kind {
-            Type::Char | Type::Block => field::device(block)?,
-            _ => (0, 0),
+            - stored;
+        (self.left, member.size) = (stored, stored);
+        let old = block[field::TYPE] == b'S';
+        match claim {
+            Some(_) if old || member.kind != Type::File => {
+                return Err(Error::invalid("tar: a sparse file that is something else"));
+            }
+            None if !old => member.offset = self.stream.position(),
+            claim => self.sparse(block, claim, member)?,
+        }
+        self.count(member)
+    }
+
+    /// The map of a sparse file, by a claim in its PAX header or in the old format.
+    fn sparse(
+        &mut self,
+        block: &[u8; 512],
+        claim: Option<Claim<'_>>,
+        member: &mut Member,
+    ) -> Result<(), Error> {
+        let stored = self.left;
+        let stream = &mut self.stream;
+        let mut next = |block: &mut [u8]| stream.exact(block);
+        let map = match claim {
+            None => sparse::old(block, stored, &self.limits, &mut next)?,
+            Some(claim) => {
+                let size = claim.size.unwrap_or(stored);
+                let (map, taken) = claim.map(size, stored, &self.limits, &mut next)?;
+                self.left -= taken;
+                map
+            }
         };
-        let member = Member {
-            meta: meta(block, pax)?,
-            name: name.to_vec(),
-            link,
-            kind,
-            device,
-            size,
-            offset: self.stream.position(),
-        };
-        self.count(&member)?;
-        (self.left, self.padding) = (size, padding);
-        Ok(member)
+        self.spent.holes += map.holes();
+        if self.spent.holes > self.limits.holes {
+            let limit = self.limits.holes;
+            let what = format!("tar: sparse files with holes of more than {limit} bytes in all");
+            return Err(Error::refused(what).hint("leave the file out of the archive"));
+        }
+        (member.size, member.sparse) = (map.size(), true);
+        self.map = Some(map);
+        Ok(())
     }
 
     fn count(&mut self, member: &Member) -> Result<(), Error> {
         let xattrs = member.meta.xattrs.iter();
         let xattrs: usize = xattrs.map(|(name, value)| name.len() + value.len()).sum();
-        self.entries += 1;
-        self.metadata += (member.name.len() + member.link.len() + xattrs) as u64;
-        if self.entries > self.limits.entries || self.metadata > self.limits.metadata {
-            let what = format!(
-                "tar: more than {} entries or {} bytes of names and attributes",
-                self.limits.entries, self.limits.metadata
-            );
-            return Err(Error::refused(what));
-        }
-        Ok(())
+        self.spent.entries += 1;
+        self.spent.metadata += (member.name.len() + member.link.len() + xattrs) as u64;
+        let (entries, metadata) = (self.limits.entries, self.limits.metadata);
+        let what = if self.spent.entries > entries {
+            format!("tar: more than {entries} entries")
+        } else if self.spent.metadata > metadata {
+            format!("tar: more than {metadata} bytes of names and attributes")
+        } else {
+            return Ok(());
+        };
+        Err(Error::refused(what).hint("split it into several layers"))
     }
 
     /// The rest of the stream, and what it was: the SHA-256 of all its bytes, and how many.
@@ -268,17 +295,24 @@ impl<R: Read> Members<R> {
 impl<R: Read> Read for Members<R> {
     /// The content of the current member.
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let want = usize::try_from(self.left).unwrap_or(usize::MAX);
-        let want = want.min(buffer.len());
-        if want == 0 {
-            return Ok(0);
+        let (stream, left) = (&mut self.stream, &mut self.left);
+        let mut stored = |buffer: &mut [u8]| {
+            let want = usize::try_from(*left).unwrap_or(usize::MAX);
+            let want = want.min(buffer.len());
+            if want == 0 {
+                return Ok(0);
+            }
+            let n = stream.read(&mut buffer[..want])?;
+            if n == 0 {
+                return Err(stream::cut().into());
+            }
+            *left -= n as u64;
+            Ok(n)
+        };
+        match &mut self.map {
+            Some(map) => map.read(buffer, &mut stored),
+            None => stored(buffer),
         }
-        let n = self.stream.read(&mut buffer[..want])?;
-        if n == 0 {
-            return Err(stream::cut().into());
-        }
-        self.left -= n as u64;
-        Ok(n)
     }
 }
 
@@ -286,7 +320,7 @@ fn kind(flag: u8, name: &[u8]) -> Result<Type, Error> {
     Ok(match flag {
         // Before ustar, a folder was a file whose name ends in a slash.
         0 if name.ends_with(b"/") => Type::Folder,
-        0 | b'0' | b'7' => Type::File,
+        0 | b'0' | b'7' | b'S' => Type::File,
         b'1' => Type::Link,
         b'2' => Type::Symlink,
         b'3' => Type::Char,

@@ -3,6 +3,8 @@
 #[cfg(unix)]
 mod at;
 #[cfg(unix)]
+mod content;
+#[cfg(unix)]
 mod delete;
 #[cfg(unix)]
 mod directory;

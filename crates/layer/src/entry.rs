@@ -60,13 +60,29 @@ pub struct File {
     pub size: u64,
     /// The BLAKE3 of its content.
     pub digest: Digest,
-    /// Where its content begins in the uncompressed tar; 0 where there is none.
+    /// Where its content begins in the uncompressed tar; 0 where there is none. Of a
+    /// [sparse](File::is_sparse) file of a foreign tar: where the first of its headers is, with
+    /// [`File::SPARSE`] added.
     pub offset: u64,
     /// The content itself, kept for the few small files that planning needs.
     pub inline: Option<Arc<[u8]>>,
 }
 
 impl File {
+    /// What is added to the offset of a sparse file.
+    pub const SPARSE: u64 = 1 << 63;
+
+    /// Whether the tar has the file with holes, so that its content is not one range of it. This
+    /// crate reads such files, and never writes them.
+    pub const fn is_sparse(&self) -> bool {
+        self.offset & Self::SPARSE != 0
+    }
+
+    /// Where to begin reading in the tar: `offset` without [`File::SPARSE`].
+    pub const fn position(&self) -> u64 {
+        self.offset & !Self::SPARSE
+    }
+
     /// A file whose content has not been read yet: its digest is found when it is packed.
     pub const fn unread(size: u64) -> Self {
         Self {

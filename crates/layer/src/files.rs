@@ -34,7 +34,7 @@ pub trait Files: Send + Sync {
             .iter()
             .filter(|e| e.file().is_some() && select(e))
             .collect();
-        selected.sort_by_key(|e| e.file().map_or(0, |f| f.offset));
+        selected.sort_by_key(|e| e.file().map_or(0, crate::File::position));
         for entry in selected {
             each(entry, &mut *self.open(&entry.path)?)?;
         }

@@ -21,6 +21,13 @@ const PREFIX: Field = 345..500;
 /// The prefix of a star header, whose last bytes are times and a mark of its own.
 const STAR_PREFIX: Field = 345..476;
 const STAR_MARK: Field = 508..512;
+/// Of an old GNU sparse file: its length, where in the header the regions are (an offset and a
+/// length each), whether more of them follow in a block of its own, and the same there.
+pub(super) const REAL_SIZE: Field = 483..495;
+pub(super) const SPARSE: Field = 386..482;
+pub(super) const SPARSE_MORE: usize = 482;
+pub(super) const SPARSE_NEXT: Field = 0..504;
+pub(super) const SPARSE_NEXT_MORE: usize = 504;
 
 /// The bytes before the first NUL.
 pub(super) fn text(block: &[u8; 512], field: Field) -> Vec<u8> {
@@ -41,6 +48,11 @@ pub(super) fn name(block: &[u8; 512]) -> Vec<u8> {
         return name;
     }
     [&prefix[..], b"/", &name].concat()
+}
+
+/// Whether the header is in the format of GNU tar.
+pub(super) fn is_gnu(block: &[u8; 512]) -> bool {
+    block[MAGIC] == *b"ustar " && block[263..265] == *b" \0"
 }
 
 pub(super) fn device(block: &[u8; 512]) -> Result<(u32, u32), Error> {

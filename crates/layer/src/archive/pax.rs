@@ -6,14 +6,21 @@ use crate::{Error, Time, path::escaped, xattrs};
 
 /// The records of one header; of two with the same key the later counts, an empty one not at all.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Pax(BTreeMap<Vec<u8>, Vec<u8>>);
+pub(super) struct Pax {
+    records: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// The map of a sparse file in format 0.0: records of which each counts, in pairs.
+    pairs: Vec<Vec<u8>>,
+}
 
 const XATTR: &[u8] = b"SCHILY.xattr.";
+const SPARSE: &[u8] = b"GNU.sparse.";
+const OFFSET: &[u8] = b"GNU.sparse.offset";
+const LENGTH: &[u8] = b"GNU.sparse.numbytes";
 
 impl Pax {
     pub(super) fn parse(mut bytes: &[u8]) -> Result<Self, Error> {
         let invalid = || Error::invalid("tar: an extended header has a broken record");
-        let mut records = BTreeMap::new();
+        let mut out = Self::default();
         while !bytes.is_empty() {
             let space = bytes.iter().take(20).position(|b| *b == b' ');
             let space = space.ok_or_else(invalid)?;
@@ -27,29 +34,62 @@ impl Pax {
             if key.is_empty() {
                 return Err(invalid());
             }
-            records.insert(key.to_vec(), value[1..].to_vec());
+            out.add(key, &value[1..])?;
             bytes = rest;
         }
-        Ok(Self(records))
+        Ok(out)
+    }
+
+    fn add(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
+        if key != OFFSET && key != LENGTH {
+            self.records.insert(key.to_vec(), value.to_vec());
+            return Ok(());
+        }
+        let expected = if self.pairs.len().is_multiple_of(2) {
+            OFFSET
+        } else {
+            LENGTH
+        };
+        if key != expected {
+            return Err(bad(key, value));
+        }
+        self.pairs.push(value.to_vec());
+        Ok(())
     }
 
     /// Whether they say where an entry is, or how long.
     pub(super) fn moves_entries(&self) -> bool {
         let keys: [&[u8]; 3] = [b"path", b"linkpath", b"size"];
-        self.is_sparse() || keys.iter().any(|k| self.0.contains_key(*k))
+        self.is_sparse() || keys.iter().any(|k| self.records.contains_key(*k))
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Option<&[u8]> {
-        let value = self.0.get(key).map(Vec::as_slice);
+        let value = self.records.get(key).map(Vec::as_slice);
         value.filter(|v| !v.is_empty())
     }
 
     /// Whether any record speaks of a sparse file (GNU tar, formats 0.0, 0.1 and 1.0).
     pub(super) fn is_sparse(&self) -> bool {
-        let mut of_sparse = self.0.range(b"GNU.sparse.".to_vec()..);
-        of_sparse
-            .next()
-            .is_some_and(|(key, _)| key.starts_with(b"GNU.sparse."))
+        let mut of_sparse = self.records.range(SPARSE.to_vec()..);
+        !self.pairs.is_empty() || of_sparse.next().is_some_and(|(k, _)| k.starts_with(SPARSE))
+    }
+
+    /// The numbers of the map of a sparse file in the formats 0.0 and 0.1.
+    pub(super) fn sparse_map(&self) -> Result<Option<Vec<u64>>, Error> {
+        let key = b"GNU.sparse.map";
+        let numbers = match (self.get(key), &self.pairs[..]) {
+            (None, []) => return Ok(None),
+            (Some(map), []) => map.split(|b| *b == b',').map(decimal).collect(),
+            (None, pairs) => pairs.iter().map(|n| decimal(n)).collect(),
+            // Two maps: readers take one or the other.
+            (Some(_), _) => None,
+        };
+        let numbers: Option<Vec<u64>> = numbers;
+        let whole = numbers.filter(|n| n.len().is_multiple_of(2));
+        match whole {
+            Some(numbers) => Ok(Some(numbers)),
+            None => Err(bad(key, self.get(key).unwrap_or_default())),
+        }
     }
 
     pub(super) fn number(&self, key: &[u8]) -> Result<Option<u64>, Error> {
@@ -70,7 +110,7 @@ impl Pax {
     /// The extended attributes that belong to an image.
     pub(super) fn xattrs(&self) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, Error> {
         let mut out = BTreeMap::new();
-        for (key, value) in self.0.range(XATTR.to_vec()..) {
+        for (key, value) in self.records.range(XATTR.to_vec()..) {
             let Some(name) = key.strip_prefix(XATTR) else {
                 break;
             };

@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeSet,
     fmt, fs,
-    io::{Read, Write},
+    io::Read,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::Path,
     sync::Arc,
@@ -16,7 +16,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Refusal, Whiteouts, at, delete, meta, node, open::open_root};
+use super::{Refusal, Whiteouts, at, content, delete, meta, node, open::open_root};
 use crate::{Entry, Error, ErrorKind, Files, Kind, LayerPath, Meta, Target, Tree};
 
 /// A directory into which layers are unpacked.
@@ -178,16 +178,7 @@ impl Directory {
         let mode = Mode::RUSR | Mode::WUSR;
         let fd = self.fresh(folder, name, || openat(folder, name, flags, mode))?;
         let mut file = fs::File::from(fd);
-        loop {
-            let n = match content.read(&mut self.buffer) {
-                Ok(0) => break,
-                Ok(n) => n,
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(e) => return Err(Error::io("read the content", e)),
-            };
-            file.write_all(&self.buffer[..n])
-                .map_err(|e| Error::io("write the file", e))?;
-        }
+        content::write(content, &mut file, &mut self.buffer)?;
         self.set(file.as_fd(), &entry.path, &entry.meta)
     }
 

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::{Error, ErrorKind, Files, LayerPath, Tree, files::not_a_file};
+use crate::{Error, ErrorKind, Files, LayerPath, Tree, archive::sparse_content, files::not_a_file};
 
 /// The files of an uncompressed tar, read at the offsets that its tree has.
 ///
@@ -36,11 +36,17 @@ impl Files for PlainTar {
         let Some((_, file)) = self.tree.file(path) else {
             return Err(not_a_file(path, self.tree.get(path).map(|e| &e.kind)));
         };
-        Ok(Box::new(Slice {
+        let mut slice = Slice {
             tar: self.tar.clone(),
-            at: file.offset,
+            at: file.position(),
             left: file.size,
-        }))
+        };
+        if file.is_sparse() {
+            // Its headers say where what follows belongs.
+            slice.left = u64::MAX;
+            return Ok(Box::new(sparse_content(slice)?));
+        }
+        Ok(Box::new(slice))
     }
 }
 

@@ -467,11 +467,11 @@ fn refused_and_nothing_outside_was_touched() {
                 .file("x", ""),
             Refused,
         ),
-        ("GNU sparse", tar().raw(b'S', "x", |_| ()), Unsupported),
+        ("GNU sparse", tar().raw(b'S', "x", |_| ()), Invalid),
         (
             "pax sparse",
             tar().pax(&[("GNU.sparse.map", b"0,1")]).file("x", ""),
-            Unsupported,
+            Invalid,
         ),
         (
             "pax sparse 1.0",

@@ -9,3 +9,4 @@ mod diff;
 mod disk;
 mod hostile;
 mod pack;
+mod sparse;

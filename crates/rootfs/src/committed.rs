@@ -4,7 +4,7 @@ use kiln_image::Digest;
 use kiln_layer::{DIALECT, Packed, Times, Tree};
 use kiln_store::Facts;
 
-use crate::{Error, ErrorKind, Prepared, Roots};
+use crate::{Error, ErrorKind, Prepared, Repeated, Roots};
 
 /// A layer that was made of an upper directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +13,9 @@ pub struct Committed {
     pub diff_id: Digest,
     /// How long that tar is, in bytes.
     pub size: u64,
+    /// What it has of the files below once more, where that is worth telling. Nothing is known of
+    /// that for layers that were made without anything below.
+    pub repeated: Option<Repeated>,
 }
 
 impl Roots {
@@ -44,7 +47,9 @@ impl Roots {
         crate::maker::mark(&layer, &*self.bodies)?;
         // The facts say that there is a body: so it comes first.
         self.store.layers().adopt(&packed.diff_id, &layer)?;
-        self.learn(&packed).map(Some)
+        let repeated = Repeated::of(&packed.tree, &root);
+        let made = self.learn(&packed)?;
+        Ok(Some(Committed { repeated, ..made }))
     }
 
     /// The layer that [`commit`](Self::commit) would make, while the root may still be mounted and
@@ -82,12 +87,13 @@ impl Roots {
         };
         let blob = tar.into_inner().map_err(failed)?;
         blob.finish(Some((packed.diff_id, packed.size)))?;
+        let repeated = Repeated::of(&packed.tree, root);
         let made = self.learn(&packed)?;
-        Ok((Some(made), packed.tree))
+        Ok((Some(Committed { repeated, ..made }), packed.tree))
     }
 
     /// Tells the store of a layer that was made here.
-    fn learn(&self, packed: &Packed) -> Result<Committed, Error> {
+    pub(crate) fn learn(&self, packed: &Packed) -> Result<Committed, Error> {
         let Packed {
             diff_id,
             size,
@@ -101,6 +107,7 @@ impl Roots {
         Ok(Committed {
             diff_id: *diff_id,
             size: *size,
+            repeated: None,
         })
     }
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod bodies;
+mod body;
 #[cfg(target_os = "linux")]
 mod changes;
 #[cfg(target_os = "linux")]
@@ -25,6 +26,7 @@ pub mod owner;
 #[cfg(target_os = "linux")]
 mod plan;
 mod prepared;
+mod repeated;
 mod roots;
 mod stream;
 #[cfg(target_os = "linux")]
@@ -39,6 +41,7 @@ pub use error::{Error, ErrorKind};
 pub use keeper::{DOORS, Keeper};
 pub use network_files::NetworkFiles;
 pub use prepared::Prepared;
+pub use repeated::Repeated;
 pub use roots::{MAX_LAYERS, Roots};
 
 /// The doors of this crate, for [`kiln_sandbox::entry`]: none on this system.

@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use kiln_image::Digest;
-use kiln_layer::{Files, Kind, LayerPath, Root, RootLayer, Tree};
+use kiln_layer::{Files, LayerPath, Root, RootLayer, Tree};
 use kiln_store::{Body, Store};
 
-use crate::committed::facts_of;
 use crate::prepared::{Prepared, patches, stubs};
 use crate::{Bodies, Error, ErrorKind};
 
@@ -89,55 +88,6 @@ impl Roots {
             // The bytes were not seen yet; this looks at them.
             None => Ok(self.store.layers().files(diff_id)?),
         }
-    }
-
-    /// The unpacked body of a layer, which is made where it is missing and checked against the diff
-    /// id; of several who make it at once one does, and the others wait. The folder is to be mounted,
-    /// never to be written to. One that was made with other ids is made again.
-    ///
-    /// `below` are the layers under it, the bottom first: some foreign layers lean on their files.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::NotFound`] when there is no body at all, [`ErrorKind::Mismatch`] when its bytes
-    /// are not those of the diff id, and as [`Bodies::unpack`].
-    pub fn unpacked(&self, diff_id: &Digest, below: &[Digest]) -> Result<PathBuf, Error> {
-        let layers = self.store.layers();
-        if let Some(body) = layers.unpacked(diff_id)?
-            && self.fits(&body)?
-        {
-            return Ok(body.root());
-        }
-        let _lock = layers.lock(diff_id)?;
-        if let Some(body) = layers.unpacked(diff_id)? {
-            if self.fits(&body)? {
-                return Ok(body.root());
-            }
-            self.discard(diff_id, &body)?;
-        }
-        let lower = match layers.tree(diff_id)? {
-            Some(tree) if leans_on_lower(&tree) => Some(self.root(below)?),
-            _ => None,
-        };
-        let mut tar = layers.tar(diff_id)?.ok_or_else(|| no_body(diff_id))?;
-        let scratch = self.store.begin()?;
-        let at = scratch.tmp()?.join("layer");
-        std::fs::create_dir(&at).map_err(|e| Error::io("make the folder", &at, e))?;
-        let applied = self
-            .bodies
-            .unpack(&mut *tar, lower.as_ref(), &at.join(Body::ROOT))?;
-        if applied.diff_id != *diff_id {
-            let what = format!(
-                "unpack the layer `{diff_id}`: its bytes have the digest `{}`",
-                applied.diff_id
-            );
-            return Err(Error::new(ErrorKind::Mismatch, what)
-                .hint("`kiln system check` looks at everything"));
-        }
-        crate::maker::mark(&at, &*self.bodies)?;
-        let facts = facts_of(applied.size, &applied.tree);
-        layers.put(diff_id, facts, Some(&applied.tree))?;
-        Ok(layers.adopt(diff_id, &at)?.root())
     }
 
     /// Makes the layers (bottom first) ready to be mounted, with an empty upper directory. `at` is an
@@ -245,15 +195,6 @@ impl std::fmt::Debug for Roots {
 pub(crate) fn no_body(diff_id: &Digest) -> Error {
     let what = format!("find the bytes of the layer `{diff_id}` here");
     Error::new(ErrorKind::NotFound, what).hint("pull the image again")
-}
-
-/// Whether a layer has hard links to files that it does not have itself.
-fn leans_on_lower(tree: &Tree) -> bool {
-    let outside = |entry: &kiln_layer::Entry| match &entry.kind {
-        Kind::Hardlink { target } => tree.get(target).is_none(),
-        _ => false,
-    };
-    tree.iter().any(outside)
 }
 
 /// A layer whose body is looked for when a file is read.

@@ -10,6 +10,8 @@ mod differ;
 #[cfg(target_os = "linux")]
 mod keeper;
 #[cfg(target_os = "linux")]
+mod made;
+#[cfg(target_os = "linux")]
 mod roots;
 #[cfg(target_os = "linux")]
 mod shell;
@@ -43,6 +45,7 @@ fn of_users() -> Vec<Test> {
             ids_that_came_later,
             many_at_once,
         },
+        made::{unpacked_at_once_without_root},
     ]
 }
 
@@ -58,6 +61,7 @@ fn of_root() -> Vec<Test> {
             layer_upon_layer,
             packed_again,
         },
+        made::{unpacked_at_once, what_is_repeated},
         roots::{
             nothing_of_the_sandbox_is_in_a_layer,
             layer_upon_layer,

@@ -1,0 +1,177 @@
+//! Unpacked bodies of layers: made from a tar that is here, or straight from whoever writes it.
+//! Nothing is seen of a body before its bytes are known to be those of the diff id.
+
+use std::io::{self, BufWriter, PipeWriter, Write};
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use kiln_image::Digest;
+use kiln_layer::{Applied, Kind, Packed, Tree};
+use kiln_store::{Body, Build};
+
+use crate::committed::facts_of;
+use crate::roots::no_body;
+use crate::{Committed, Error, ErrorKind, Roots};
+
+impl Roots {
+    /// The unpacked body of a layer, which is made where it is missing and checked against the diff
+    /// id; of several who make it at once one does, and the others wait. The folder is to be mounted,
+    /// never to be written to. One that was made with other ids is made again.
+    ///
+    /// `below` are the layers under it, the bottom first: some foreign layers lean on their files.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] when there is no body at all, [`ErrorKind::Mismatch`] when its bytes
+    /// are not those of the diff id, and as [`Bodies::unpack`](crate::Bodies::unpack).
+    pub fn unpacked(&self, diff_id: &Digest, below: &[Digest]) -> Result<PathBuf, Error> {
+        let layers = self.store.layers();
+        if let Some(body) = layers.unpacked(diff_id)?
+            && self.fits(&body)?
+        {
+            return Ok(body.root());
+        }
+        let _lock = layers.lock(diff_id)?;
+        if let Some(body) = layers.unpacked(diff_id)? {
+            if self.fits(&body)? {
+                return Ok(body.root());
+            }
+            self.discard(diff_id, &body)?;
+        }
+        let lower = match layers.tree(diff_id)? {
+            Some(tree) if leans_on_lower(&tree) => Some(self.root(below)?),
+            _ => None,
+        };
+        let mut tar = layers.tar(diff_id)?.ok_or_else(|| no_body(diff_id))?;
+        let (scratch, at) = self.scratch()?;
+        let to = at.join(Body::ROOT);
+        let applied = self.bodies.unpack(&mut *tar, lower.as_ref(), &to)?;
+        agree(&applied, diff_id, "its bytes have")?;
+        crate::maker::mark(&at, &*self.bodies)?;
+        let facts = facts_of(applied.size, &applied.tree);
+        layers.put(diff_id, facts, Some(&applied.tree))?;
+        let body = layers.adopt(diff_id, &at)?;
+        drop(scratch);
+        Ok(body.root())
+    }
+
+    /// A layer made here whose only body is the unpacked one: `write` writes its tar (of the dialect
+    /// [`DIALECT`](kiln_layer::DIALECT), large pieces at a time), which is unpacked meanwhile. It is
+    /// called once, on this thread. Its files must not lean on those of other layers.
+    ///
+    /// # Errors
+    ///
+    /// That of `write`, unless it only failed because the other side did;
+    /// [`ErrorKind::Mismatch`] when what was unpacked is not what `write` says it has written; as
+    /// [`Bodies::unpack`](crate::Bodies::unpack), and what the store gives. Nothing stays behind.
+    pub fn make_unpacked<E: From<Error>>(
+        &self,
+        write: impl FnOnce(&mut (dyn Write + Send)) -> Result<Packed, E>,
+    ) -> Result<Committed, E> {
+        let (scratch, at) = self.scratch()?;
+        let (packed, applied) = self.write_and_unpack(write, &at.join(Body::ROOT))?;
+        agree(&applied, &packed.diff_id, "unpacked it has")?;
+        crate::maker::mark(&at, &*self.bodies)?;
+        // The facts say that there is a body: so it comes first.
+        let adopted = self.store.layers().adopt(&packed.diff_id, &at);
+        adopted.map_err(Error::from)?;
+        drop(scratch);
+        Ok(self.learn(&packed)?)
+    }
+
+    /// The writer on this thread, the unpacker on another, a pipe between them.
+    fn write_and_unpack<E: From<Error>>(
+        &self,
+        write: impl FnOnce(&mut (dyn Write + Send)) -> Result<Packed, E>,
+        to: &Path,
+    ) -> Result<(Packed, Applied), E> {
+        let failed = |e| Error::new(ErrorKind::Io, "start unpacking a layer").because(e);
+        let (mut reader, writer) = io::pipe().map_err(failed)?;
+        let bodies = &*self.bodies;
+        thread::scope(|scope| {
+            let mut out = Out::new(writer);
+            let unpack = move || bodies.unpack(&mut reader, None, to);
+            let thread = thread::Builder::new().name("unpack".to_owned());
+            let unpacker = thread.spawn_scoped(scope, unpack).map_err(failed)?;
+            let packed = write(&mut out);
+            let gone = out.finish();
+            let applied = unpacker
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            match (packed, applied) {
+                (Err(e), _) if !gone => Err(e),
+                (_, Err(e)) => Err(e.into()),
+                (Err(e), Ok(_)) => Err(e),
+                (Ok(packed), Ok(applied)) => Ok((packed, applied)),
+            }
+        })
+    }
+
+    /// A new folder on the file system of the store, which goes with the first.
+    fn scratch(&self) -> Result<(Build, PathBuf), Error> {
+        let scratch = self.store.begin()?;
+        let at = scratch.tmp()?.join("layer");
+        std::fs::create_dir(&at).map_err(|e| Error::io("make the folder", &at, e))?;
+        Ok((scratch, at))
+    }
+}
+
+/// What was unpacked has to be the layer that it was unpacked for.
+fn agree(applied: &Applied, diff_id: &Digest, how: &str) -> Result<(), Error> {
+    if applied.diff_id == *diff_id {
+        return Ok(());
+    }
+    let what = format!(
+        "unpack the layer `{diff_id}`: {how} the digest `{}`",
+        applied.diff_id
+    );
+    Err(Error::new(ErrorKind::Mismatch, what).hint("`kiln system check` looks at everything"))
+}
+
+/// Whether a layer has hard links to files that it does not have itself.
+fn leans_on_lower(tree: &Tree) -> bool {
+    let outside = |entry: &kiln_layer::Entry| match &entry.kind {
+        Kind::Hardlink { target } => tree.get(target).is_none(),
+        _ => false,
+    };
+    tree.iter().any(outside)
+}
+
+/// The writing end of a pipe, which knows whether the other one has gone.
+struct Out {
+    pipe: BufWriter<PipeWriter>,
+    gone: bool,
+}
+
+impl Out {
+    fn new(pipe: PipeWriter) -> Self {
+        Self {
+            pipe: BufWriter::with_capacity(128 << 10, pipe),
+            gone: false,
+        }
+    }
+
+    /// Ends the stream; whether the other end had gone before.
+    fn finish(mut self) -> bool {
+        let _ = self.flush();
+        self.gone
+    }
+
+    fn seen<T>(&mut self, done: io::Result<T>) -> io::Result<T> {
+        let broken = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
+        self.gone |= done.as_ref().is_err_and(broken);
+        done
+    }
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let done = self.pipe.write(bytes);
+        self.seen(done)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let done = self.pipe.flush();
+        self.seen(done)
+    }
+}

@@ -3,7 +3,10 @@
 
 mod gzip;
 
-use std::io::{self, BufReader, Cursor, Read, Write};
+use std::{
+    fmt,
+    io::{self, BufReader, Cursor, Read, Write},
+};
 
 use flate2::bufread::MultiGzDecoder;
 use kiln_image::{Digest, HashingWriter, media::Compression};
@@ -18,6 +21,32 @@ const ZSTD_LEVEL: i32 = 3;
 /// program takes without being told.
 const WINDOW_LOG: u32 = 27;
 
+/// How to compress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compressing {
+    /// Into which form.
+    pub with: Compression,
+    /// 0 to 9 for gzip (6 when it is not said), 1 to 19 for zstd (3).
+    pub level: Option<i32>,
+    /// How many threads; 0: one for each processor, at most eight. The bytes do not depend on it.
+    pub threads: usize,
+    /// The window of zstd, as a power of two, 10 to 27: more than 23 asks more memory of the reader
+    /// than the 8 MiB that every one of them takes. Usually not said.
+    pub window_log: Option<u32>,
+}
+
+impl Compressing {
+    /// With the usual level, on all processors.
+    pub fn new(with: Compression) -> Self {
+        Self {
+            with,
+            level: None,
+            threads: 0,
+            window_log: None,
+        }
+    }
+}
+
 /// What [`compress`] wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Compressed {
@@ -25,11 +54,119 @@ pub struct Compressed {
     pub digest: Digest,
     /// How many there are.
     pub size: u64,
-    /// What wrote them, with its version: the same compressor at the same level always gives the
-    /// same bytes.
+    /// What wrote them, with its version: the same compressor at the same level (and window, where
+    /// one was asked for) always gives the same bytes.
     pub compressor: &'static str,
     /// The level that was used; 0 where there are none.
     pub level: i32,
+    /// The window that was asked for.
+    pub window_log: Option<u32>,
+}
+
+/// Compresses what is written to it on other threads, and passes it on to a writer on this one, with
+/// its SHA-256. The bytes depend on what was written and on [`Compressing`], neither on the threads
+/// nor on the sizes of the writes. Without [`finish`](Compressor::finish) the result has no end.
+pub struct Compressor<W: Write> {
+    stream: Stream<HashingWriter<W>>,
+    compressor: &'static str,
+    level: i32,
+    window_log: Option<u32>,
+}
+
+enum Stream<W: Write> {
+    Plain(W),
+    Gzip(gzip::Stitcher<W>),
+    Zstd(zstd::Encoder<'static, W>),
+}
+
+impl<W: Write> Compressor<W> {
+    /// Compresses into `out`.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) for a level or a window that there is not; what writing
+    /// gives.
+    pub fn new(out: W, how: &Compressing) -> Result<Self, Error> {
+        let out = HashingWriter::new(out);
+        let threads = threads(how.threads);
+        let failed = |e| Error::io("compress", e);
+        let (stream, compressor, level) = match how.with {
+            Compression::None => (Stream::Plain(out), "plain/1", 0),
+            Compression::Gzip => {
+                let level = within(how.level.unwrap_or(GZIP_LEVEL), 0, 9, "gzip")?;
+                let stream = gzip::Stitcher::new(out, level.unsigned_abs(), threads);
+                (Stream::Gzip(stream.map_err(failed)?), gzip::NAME, level)
+            }
+            Compression::Zstd => {
+                let level = within(how.level.unwrap_or(ZSTD_LEVEL), 1, 19, "zstd")?;
+                let stream = zstd(out, level, threads, how.window_log)?;
+                (Stream::Zstd(stream), "kiln-zstd/1", level)
+            }
+        };
+        let is_zstd = how.with == Compression::Zstd;
+        Ok(Self {
+            stream,
+            compressor,
+            level,
+            window_log: how.window_log.filter(|_| is_zstd),
+        })
+    }
+
+    /// Writes the end. Gives the writer, and what was written to it.
+    ///
+    /// # Errors
+    ///
+    /// What compressing and writing give.
+    pub fn finish(self) -> Result<(W, Compressed), Error> {
+        let out = match self.stream {
+            Stream::Plain(out) => Ok(out),
+            Stream::Gzip(stream) => stream.finish(),
+            Stream::Zstd(stream) => stream.finish(),
+        };
+        let flushed = out.and_then(|mut out| out.flush().map(|()| out));
+        let out = flushed.map_err(|e| Error::io("compress", e))?;
+        let (out, digest, size) = out.finish();
+        let compressed = Compressed {
+            digest,
+            size,
+            compressor: self.compressor,
+            level: self.level,
+            window_log: self.window_log,
+        };
+        Ok((out, compressed))
+    }
+}
+
+impl<W: Write> Write for Compressor<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.stream {
+            Stream::Plain(out) => out.write(bytes),
+            Stream::Gzip(stream) => stream.write(bytes),
+            Stream::Zstd(stream) => stream.write(bytes),
+        }
+    }
+
+    /// Does nothing: where a stream is flushed would be seen in its bytes.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<W: Write> fmt::Debug for Compressor<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compressor")
+            .field("compressor", &self.compressor)
+            .field("level", &self.level)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How many threads `asked` means: 0 is one for each processor, at most eight.
+pub(crate) fn threads(asked: usize) -> usize {
+    match asked {
+        0 => std::thread::available_parallelism().map_or(1, |n| n.get().min(8)),
+        n => n,
+    }
 }
 
 /// Compresses `from` into `to`, with a thread per processor (at most eight). `level` is 0 to 9 for
@@ -45,11 +182,10 @@ pub fn compress(
     with: Compression,
     level: Option<i32>,
 ) -> Result<Compressed, Error> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    compress_with(threads.min(8), from, to, with, level)
+    compress_with(0, from, to, with, level)
 }
 
-/// [`compress`] with this many threads (at least one): the bytes do not depend on it.
+/// [`compress`] with this many threads: the bytes do not depend on it.
 ///
 /// # Errors
 ///
@@ -61,32 +197,23 @@ pub fn compress_with(
     with: Compression,
     level: Option<i32>,
 ) -> Result<Compressed, Error> {
-    let mut out = HashingWriter::new(to);
-    let threads = threads.max(1);
-    let failed = |e| Error::io("compress", e);
-    let (compressor, level) = match with {
-        Compression::None => {
-            io::copy(from, &mut out).map_err(failed)?;
-            ("plain/1", 0)
-        }
-        Compression::Gzip => {
-            let level = within(level.unwrap_or(GZIP_LEVEL), 0, 9, "gzip")?;
-            gzip::compress(threads, from, &mut out, level.unsigned_abs()).map_err(failed)?;
-            (gzip::NAME, level)
-        }
-        Compression::Zstd => {
-            let level = within(level.unwrap_or(ZSTD_LEVEL), 1, 19, "zstd")?;
-            zstd(threads, from, &mut out, level).map_err(failed)?;
-            ("kiln-zstd/1", level)
-        }
-    };
-    let (_, digest, size) = out.finish();
-    Ok(Compressed {
-        digest,
-        size,
-        compressor,
+    let how = Compressing {
         level,
-    })
+        threads,
+        ..Compressing::new(with)
+    };
+    let mut compressor = Compressor::new(to, &how)?;
+    let mut buffer = vec![0; 128 << 10];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => compressor.write_all(&buffer[..n]),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(()),
+            Err(e) => Err(e),
+        }
+        .map_err(|e| Error::io("compress", e))?;
+    }
+    Ok(compressor.finish()?.1)
 }
 
 fn within(level: i32, least: i32, most: i32, name: &str) -> Result<i32, Error> {
@@ -97,14 +224,25 @@ fn within(level: i32, least: i32, most: i32, name: &str) -> Result<i32, Error> {
     Err(Error::invalid(what).hint(format!("levels are {least} to {most}")))
 }
 
-fn zstd(threads: usize, from: &mut dyn Read, to: impl Write, level: i32) -> io::Result<()> {
-    let mut encoder = zstd::Encoder::new(to, level)?;
-    // Without any worker the bytes are others than with one or more.
-    encoder.multithread(u32::try_from(threads).unwrap_or(1))?;
+fn zstd<W: Write>(
+    to: W,
+    level: i32,
+    threads: usize,
+    window_log: Option<u32>,
+) -> Result<zstd::Encoder<'static, W>, Error> {
+    if window_log.is_some_and(|log| !(10..=WINDOW_LOG).contains(&log)) {
+        let what = "zstd is not given such a window";
+        return Err(Error::invalid(what).hint("it is a power of two, 10 to 27"));
+    }
     // What a reader with the usual 8 MiB can take.
-    encoder.window_log(if level < 10 { 21 } else { 23 })?;
-    io::copy(from, &mut encoder)?;
-    encoder.finish()?.flush()
+    let window_log = window_log.unwrap_or(if level < 10 { 21 } else { 23 });
+    let mut encoder = zstd::Encoder::new(to, level).map_err(|e| Error::io("compress", e))?;
+    // Without any worker the bytes are others than with one or more.
+    encoder
+        .multithread(u32::try_from(threads).unwrap_or(1))
+        .and_then(|()| encoder.window_log(window_log))
+        .map_err(|e| Error::io("compress", e))?;
+    Ok(encoder)
 }
 
 /// The uncompressed form of a stream, and how it was compressed, which its first bytes tell: gzip

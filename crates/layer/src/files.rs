@@ -4,6 +4,9 @@ use std::io::{self, Cursor, Read};
 
 use crate::{Entry, Error, ErrorKind, Kind, LayerPath, Tree};
 
+/// The content of a file, from its beginning to its end.
+pub type Content = Box<dyn Read + Send>;
+
 /// A tree whose files can be read: a folder, a tar, an unpacked layer, an image, a stage.
 pub trait Files: Send + Sync {
     /// What there is.
@@ -16,7 +19,7 @@ pub trait Files: Send + Sync {
     ///
     /// [`NotFound`](io::ErrorKind::NotFound) when there is no such file; else what reading gives.
     /// An [`Error`] travels inside the [`io::Error`].
-    fn open(&self, path: &LayerPath) -> io::Result<Box<dyn Read + Send>>;
+    fn open(&self, path: &LayerPath) -> io::Result<Content>;
 
     /// Reads all regular files that `select` wants in one pass, in the order in which they are
     /// stored; a hard link is not a file of its own here.
@@ -96,7 +99,7 @@ impl Files for InMemory {
         &self.tree
     }
 
-    fn open(&self, path: &LayerPath) -> io::Result<Box<dyn Read + Send>> {
+    fn open(&self, path: &LayerPath) -> io::Result<Content> {
         let found = self.tree.file(path).map(|(entry, _)| &entry.path);
         match found.and_then(|p| self.contents.get(p)) {
             Some(content) => Ok(Box::new(Cursor::new(content.clone()))),

@@ -13,6 +13,7 @@ mod links;
 mod merge;
 mod pack;
 mod path;
+mod pipe;
 mod root;
 mod target;
 mod tree;
@@ -20,15 +21,18 @@ mod xattrs;
 
 pub use apply::{Applied, apply, apply_within};
 pub use archive::Limits;
-pub use compress::{Compressed, compress, compress_with, decompress};
+pub use compress::{Compressed, Compressing, Compressor, compress, compress_with, decompress};
 pub use diff::{diff, upper_changes};
 pub use disk::{Directory, Folder, Keep, Opener, PlainTar, Refusal, Unpacked, Whiteouts};
 pub use entry::{Entry, File, Kind, Meta, Time};
 pub use error::{Error, ErrorKind};
-pub use files::{Files, InMemory};
+pub use files::{Content, Files, InMemory};
 pub use merge::flatten;
-pub use pack::{DIALECT, Packed, Packer, Times, pack};
+pub use pack::{
+    DIALECT, Packed, Packer, Packing, Previous, Times, pack, pack_changes, pack_entries,
+};
 pub use path::LayerPath;
+pub use pipe::{PipeReader, PipeWriter, pipe, read_ahead};
 pub use root::{Resolved, Root, RootLayer};
 pub use target::{Nothing, Target, write};
 pub use tree::{Children, Tree};

@@ -7,7 +7,9 @@ use std::io::{Read, Write};
 
 use kiln_image::{Algorithm, Digest, HashingWriter};
 
-use crate::{Entry, Error, ErrorKind, File, Files, Kind, LayerPath, Meta, Time, Tree};
+use crate::{
+    Content, Entry, Error, ErrorKind, File, Files, Kind, LayerPath, Meta, Time, Tree, copy::Change,
+};
 
 /// The version of the tar dialect: which bytes a [`Tree`] becomes. Sorted entries; ustar headers,
 /// with a PAX header where needed; whole seconds, rounded down; no names of users or groups;
@@ -216,23 +218,88 @@ fn changed(path: &LayerPath) -> Error {
         .hint("build again when nothing writes to it")
 }
 
-/// Packs all of `files` into a tar.
+/// How a layer's tar is written.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Packing<'a> {
+    /// Which times the entries get.
+    pub times: Times,
+    /// How many threads read; 0: one for each processor, at most eight. The bytes do not depend on it.
+    pub threads: usize,
+    /// Where many of the contents are already.
+    pub previous: Option<Previous<'a>>,
+}
+
+/// An uncompressed tar that many of the contents are in already: an earlier state of the same files.
+/// What is taken from it is checked, so that a damaged one costs time and nothing else.
+#[derive(Clone, Copy, Debug)]
+pub struct Previous<'a> {
+    /// The tar.
+    pub tar: &'a std::fs::File,
+    /// What is in it, and where.
+    pub tree: &'a Tree,
+}
+
+/// Packs `entries`, which come in the order of their paths. `open` gives the content of the regular
+/// files that have a size; it is called by several threads, about in order. The bytes are those that a
+/// [`Packer`] gives.
 ///
 /// # Errors
 ///
-/// As [`Packer::add`].
-pub fn pack<W: Write>(files: &dyn Files, out: W, times: Times) -> Result<(W, Packed), Error> {
-    let mut packer = Packer::new(out, times);
-    for entry in files.tree().iter() {
+/// As [`Packer::add`], and what `open` gives: of several errors, the one of the first entry.
+pub fn pack_entries<'e, W: Write>(
+    entries: impl IntoIterator<Item = &'e Entry>,
+    open: &(dyn Fn(&Entry) -> Result<Content, Error> + Sync),
+    out: W,
+    how: &Packing<'_>,
+) -> Result<(W, Packed), Error> {
+    let mut packer = Packer::new(out, how.times);
+    for entry in entries {
         match entry.file() {
-            Some(file) if file.size > 0 => {
-                let mut content = files
-                    .open(&entry.path)
-                    .map_err(|e| Error::io("open the file", e).at(&entry.path))?;
+            Some(file) if file.size > 0 => packer.add(entry, Some(&mut *open(entry)?))?,
+            _ => packer.add(entry, None)?,
+        }
+    }
+    packer.finish()
+}
+
+/// [`pack_entries`] for planned changes, whose contents are in `from`.
+///
+/// # Errors
+///
+/// As [`pack_entries`]; [`Invalid`](ErrorKind::Invalid) for a file that has no source.
+pub fn pack_changes<W: Write>(
+    changes: &[Change],
+    from: &dyn Files,
+    out: W,
+    how: &Packing<'_>,
+) -> Result<(W, Packed), Error> {
+    let mut packer = Packer::new(out, how.times);
+    for Change { entry, source } in changes {
+        match (entry.file(), source) {
+            (Some(file), Some(source)) if file.size > 0 => {
+                let content = from.open(source);
+                let mut content = content.map_err(|e| Error::io("open the file", e).at(source))?;
                 packer.add(entry, Some(&mut *content))?;
             }
             _ => packer.add(entry, None)?,
         }
     }
     packer.finish()
+}
+
+/// Packs all of `files` into a tar.
+///
+/// # Errors
+///
+/// As [`pack_entries`].
+pub fn pack<W: Write>(files: &dyn Files, out: W, times: Times) -> Result<(W, Packed), Error> {
+    let open = |entry: &Entry| {
+        let opened = files.open(&entry.path);
+        opened.map_err(|e| Error::io("open the file", e).at(&entry.path))
+    };
+    let how = Packing {
+        times,
+        ..Packing::default()
+    };
+    pack_entries(files.tree().iter(), &open, out, &how)
 }

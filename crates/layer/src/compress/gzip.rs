@@ -7,10 +7,10 @@
 
 use std::{
     collections::VecDeque,
-    io::{self, Read, Write},
+    io::{self, Write},
     sync::{
-        Arc, Mutex,
-        mpsc::{Receiver, SyncSender, sync_channel},
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
     },
 };
 
@@ -25,120 +25,189 @@ const WINDOW: usize = 32 << 10;
 /// No name, no time, an unknown system (RFC 1952, 2.3).
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
-struct Job {
-    before: Arc<Vec<u8>>,
-    block: Arc<Vec<u8>>,
+/// Some of the input, after the end of what comes before it.
+#[derive(Default)]
+struct Block {
+    bytes: Vec<u8>,
+    /// How many of the bytes come before the block.
+    before: usize,
     is_last: bool,
-    done: SyncSender<io::Result<(Vec<u8>, Crc)>>,
 }
 
-type Waiting = VecDeque<Receiver<io::Result<(Vec<u8>, Crc)>>>;
+impl Block {
+    fn is_full(&self) -> bool {
+        self.bytes.len() == self.before + BLOCK
+    }
 
-pub(super) fn compress(
-    threads: usize,
-    from: &mut dyn Read,
-    to: &mut dyn Write,
+    /// What comes after this one, in a buffer that is used again.
+    fn next(&self, mut bytes: Vec<u8>) -> Self {
+        let before = &self.bytes[self.bytes.len().saturating_sub(WINDOW)..];
+        bytes.clear();
+        bytes.reserve_exact(WINDOW + BLOCK);
+        bytes.extend_from_slice(before);
+        Self {
+            bytes,
+            before: before.len(),
+            is_last: false,
+        }
+    }
+}
+
+/// A block that was compressed, and its buffer back.
+struct Done {
+    deflated: Vec<u8>,
+    crc: Crc,
+    block: Vec<u8>,
+}
+
+struct Job {
+    block: Block,
+    done: SyncSender<io::Result<Done>>,
+}
+
+/// Writes the member to `out`: blocks go to threads and come back in order.
+pub(super) struct Stitcher<W> {
+    out: W,
     level: u32,
-) -> io::Result<()> {
-    let (give, take) = sync_channel::<Job>(threads);
-    let take = Arc::new(Mutex::new(take));
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            let take = take.clone();
-            scope.spawn(move || work(&take, level));
-        }
-        // The workers hold it now: when they are gone, giving fails instead of waiting.
-        drop(take);
-        stitch(threads, from, to, give)
-    })
-}
-
-fn work(take: &Mutex<Receiver<Job>>, level: u32) {
-    loop {
-        let job = match take.lock() {
-            Ok(take) => take.recv(),
-            Err(_) => return,
-        };
-        let Ok(job) = job else {
-            return;
-        };
-        let before = &job.before[job.before.len().saturating_sub(WINDOW)..];
-        let done = one(before, &job.block, job.is_last, level);
-        // Nobody waits when writing has failed.
-        drop(job.done.send(done));
-    }
-}
-
-/// Reads blocks, hands them out, and writes what comes back in order. `give` is dropped at the end,
-/// which ends the workers.
-fn stitch(
     threads: usize,
-    from: &mut dyn Read,
-    to: &mut dyn Write,
-    give: SyncSender<Job>,
-) -> io::Result<()> {
-    let gone = || io::Error::other("a compressing thread has ended");
-    to.write_all(&HEADER)?;
-    let mut crc = Crc::new();
-    let mut waiting = Waiting::new();
-    let mut before = Arc::new(Vec::new());
-    let mut block = Arc::new(read_block(from)?);
-    loop {
-        let next = read_block(from)?;
-        let is_last = next.is_empty();
-        let (done, wait) = sync_channel(1);
-        give.send(Job {
-            before,
-            block: block.clone(),
-            is_last,
-            done,
+    crc: Crc,
+    block: Block,
+    spare: Vec<Vec<u8>>,
+    /// None as long as one block is all there is.
+    workers: Option<SyncSender<Job>>,
+    waiting: VecDeque<Receiver<io::Result<Done>>>,
+}
+
+impl<W: Write> Stitcher<W> {
+    pub(super) fn new(mut out: W, level: u32, threads: usize) -> io::Result<Self> {
+        out.write_all(&HEADER)?;
+        Ok(Self {
+            out,
+            level,
+            threads,
+            crc: Crc::new(),
+            block: Block::default(),
+            spare: Vec::new(),
+            workers: None,
+            waiting: VecDeque::new(),
         })
-        .map_err(|_| gone())?;
-        waiting.push_back(wait);
-        while waiting.len() > if is_last { 0 } else { 2 * threads } {
-            let Some(first) = waiting.pop_front() else {
-                break;
-            };
-            let (bytes, part) = first.recv().map_err(|_| gone())??;
-            to.write_all(&bytes)?;
-            crc.combine(&part);
-        }
-        if is_last {
-            break;
-        }
-        before = block;
-        block = Arc::new(next);
     }
-    drop(give);
-    to.write_all(&crc.sum().to_le_bytes())?;
-    to.write_all(&crc.amount().to_le_bytes())?;
-    to.flush()
+
+    /// Compresses the block that is full, and begins the next one.
+    fn turn(&mut self) -> io::Result<()> {
+        let next = self.block.next(self.spare.pop().unwrap_or_default());
+        let block = std::mem::replace(&mut self.block, next);
+        if self.threads == 1 {
+            let done = deflate(block, self.level)?;
+            return self.put(done);
+        }
+        let workers = match &self.workers {
+            Some(workers) => workers,
+            None => self.workers.insert(start(self.threads, self.level)?),
+        };
+        let (done, wait) = sync_channel(1);
+        workers.send(Job { block, done }).map_err(|_| gone())?;
+        self.waiting.push_back(wait);
+        self.collect(self.threads + 1)
+    }
+
+    /// Writes what is ready, and waits while more than `most` blocks are not.
+    fn collect(&mut self, most: usize) -> io::Result<()> {
+        while let Some(first) = self.waiting.front() {
+            let done = if self.waiting.len() > most {
+                first.recv().map_err(|_| gone())??
+            } else {
+                match first.try_recv() {
+                    Ok(done) => done?,
+                    Err(TryRecvError::Empty) => return Ok(()),
+                    Err(TryRecvError::Disconnected) => return Err(gone()),
+                }
+            };
+            self.waiting.pop_front();
+            self.put(done)?;
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, done: Done) -> io::Result<()> {
+        self.out.write_all(&done.deflated)?;
+        self.crc.combine(&done.crc);
+        self.spare.push(done.block);
+        Ok(())
+    }
+
+    pub(super) fn finish(mut self) -> io::Result<W> {
+        let mut last = std::mem::take(&mut self.block);
+        last.is_last = true;
+        let last = deflate(last, self.level)?;
+        self.collect(0)?;
+        self.put(last)?;
+        self.out.write_all(&self.crc.sum().to_le_bytes())?;
+        self.out.write_all(&self.crc.amount().to_le_bytes())?;
+        self.out.flush()?;
+        Ok(self.out)
+    }
 }
 
-/// The next block, full but at the end.
-fn read_block(from: &mut dyn Read) -> io::Result<Vec<u8>> {
-    let mut block = Vec::with_capacity(BLOCK);
-    from.take(BLOCK as u64).read_to_end(&mut block)?;
-    Ok(block)
+impl<W: Write> Write for Stitcher<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // A full block waits for the byte after it, for it may be the last.
+        if self.block.is_full() && !bytes.is_empty() {
+            self.turn()?;
+        }
+        let room = self.block.before + BLOCK - self.block.bytes.len();
+        let n = room.min(bytes.len());
+        self.block.bytes.extend_from_slice(&bytes[..n]);
+        Ok(n)
+    }
+
+    /// Does nothing: where a stream is flushed would be seen in its bytes.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
-fn one(before: &[u8], block: &[u8], is_last: bool, level: u32) -> io::Result<(Vec<u8>, Crc)> {
+fn gone() -> io::Error {
+    io::Error::other("a compressing thread has ended")
+}
+
+/// Starts the threads, which end when the sender is dropped.
+fn start(threads: usize, level: u32) -> io::Result<SyncSender<Job>> {
+    let (give, take) = sync_channel::<Job>(1);
+    let take = Arc::new(Mutex::new(take));
+    for _ in 0..threads {
+        let take = take.clone();
+        let work = move || {
+            let next = || take.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            while let Ok(Job { block, done }) = next() {
+                // Nobody waits when writing has failed.
+                drop(done.send(deflate(block, level)));
+            }
+        };
+        let thread = std::thread::Builder::new().name("gzip".to_owned());
+        thread.spawn(work)?;
+    }
+    Ok(give)
+}
+
+fn deflate(block: Block, level: u32) -> io::Result<Done> {
+    let (before, bytes) = block.bytes.split_at(block.before);
     let mut stream = Compress::new(Compression::new(level), false);
     if !before.is_empty() {
         stream.set_dictionary(before).map_err(io::Error::other)?;
     }
-    let flush = if is_last {
+    let flush = if block.is_last {
         FlushCompress::Finish
     } else {
         FlushCompress::Sync
     };
-    let mut out = Vec::with_capacity(block.len() / 2 + 1024);
+    let mut out = Vec::with_capacity(bytes.len() / 2 + 1024);
     loop {
         let read = usize::try_from(stream.total_in()).map_err(io::Error::other)?;
         let status = stream
-            .compress_vec(&block[read..], &mut out, flush)
+            .compress_vec(&bytes[read..], &mut out, flush)
             .map_err(io::Error::other)?;
-        let all_read = stream.total_in() == block.len() as u64;
+        let all_read = stream.total_in() == bytes.len() as u64;
         // Room that is left over says that all has been flushed.
         let is_done = match flush {
             FlushCompress::Finish => status == Status::StreamEnd,
@@ -147,9 +216,13 @@ fn one(before: &[u8], block: &[u8], is_last: bool, level: u32) -> io::Result<(Ve
         if is_done {
             break;
         }
-        out.reserve(block.len() / 4 + 1024);
+        out.reserve(bytes.len() / 4 + 1024);
     }
     let mut crc = Crc::new();
-    crc.update(block);
-    Ok((out, crc))
+    crc.update(bytes);
+    Ok(Done {
+        deflated: out,
+        crc,
+        block: block.bytes,
+    })
 }

@@ -9,4 +9,5 @@ mod diff;
 mod disk;
 mod hostile;
 mod pack;
+mod pipe;
 mod sparse;

@@ -110,7 +110,7 @@ impl Executor for Carrier<'_> {
     type Output = Output;
     type Error = Error;
 
-    fn leaf(&self, node: &Node) -> Result<Digest, Error> {
+    fn leaf(&self, node: &Node) -> Result<Option<Digest>, Error> {
         let Op::Context { select, .. } = &node.op else {
             return Err(Error::new(
                 ErrorKind::Unsupported,
@@ -121,6 +121,7 @@ impl Executor for Carrier<'_> {
             .context(&select.patterns)
             .map_err(|e| e.at(place(node)))?;
         selection::digest(&as_root(files), &select.patterns, false)
+            .map(Some)
             .map_err(|e| self.explain_missing(e, &select.patterns).at(place(node)))
     }
 

@@ -20,6 +20,14 @@ use kiln_graph::{
 };
 use kiln_image::Digest;
 
+/// The content of the file that a leaf is.
+fn file(node: &Node) -> Result<Digest, String> {
+    let Op::Context { select, .. } = &node.op else {
+        return Err(format!("`{}` is not a file", node.op));
+    };
+    keep(&select.patterns[0])
+}
+
 /// Runs commands; a result is the content of the file that the target names.
 struct Make;
 
@@ -27,16 +35,13 @@ impl Executor for Make {
     type Output = Digest;
     type Error = String;
 
-    fn leaf(&self, node: &Node) -> Result<Digest, String> {
-        let Op::Context { select, .. } = &node.op else {
-            return Err(format!("`{}` is not a file", node.op));
-        };
-        keep(&select.patterns[0])
+    fn leaf(&self, node: &Node) -> Result<Option<Digest>, String> {
+        file(node).map(Some)
     }
 
     fn execute(&self, _: NodeId, node: &Node, _: &[Digest], c: &Cancel) -> Result<Digest, String> {
         let Op::Run(run) = &node.op else {
-            return self.leaf(node);
+            return file(node);
         };
         let mut child = Command::new(&run.argv[0])
             .args(&run.argv[1..])

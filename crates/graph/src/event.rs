@@ -16,7 +16,8 @@ pub enum By {
 }
 
 /// Something that happened to a node. Each node that is needed gets either `Hit`, or `Started` and
-/// then one of the last three; one that was not reached before a failure gets nothing.
+/// then one of the last three; one that was not reached before a failure gets nothing. Where the
+/// content was not known before it was read, `Hit` can come after `Started`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -15,11 +15,15 @@ pub trait Executor: Sync {
     type Error: Send;
 
     /// The digest of the content of a [`Context`](crate::Op::Context) leaf, without times. Asked
-    /// once for each such node, before anything else.
+    /// for each such node before anything else.
+    ///
+    /// `None`: it is not known before the content is read. Whoever stands on the leaf is then
+    /// carried out first, and this is asked again: reading once then gives both the result and the
+    /// keys. What is recorded for that content wins over what was made.
     ///
     /// # Errors
     /// When the context cannot be read.
-    fn leaf(&self, node: &Node) -> Result<Digest, Self::Error>;
+    fn leaf(&self, node: &Node) -> Result<Option<Digest>, Self::Error>;
 
     /// The tree that a leaf's digest was made of, where it is kept: two records can then be
     /// compared down to the file.

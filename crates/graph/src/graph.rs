@@ -64,6 +64,17 @@ pub struct Node {
     pub name: String,
 }
 
+impl Node {
+    /// The root that it is applied to, where its operation has one: what it gives is that root and
+    /// what it adds.
+    pub fn root(&self) -> Option<NodeId> {
+        match self.op {
+            Op::Copy(_) | Op::Folder(_) | Op::Run(_) => self.inputs.first().copied(),
+            _ => None,
+        }
+    }
+}
+
 /// A finished graph. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct Graph {

@@ -41,6 +41,8 @@ pub(crate) enum Identity {
     Leaf { value: String, tree: Option<Digest> },
     /// By its definition key.
     Step(Keyed),
+    /// Not yet: it is a leaf that has to be read first, or stands on one.
+    Later,
     /// Not at all: it is always carried out.
     None,
 }
@@ -50,7 +52,7 @@ impl Identity {
         match self {
             Identity::Leaf { value, tree } => (value.clone(), *tree),
             Identity::Step(keyed) => (format!("step {}", keyed.key), None),
-            Identity::None => ("unknown".to_owned(), None),
+            Identity::Later | Identity::None => ("unknown".to_owned(), None),
         }
     }
 }
@@ -68,8 +70,16 @@ pub(crate) fn identity<X: Executor>(
     match &node.op {
         Op::Scratch => leaf("scratch".to_owned(), None),
         Op::Image { manifest, .. } => leaf(format!("image {manifest}"), x.tree(node)),
-        Op::Context { .. } => leaf(format!("context {}", x.leaf(node)?), x.tree(node)),
+        Op::Context { .. } => match x.leaf(node)? {
+            Some(digest) => leaf(format!("context {digest}"), x.tree(node)),
+            None => Ok(Identity::Later),
+        },
         op if op.is_recorded() => {
+            let known = |i: &NodeId| before[i.index()].as_ref();
+            let mut inputs = node.inputs.iter();
+            if inputs.any(|i| matches!(known(i), Some(Identity::Later))) {
+                return Ok(Identity::Later);
+            }
             let mut parts = common(op, settings);
             for (index, input) in node.inputs.iter().enumerate() {
                 let (value, tree) = before[input.index()]

@@ -6,7 +6,7 @@ use std::fmt;
 use kiln_cache::Records;
 
 use crate::{
-    By, Executor, Graph, NodeId, Settings, SolveError, SolveErrorKind,
+    By, Executor, Graph, NodeId, Op, Settings, SolveError, SolveErrorKind,
     key::{self, Identity},
 };
 
@@ -55,6 +55,20 @@ impl<O> Plan<O> {
     /// The result of the node `id`, where it was found.
     pub fn output(&self, id: NodeId) -> Option<&O> {
         self.outputs.get(id.index())?.as_ref()
+    }
+
+    /// For each node, whether somebody whom `wanted` names, and who is to be carried out, stands on
+    /// it as on a root: directly, or through others that are to be carried out. What such a node
+    /// gives is needed in the form in which `wanted` uses roots.
+    pub fn is_root_of(&self, wanted: impl Fn(&Op) -> bool) -> Vec<bool> {
+        let mut beneath = vec![false; self.graph.len()];
+        for (id, node) in self.graph.iter().rev() {
+            let stands = wanted(&node.op) || beneath[id.index()];
+            if let (true, true, Some(root)) = (self.answer(id).is_work(), stands, node.root()) {
+                beneath[root.index()] = true;
+            }
+        }
+        beneath
     }
 
     /// The graph that was planned.

@@ -69,6 +69,7 @@ pub fn solve<X: Executor>(
     let (cancel, _linked) = context.cancel.child();
     let queue = Arc::new(Queue::new(&plan));
     let outputs = std::mem::take(&mut plan.outputs);
+    let identities = std::mem::take(&mut plan.identities);
     let solver = Solver {
         context,
         x,
@@ -76,6 +77,7 @@ pub fn solve<X: Executor>(
         queue: &queue,
         cancel: &cancel,
         outputs: Mutex::new(outputs),
+        identities: Mutex::new(identities),
         failure: Mutex::new(None),
     };
     solver.announce_hits()?;
@@ -108,6 +110,8 @@ struct Solver<'a, X: Executor> {
     /// Comes with the caller's, and with the first failure.
     cancel: &'a Cancel,
     outputs: Mutex<Vec<Option<X::Output>>>,
+    /// Those of the plan, and those that were found on the way.
+    identities: Mutex<Vec<Option<Identity>>>,
     failure: Mutex<Option<SolveError<X::Error>>>,
 }
 
@@ -153,18 +157,16 @@ impl<X: Executor> Solver<'_, X> {
     }
 
     fn one(&self, id: NodeId) -> Made<X> {
-        let graph = self.plan.graph();
-        let node = graph.node(id);
+        let node = self.plan.graph().node(id);
         let inputs = self.inputs(id);
+        let recorded = node.op.is_recorded();
+        let late = recorded && self.stands_on_unread(id);
         let mut content = None;
-        if node.op.is_recorded() {
-            content = key::content(graph, id, &inputs, self.x, self.context.settings)
-                .map_err(SolveErrorKind::Failed)?;
+        if recorded && !late {
+            self.identify(id)?;
+            content = self.content(id, &inputs)?;
             if let Some(output) = self.found(content.as_ref(), &inputs)? {
-                self.record(id, &output, None)?;
-                self.x.ready(id, &output);
-                (self.context.on)(Event::Hit(id, By::Content));
-                return Ok(output);
+                return self.saved(id, output);
             }
         }
         (self.context.on)(Event::Started(id));
@@ -172,12 +174,80 @@ impl<X: Executor> Solver<'_, X> {
             .x
             .execute(id, node, &inputs, self.cancel)
             .map_err(SolveErrorKind::Failed)?;
-        if node.op.is_recorded() {
+        if late {
+            // It was read on the way: now it is known what was applied to what.
+            self.identify_leaves(id)?;
+            self.identify(id)?;
+            content = self.content(id, &inputs)?;
+            if let Some(output) = self.found(content.as_ref(), &inputs)? {
+                return self.saved(id, output);
+            }
+        }
+        if recorded {
             self.record(id, &output, content.as_ref())?;
         }
         self.x.ready(id, &output);
         (self.context.on)(Event::Finished(id));
         Ok(output)
+    }
+
+    /// What was recorded for the same content, perhaps upon other inputs, counts.
+    fn saved(&self, id: NodeId, output: X::Output) -> Made<X> {
+        self.record(id, &output, None)?;
+        self.x.ready(id, &output);
+        (self.context.on)(Event::Hit(id, By::Content));
+        Ok(output)
+    }
+
+    fn content(
+        &self,
+        id: NodeId,
+        inputs: &[X::Output],
+    ) -> Result<Option<Keyed>, SolveErrorKind<X::Error>> {
+        key::content(self.plan.graph(), id, inputs, self.x, self.context.settings)
+            .map_err(SolveErrorKind::Failed)
+    }
+
+    /// Whether an input of the node is a leaf whose content nobody has read yet.
+    fn stands_on_unread(&self, id: NodeId) -> bool {
+        let identities = hold(&self.identities);
+        self.unread_leaves(id, &identities).next().is_some()
+    }
+
+    fn unread_leaves<'b>(
+        &'b self,
+        id: NodeId,
+        identities: &'b [Option<Identity>],
+    ) -> impl Iterator<Item = NodeId> + 'b {
+        let graph = self.plan.graph();
+        let inputs = graph.node(id).inputs.iter().copied();
+        inputs.filter(move |i| {
+            graph.node(*i).op.is_leaf() && matches!(identities[i.index()], Some(Identity::Later))
+        })
+    }
+
+    /// Asks for the leaves beneath the node again, which has read them.
+    fn identify_leaves(&self, id: NodeId) -> Result<(), SolveErrorKind<X::Error>> {
+        let unread: Vec<_> = self.unread_leaves(id, &hold(&self.identities)).collect();
+        unread.into_iter().try_for_each(|leaf| self.settle(leaf))
+    }
+
+    /// Finds the definition key of a node where the plan could not: its inputs are known by now.
+    fn identify(&self, id: NodeId) -> Result<(), SolveErrorKind<X::Error>> {
+        match hold(&self.identities)[id.index()] {
+            Some(Identity::Later) => {}
+            _ => return Ok(()),
+        }
+        self.settle(id)
+    }
+
+    fn settle(&self, id: NodeId) -> Result<(), SolveErrorKind<X::Error>> {
+        let (graph, settings) = (self.plan.graph(), self.context.settings);
+        let before = hold(&self.identities).clone();
+        let identity =
+            key::identity(graph, id, &before, self.x, settings).map_err(SolveErrorKind::Failed)?;
+        hold(&self.identities)[id.index()] = Some(identity);
+        Ok(())
     }
 
     fn inputs(&self, id: NodeId) -> Vec<X::Output> {
@@ -211,11 +281,11 @@ impl<X: Executor> Solver<'_, X> {
         content: Option<&Keyed>,
     ) -> Result<(), SolveErrorKind<X::Error>> {
         let record = self.x.save(output).map_err(SolveErrorKind::Failed)?;
-        let definition = match &self.plan.identities[id.index()] {
-            Some(Identity::Step(keyed)) => Some(keyed),
+        let definition = match &hold(&self.identities)[id.index()] {
+            Some(Identity::Step(keyed)) => Some(keyed.clone()),
             _ => None,
         };
-        for keyed in definition.into_iter().chain(content) {
+        for keyed in definition.iter().chain(content) {
             self.context
                 .records
                 .put(&keyed.key, &keyed.record(record.clone()))

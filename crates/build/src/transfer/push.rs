@@ -136,7 +136,7 @@ impl Executor for Pusher<'_> {
     type Output = Option<Descriptor>;
     type Error = Error;
 
-    fn leaf(&self, _: &Node) -> Result<Digest, Error> {
+    fn leaf(&self, _: &Node) -> Result<Option<Digest>, Error> {
         Err(Error::new(ErrorKind::Unsupported, "a context in a push"))
     }
 

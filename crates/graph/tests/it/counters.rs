@@ -34,6 +34,8 @@ pub(crate) enum Trick {
 pub(crate) struct Counters {
     /// The content of the context's files, by pattern.
     pub(crate) files: BTreeMap<String, String>,
+    /// Those that are not known before somebody has read them.
+    pub(crate) unread: Mutex<BTreeSet<String>>,
     pub(crate) tricks: BTreeMap<String, Trick>,
     pub(crate) gone: Mutex<BTreeSet<String>>,
     pub(crate) executed: Mutex<Vec<String>>,
@@ -64,6 +66,22 @@ impl Counters {
         steps.retain(|s| !s.starts_with("leaf "));
         steps.sort();
         steps
+    }
+
+    /// Contexts are not known before a COPY has read them.
+    pub(crate) fn read_late(self) -> Self {
+        let names = self.files.keys().map(|name| format!("context {name}"));
+        *hold(&self.unread) = names.collect();
+        self
+    }
+
+    fn content(&self, node: &Node) -> Result<Digest, String> {
+        let Op::Context { select, .. } = &node.op else {
+            return Err(format!("`{}` is not a context", node.op));
+        };
+        let content = self.files.get(&select.patterns[0]);
+        let content = content.ok_or_else(|| format!("no `{}`", select.patterns[0]))?;
+        Ok(Digest::sha256(content.as_bytes()))
     }
 
     fn tricked(&self, name: &str, cancel: &Cancel) -> Result<Option<String>, String> {
@@ -97,17 +115,14 @@ impl Executor for Counters {
     type Output = String;
     type Error = String;
 
-    fn leaf(&self, node: &Node) -> Result<Digest, String> {
-        let Op::Context { select, .. } = &node.op else {
-            return Err(format!("`{}` is not a context", node.op));
-        };
-        let content = self.files.get(&select.patterns[0]);
-        let content = content.ok_or_else(|| format!("no `{}`", select.patterns[0]))?;
-        Ok(Digest::sha256(content.as_bytes()))
+    fn leaf(&self, node: &Node) -> Result<Option<Digest>, String> {
+        let content = self.content(node)?;
+        let unread = hold(&self.unread).contains(&node.op.to_string());
+        Ok((!unread).then_some(content))
     }
 
     fn tree(&self, leaf: &Node) -> Option<Digest> {
-        self.leaf(leaf).ok()
+        self.content(leaf).ok()
     }
 
     fn execute(
@@ -131,7 +146,11 @@ impl Executor for Counters {
         self.running[class].fetch_sub(1, Ordering::SeqCst);
         Ok(match (tricked?, &node.op) {
             (Some(given), _) => given,
-            (None, Op::Context { .. }) => self.leaf(node)?.hex(),
+            (None, Op::Context { .. }) => self.content(node)?.hex(),
+            (None, Op::Copy(copy)) => {
+                hold(&self.unread).remove(&format!("context {}", copy.sources[0]));
+                Digest::sha256(format!("{}{inputs:?}", node.op).as_bytes()).hex()
+            }
             (None, op) => Digest::sha256(format!("{op}{inputs:?}").as_bytes()).hex(),
         })
     }

@@ -4,5 +4,6 @@
 mod cache;
 mod counters;
 mod keys;
+mod late;
 mod running;
 mod shape;

@@ -2,7 +2,7 @@
 
 use kiln_graph::{GraphBuilder, Op, Origin, Run};
 
-use crate::counters::{copy, run};
+use crate::counters::{Bench, Counters, copy, run};
 
 #[test]
 fn equal_nodes_are_one_node() {
@@ -44,4 +44,31 @@ fn operations_survive_json() {
         let text = serde_json::to_string(&node.op).unwrap();
         assert_eq!(serde_json::from_str::<Op>(&text).unwrap(), node.op);
     }
+}
+
+#[test]
+fn who_will_stand_on_a_node() {
+    let mut g = GraphBuilder::new();
+    let scratch = g.add(Op::Scratch, &[], None);
+    let under = copy(&mut g, scratch, "under");
+    let ran = run(&mut g, &[under], "ran");
+    let last = copy(&mut g, ran, "last");
+    // Takes files from `last`, and stands on `alone`.
+    let alone = copy(&mut g, scratch, "alone");
+    let from = g.add(Op::Copy(kiln_graph::Copy::default()), &[alone, last], None);
+    let graph = g.finish();
+    let x = ["under", "last", "alone"]
+        .into_iter()
+        .fold(Counters::default(), |x, f| x.file(f, f));
+    let bench = Bench::default();
+    let roots = |bench: &Bench| {
+        let plan = bench.plan(&graph, from, &x);
+        plan.is_root_of(|op| matches!(op, Op::Run(_)))
+    };
+    let is = roots(&bench);
+    assert!(is[under.index()] && is[scratch.index()]);
+    assert!(!is[ran.index()] && !is[last.index()] && !is[alone.index()]);
+    // What is found does not run.
+    bench.build(&graph, ran, &x).unwrap();
+    assert!(!roots(&bench)[under.index()]);
 }

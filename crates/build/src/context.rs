@@ -12,7 +12,7 @@ use kiln_layer::{Entry, Files, Folder, Keep, Kind, LayerPath, Root, RootLayer, T
 use kiln_parser::ignore::Ignore;
 
 use crate::{
-    Context, Error, ErrorKind,
+    Context, Error, ErrorKind, Look,
     selection::{Fit, Selection, expand},
 };
 
@@ -159,7 +159,7 @@ fn read_if_there(path: &Path) -> Result<Option<String>, Error> {
 }
 
 impl Context for LocalContext {
-    fn files(&self, patterns: &[String]) -> Result<Arc<dyn Files>, Error> {
+    fn files(&self, patterns: &[String], _look: &Look<'_>) -> Result<Arc<dyn Files>, Error> {
         let mut patterns = patterns.to_vec();
         for _ in 0..LINKS {
             let files = self.scan(&patterns)?;

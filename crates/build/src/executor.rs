@@ -17,7 +17,7 @@ use kiln_rootfs::Roots;
 use kiln_store::Store;
 
 use crate::{
-    Error, ErrorKind, Place, Request, Worker,
+    Error, ErrorKind, Look, Place, Request, StoreIndexes, Worker,
     bases::Bases,
     context::as_root,
     output::{Output, Slot, Slots},
@@ -34,6 +34,7 @@ pub(crate) struct Carrier<'a> {
     pub(crate) lease: &'a kiln_store::Build,
     pub(crate) bases: &'a Bases<'a>,
     pub(crate) tracker: &'a Tracker<'a>,
+    indexes: StoreIndexes<'a>,
     /// Seconds since 1970: when the build began, at most its epoch.
     pub(crate) now: i64,
     pub(crate) epoch: Option<i64>,
@@ -64,6 +65,7 @@ impl<'a> Carrier<'a> {
             lease,
             bases,
             tracker,
+            indexes: StoreIndexes(store),
             now,
             epoch,
             known: Known::default(),
@@ -75,9 +77,16 @@ impl<'a> Carrier<'a> {
         if let Some(found) = lock(&self.known.contexts).get(patterns) {
             return Ok(Arc::clone(found));
         }
-        let files = self.request.context.files(patterns)?;
+        let files = self.request.context.files(patterns, &self.look(u64::MAX))?;
         lock(&self.known.contexts).insert(patterns.to_vec(), Arc::clone(&files));
         Ok(files)
+    }
+
+    fn look(&self, read_up_to: u64) -> Look<'_> {
+        Look {
+            indexes: Some(&self.indexes),
+            read_up_to,
+        }
     }
 
     /// The root that these layers make, with their Trees read once.
@@ -121,7 +130,6 @@ impl Executor for Carrier<'_> {
             .context(&select.patterns)
             .map_err(|e| e.at(place(node)))?;
         selection::digest(&as_root(files), &select.patterns, false)
-            .map(Some)
             .map_err(|e| self.explain_missing(e, &select.patterns).at(place(node)))
     }
 

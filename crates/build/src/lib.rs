@@ -9,6 +9,7 @@ mod convert;
 mod error;
 mod event;
 mod executor;
+mod indexes;
 mod job;
 mod limits;
 mod local;
@@ -27,8 +28,9 @@ pub use change::change_config;
 pub use context::LocalContext;
 pub use error::{Error, ErrorKind, Place, Report};
 pub use event::{Event, How, StepInfo, Stream, Transfer};
+pub use indexes::StoreIndexes;
 pub use local::Local;
-pub use request::{Context, Request, Settings};
+pub use request::{Context, Indexes, Look, Request, Settings};
 pub use transfer::{From, Loaded, Pulled};
 pub use worker::{Layer, Network, Step, StepIo, Worker};
 

@@ -1,10 +1,10 @@
 //! What to build: the text of a Dockerfile, a context, and the settings. The context is a trait: a
 //! folder on this machine and a remote client are two callers of one thing.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
-use kiln_image::{Platform, Reference};
-use kiln_layer::Files;
+use kiln_image::{Digest, Platform, Reference};
+use kiln_layer::{Files, LayerPath};
 
 use crate::Error;
 
@@ -71,12 +71,45 @@ impl Request {
 /// A build context: gives the files that some instruction selects.
 pub trait Context: Send + Sync {
     /// The files that any of `patterns` selects (as in COPY: relative to the context's root,
-    /// wildcards by component, a folder selects what is in it; none selects all).
+    /// wildcards by component, a folder selects what is in it; none selects all), and perhaps more.
     ///
     /// # Errors
     /// When the files cannot be read.
-    fn files(&self, patterns: &[String]) -> Result<Arc<dyn Files>, Error>;
+    fn files(&self, patterns: &[String], look: &Look<'_>) -> Result<Arc<dyn Files>, Error>;
+
+    /// Files that [`files`](Self::files) gave for `patterns` and that were unread have been read from
+    /// there to their end since: `digest` gives the BLAKE3 of their contents. So they need not be read
+    /// again next time.
+    fn learn(
+        &self,
+        patterns: &[String],
+        look: &Look<'_>,
+        digest: &dyn Fn(&LayerPath) -> Option<Digest>,
+    ) {
+        let _ = (patterns, look, digest);
+    }
 
     /// Why `path` is not among the files, in words that end a message; `None` when it is not known.
     fn missing(&self, path: &str) -> Option<String>;
+}
+
+/// How a context is looked at.
+#[derive(Clone, Copy)]
+pub struct Look<'a> {
+    /// Where it is kept what was found out about folders before.
+    pub indexes: Option<&'a dyn Indexes>,
+    /// Contents that are not known are read at once when they have at most this many bytes together,
+    /// where each counts 4 KiB more than it has; else all of them may stay
+    /// [unread](kiln_layer::File::unread).
+    pub read_up_to: u64,
+}
+
+/// Keeps what was found out about folders from one build to the next. It only saves work: it may
+/// forget anything.
+pub trait Indexes: Send + Sync {
+    /// What was put for `folder` (a canonical path), as it was put.
+    fn get(&self, folder: &Path) -> Option<Vec<u8>>;
+
+    /// Keeps `index` for `folder`, in place of what was there.
+    fn put(&self, folder: &Path, index: &[u8]);
 }

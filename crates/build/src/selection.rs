@@ -122,11 +122,15 @@ pub(crate) fn expand(tree: &Tree, source: &str) -> Result<Vec<LayerPath>, Error>
 }
 
 /// What a COPY of `sources` sees of a tree: names, kinds, modes, contents; owners where they are
-/// kept; never times.
+/// kept; never times. `None` when a file among it is unread.
 ///
 /// # Errors
 /// [`NotFound`](ErrorKind::NotFound) names the literal source that is not there.
-pub(crate) fn digest(root: &Root, sources: &[String], owners: bool) -> Result<Digest, Error> {
+pub(crate) fn digest(
+    root: &Root,
+    sources: &[String],
+    owners: bool,
+) -> Result<Option<Digest>, Error> {
     let tree = kiln_layer::Files::tree(root);
     let mut sum = Sum::new(owners);
     for source in sources {
@@ -144,12 +148,20 @@ pub(crate) fn digest(root: &Root, sources: &[String], owners: bool) -> Result<Di
             };
             sum.text(path.name().unwrap_or_default());
             for entry in tree.within(&found.path) {
+                if entry.file().is_some_and(kiln_layer::File::is_unread) {
+                    return Ok(None);
+                }
                 let inner = entry.path.strip(&found.path).unwrap_or_default();
                 sum.entry(inner.as_bytes(), entry, tree);
             }
         }
     }
-    Ok(sum.0.finish().1)
+    Ok(Some(sum.0.finish().1))
+}
+
+/// The digest of what was read, where nothing may be unread.
+pub(crate) fn known(digest: Option<Digest>) -> Result<Digest, Error> {
+    digest.ok_or_else(|| Error::new(ErrorKind::Io, "a file that is selected was not read"))
 }
 
 struct Sum(HashingWriter<std::io::Sink>, bool);
@@ -254,7 +266,7 @@ mod tests {
     fn the_digest_is_of_what_a_copy_takes() {
         let of = |files: &[(&str, u32, &str)], sources: &[&str], owners| {
             let sources: Vec<String> = sources.iter().map(ToString::to_string).collect();
-            digest(&root(files), &sources, owners).unwrap()
+            digest(&root(files), &sources, owners).unwrap().unwrap()
         };
         let files = [("a", 0o644, "1"), ("b", 0o644, "22")];
         let same = of(&files, &["a"], false);

@@ -9,6 +9,8 @@ mod disk;
 mod entry;
 mod error;
 mod files;
+#[allow(dead_code)] // the scan that asks it follows
+mod index;
 mod links;
 mod merge;
 mod pack;
@@ -23,10 +25,13 @@ pub use apply::{Applied, apply, apply_within};
 pub use archive::Limits;
 pub use compress::{Compressed, Compressing, Compressor, compress, compress_with, decompress};
 pub use diff::{diff, upper_changes};
-pub use disk::{Directory, Folder, Keep, Opener, PlainTar, Refusal, Unpacked, Whiteouts};
+pub use disk::{
+    Directory, Folder, Keep, Opener, PlainTar, Refusal, Scan, Scanned, Shown, Unpacked, Whiteouts,
+};
 pub use entry::{Entry, File, Kind, Meta, Time};
 pub use error::{Error, ErrorKind};
 pub use files::{Content, Files, InMemory};
+pub use index::Index;
 pub use merge::flatten;
 pub use pack::{
     DIALECT, Packed, Packer, Packing, Previous, Times, pack, pack_changes, pack_entries,

@@ -10,7 +10,7 @@ use crate::{Error, ErrorKind};
 pub(crate) const VERSION: &str = "kiln store 1\n";
 
 /// Every folder of the layout, parents first.
-pub(crate) const FOLDERS: [&str; 16] = [
+pub(crate) const FOLDERS: [&str; 17] = [
     "blobs",
     "blobs/sha256",
     "trees",
@@ -25,6 +25,7 @@ pub(crate) const FOLDERS: [&str; 16] = [
     "sealed",
     "unsynced",
     "leases",
+    "indexes",
     "tmp",
     "locks",
 ];

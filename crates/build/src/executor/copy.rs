@@ -71,7 +71,9 @@ impl Carrier<'_> {
     pub(super) fn copied(&self, op: &graph::Copy, source: &Output) -> Result<Digest, Error> {
         let from = self.source(source)?;
         let owners = op.owner.is_none() && matches!(source, Output::Root(_));
-        selection::digest(&from, &op.sources, owners).map_err(|e| self.explain_copy(e, op, &from))
+        selection::digest(&from, &op.sources, owners)
+            .and_then(selection::known)
+            .map_err(|e| self.explain_copy(e, op, &from))
     }
 
     fn copy_request(

@@ -12,7 +12,11 @@ use kiln_build::{
 pub(crate) struct Memory(pub(crate) Vec<(&'static str, &'static str)>);
 
 impl Context for Memory {
-    fn files(&self, _patterns: &[String]) -> Result<Arc<dyn Files>, Error> {
+    fn files(
+        &self,
+        _patterns: &[String],
+        _look: &kiln_build::Look<'_>,
+    ) -> Result<Arc<dyn Files>, Error> {
         let mut files = InMemory::new();
         for (path, text) in &self.0 {
             files.file(path.parse().unwrap(), Meta::with_mode(0o644), text);

@@ -106,7 +106,11 @@ impl Cache {
         }
         let builder = host::builder()?;
         let mut text = records(&builder, self.all, &self.which)?;
-        text.push_str(&total(collect(&builder)?.bytes));
+        let indexes = match self.which.is_everything() {
+            true => builder.store().indexes().clear()?,
+            false => 0,
+        };
+        text.push_str(&total(collect(&builder)?.bytes + indexes));
         host::print(&text)?;
         Ok(ExitCode::SUCCESS)
     }
@@ -142,6 +146,7 @@ impl System {
         }
         text.push_str(&images(&builder, self.all, &filter)?);
         text.push_str(&records(&builder, self.all, &Which::default())?);
+        bytes += builder.store().indexes().clear()?;
         text.push_str(&total(collect(&builder)?.bytes + bytes));
         host::print(&text)?;
         Ok(ExitCode::SUCCESS)
@@ -221,6 +226,11 @@ fn is_within(builder: &Builder, keep: u64) -> bool {
 }
 
 impl Which {
+    /// Whether nothing limits it.
+    fn is_everything(&self) -> bool {
+        self.filter.is_empty() && self.keep_storage.is_none()
+    }
+
     /// The records that may go, the oldest first.
     fn records(&self, builder: &Builder) -> Result<Vec<String>, Failure> {
         let mut until = None;

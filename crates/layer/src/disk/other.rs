@@ -7,8 +7,10 @@ use std::{
     sync::Arc,
 };
 
-use super::{Keep, Opener, Refusal, Whiteouts};
-use crate::{Entry, Error, ErrorKind, Files, LayerPath, Target, Tree};
+use kiln_image::Digest;
+
+use super::{Keep, Opener, Refusal, Scan, Scanned, Whiteouts};
+use crate::{Entry, Error, ErrorKind, Files, Index, LayerPath, Target, Tree};
 
 fn unsupported(what: &str) -> Error {
     Error::new(
@@ -27,8 +29,34 @@ impl Folder {
     /// # Errors
     ///
     /// [`Unsupported`](ErrorKind::Unsupported) on this system.
-    pub fn scan(_: &Path, _: &dyn Fn(&LayerPath, bool) -> Keep, _: usize) -> Result<Self, Error> {
+    pub fn scan(
+        _: &Path,
+        _: &(dyn Fn(&LayerPath, bool) -> Keep + Sync),
+        _: usize,
+    ) -> Result<Self, Error> {
         Err(unsupported("looking through a folder"))
+    }
+
+    /// The same with an index.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](ErrorKind::Unsupported) on this system.
+    pub fn scan_with(
+        _: &Path,
+        _: &(dyn Fn(&LayerPath, bool) -> Keep + Sync),
+        _: &Scan<'_>,
+    ) -> Result<(Self, Scanned), Error> {
+        Err(unsupported("looking through a folder"))
+    }
+
+    /// What was found out since.
+    pub fn learn(
+        &self,
+        _: Option<&Index>,
+        _: &dyn Fn(&LayerPath) -> Option<Digest>,
+    ) -> Option<Index> {
+        match self.0 {}
     }
 }
 

@@ -19,6 +19,7 @@ mod pipe;
 mod root;
 mod target;
 mod tree;
+pub mod usage;
 mod xattrs;
 
 pub use apply::{Applied, apply, apply_within};

@@ -11,3 +11,4 @@ mod hostile;
 mod pack;
 mod pipe;
 mod sparse;
+mod usage;

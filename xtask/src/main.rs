@@ -11,6 +11,7 @@
 mod bench;
 mod ci;
 mod demo;
+mod fuzz;
 mod house;
 mod process;
 mod release;
@@ -46,6 +47,11 @@ const COMMANDS: &[Command] = &[
         name: "demo",
         about: "[--offline]: play the tutorial, from a base image to a page that is served",
         run: demo::command,
+    },
+    Command {
+        name: "fuzz",
+        about: "[TARGET...] [--seconds N]: run the fuzz targets, all of them without arguments",
+        run: fuzz::command,
     },
     Command {
         name: "tidy",

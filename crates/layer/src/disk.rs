@@ -27,6 +27,7 @@ pub use open::{Folder, Unpacked};
 #[cfg(not(unix))]
 pub use other::{Directory, Folder, Unpacked};
 pub use plain::PlainTar;
+pub(crate) use plain::read_at;
 
 use crate::{Entry, Index, LayerPath};
 

@@ -31,7 +31,7 @@ pub use disk::{
 };
 pub use entry::{Entry, File, Kind, Meta, Time};
 pub use error::{Error, ErrorKind};
-pub use files::{Content, Files, InMemory};
+pub use files::{Content, Files, InMemory, Opening};
 pub use index::Index;
 pub use merge::flatten;
 pub use pack::{

@@ -1,15 +1,27 @@
 //! Writing a layer's tar: one pass over each file gives its BLAKE3, its place in the tar and the
 //! stream's SHA-256. Refuses entries out of order: the same tree always gives the same bytes.
 
+//!
+//! [`Packer`] takes entries one at a time; the functions here take them all, and read on several
+//! threads: [`jobs`] are cut, [`reader`]s turn them into pieces of the tar, [`ordered`] puts those
+//! one after the other.
+
 mod header;
+mod jobs;
+mod ordered;
+mod packer;
+mod previous;
+mod reader;
 
-use std::io::{Read, Write};
+use std::io::Write;
 
-use kiln_image::{Algorithm, Digest, HashingWriter};
+use kiln_image::Digest;
 
 use crate::{
-    Content, Entry, Error, ErrorKind, File, Files, Kind, LayerPath, Meta, Time, Tree, copy::Change,
+    Content, Entry, Error, ErrorKind, Files, Kind, LayerPath, Meta, Time, Tree, copy::Change,
 };
+use jobs::Item;
+pub use packer::Packer;
 
 /// The version of the tar dialect: which bytes a [`Tree`] becomes. Sorted entries; ustar headers,
 /// with a PAX header where needed; whole seconds, rounded down; no names of users or groups;
@@ -62,162 +74,6 @@ pub struct Packed {
     pub tree: Tree,
 }
 
-/// Writes the tar of a layer, entry by entry.
-#[derive(Debug)]
-pub struct Packer<W: Write> {
-    out: HashingWriter<W>,
-    times: Times,
-    tree: Tree,
-    last: Option<LayerPath>,
-    buffer: Vec<u8>,
-}
-
-impl<W: Write> Packer<W> {
-    /// Writes to `out`, which should be buffered or take large writes well.
-    pub fn new(out: W, times: Times) -> Self {
-        Self {
-            out: HashingWriter::new(out),
-            times,
-            tree: Tree::new(),
-            last: None,
-            buffer: vec![0; 128 << 10],
-        }
-    }
-
-    /// Writes one entry. Entries come in the order of their paths; a hard link after its file. A
-    /// regular file with a size comes with its content; a digest that is already known must be
-    /// that of the content, else ([`File::unread`]) it is found.
-    ///
-    /// # Errors
-    ///
-    /// [`Changed`](ErrorKind::Changed) when the content is not what the entry says,
-    /// [`Invalid`](ErrorKind::Invalid) for an entry out of order or a link without its file,
-    /// [`Unsupported`](ErrorKind::Unsupported) for what a tar cannot say, and what reading and
-    /// writing give. After an error the stream is of no use.
-    pub fn add(&mut self, entry: &Entry, content: Option<&mut dyn Read>) -> Result<(), Error> {
-        self.check(entry)?;
-        let mut entry = entry.clone();
-        entry.meta.mode &= 0o7777;
-        entry.meta.mtime = self.times.of(entry.meta.mtime);
-        if entry.is_whiteout() {
-            entry.meta = Meta::default();
-        }
-        self.write(&header::headers(&entry)?)?;
-        match &mut entry.kind {
-            Kind::File(file) => {
-                file.offset = self.out.len();
-                let mut nothing = std::io::empty();
-                let content = content.unwrap_or(&mut nothing);
-                self.content(&entry.path, file, content)?;
-            }
-            Kind::Dir { opaque: true } => self.write(&header::opaque_mark(&entry)?)?,
-            _ => {}
-        }
-        self.last = Some(entry.path.clone());
-        self.tree.insert(entry);
-        Ok(())
-    }
-
-    fn check(&self, entry: &Entry) -> Result<(), Error> {
-        if self.last.as_ref().is_some_and(|last| *last >= entry.path) {
-            return Err(Error::invalid("the entry is out of order").at(&entry.path));
-        }
-        let mut names = entry.path.components();
-        if names.any(|n| n.starts_with(b".wh.")) {
-            let what = "the name begins with `.wh.`, which in a layer means a removal";
-            return Err(Error::new(ErrorKind::Unsupported, what)
-                .at(&entry.path)
-                .hint("rename it, or leave it out"));
-        }
-        if let Kind::Hardlink { target } = &entry.kind
-            && self.tree.get(target).is_none_or(|e| e.file().is_none())
-        {
-            let what = format!("a hard link to `{target}`, which is not a file before it");
-            return Err(Error::invalid(what).at(&entry.path));
-        }
-        Ok(())
-    }
-
-    fn content(
-        &mut self,
-        path: &LayerPath,
-        file: &mut File,
-        content: &mut dyn Read,
-    ) -> Result<(), Error> {
-        let mut hash = blake3::Hasher::new();
-        let mut inline = kept_inline(path, file.size).then(Vec::new);
-        let mut left = file.size;
-        loop {
-            // One byte more than is left shows that a file has grown.
-            let want = usize::try_from(left.saturating_add(1)).unwrap_or(usize::MAX);
-            let want = want.min(self.buffer.len());
-            let n = match content.read(&mut self.buffer[..want]) {
-                Ok(n) => n,
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(e) => return Err(Error::io("read the file", e).at(path)),
-            };
-            if n as u64 > left || (n == 0 && left > 0) {
-                return Err(changed(path));
-            }
-            if n == 0 {
-                break;
-            }
-            left -= n as u64;
-            let read = &self.buffer[..n];
-            hash.update(read);
-            if let Some(inline) = &mut inline {
-                inline.extend_from_slice(read);
-            }
-            write(&mut self.out, read)?;
-        }
-        let digest = Digest::new(Algorithm::Blake3, *hash.finalize().as_bytes());
-        if !file.is_unread() && digest != file.digest {
-            return Err(changed(path));
-        }
-        file.digest = digest;
-        file.inline = inline.map(Into::into);
-        let padding = file.size.next_multiple_of(header::BLOCK as u64) - file.size;
-        self.write(&[0; header::BLOCK][..padding as usize])
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        write(&mut self.out, bytes)
-    }
-
-    /// Writes the end of the archive.
-    ///
-    /// # Errors
-    ///
-    /// What writing gives.
-    pub fn finish(mut self) -> Result<(W, Packed), Error> {
-        self.write(&[0; 2 * header::BLOCK])?;
-        self.out
-            .flush()
-            .map_err(|e| Error::io("write the tar", e))?;
-        let (out, diff_id, size) = self.out.finish();
-        let tree = self.tree;
-        Ok((
-            out,
-            Packed {
-                diff_id,
-                size,
-                tree,
-            },
-        ))
-    }
-}
-
-fn write(out: &mut impl Write, bytes: &[u8]) -> Result<(), Error> {
-    out.write_all(bytes)
-        .map_err(|e| Error::io("write the tar", e))
-}
-
-fn changed(path: &LayerPath) -> Error {
-    Error::new(ErrorKind::Changed, "the file changed while it was read")
-        .at(path)
-        .hint("build again when nothing writes to it")
-}
-
 /// How a layer's tar is written.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Packing<'a> {
@@ -252,14 +108,9 @@ pub fn pack_entries<'e, W: Write>(
     out: W,
     how: &Packing<'_>,
 ) -> Result<(W, Packed), Error> {
-    let mut packer = Packer::new(out, how.times);
-    for entry in entries {
-        match entry.file() {
-            Some(file) if file.size > 0 => packer.add(entry, Some(&mut *open(entry)?))?,
-            _ => packer.add(entry, None)?,
-        }
-    }
-    packer.finish()
+    let mut items: Vec<_> = entries.into_iter().map(Item::of).collect();
+    let opener = || -> reader::Opener<'_> { Box::new(|item| open(item.entry)) };
+    ordered::pack(&mut items, &opener, out, how)
 }
 
 /// [`pack_entries`] for planned changes, whose contents are in `from`.
@@ -273,18 +124,22 @@ pub fn pack_changes<W: Write>(
     out: W,
     how: &Packing<'_>,
 ) -> Result<(W, Packed), Error> {
-    let mut packer = Packer::new(out, how.times);
+    let mut items = Vec::with_capacity(changes.len());
     for Change { entry, source } in changes {
-        match (entry.file(), source) {
-            (Some(file), Some(source)) if file.size > 0 => {
-                let content = from.open(source);
-                let mut content = content.map_err(|e| Error::io("open the file", e).at(source))?;
-                packer.add(entry, Some(&mut *content))?;
+        let item = match (entry.file(), source) {
+            (Some(file), None) if file.size > 0 => {
+                let what = "a file that has a content, and no source of it";
+                return Err(Error::invalid(what).at(&entry.path));
             }
-            _ => packer.add(entry, None)?,
-        }
+            (Some(_), Some(source)) => Item {
+                source,
+                ..Item::of(entry)
+            },
+            _ => Item::of(entry),
+        };
+        items.push(item);
     }
-    packer.finish()
+    ordered::pack(&mut items, &|| opener(from), out, how)
 }
 
 /// Packs all of `files` into a tar.
@@ -293,13 +148,65 @@ pub fn pack_changes<W: Write>(
 ///
 /// As [`pack_entries`].
 pub fn pack<W: Write>(files: &dyn Files, out: W, times: Times) -> Result<(W, Packed), Error> {
-    let open = |entry: &Entry| {
-        let opened = files.open(&entry.path);
-        opened.map_err(|e| Error::io("open the file", e).at(&entry.path))
-    };
+    let mut items: Vec<_> = files.tree().iter().map(Item::of).collect();
     let how = Packing {
         times,
         ..Packing::default()
     };
-    pack_entries(files.tree().iter(), &open, out, &how)
+    ordered::pack(&mut items, &|| opener(files), out, &how)
+}
+
+fn opener(files: &dyn Files) -> reader::Opener<'_> {
+    let mut open = files.opening();
+    Box::new(move |item| {
+        let opened = open(item.source);
+        opened.map_err(|e| Error::io("open the file", e).at(item.source))
+    })
+}
+
+/// The entry as it is written.
+fn as_written(entry: &Entry, times: Times) -> Entry {
+    let mut entry = entry.clone();
+    if entry.is_whiteout() {
+        entry.meta = Meta::default();
+        return entry;
+    }
+    entry.meta.mode &= 0o7777;
+    entry.meta.mtime = times.of(entry.meta.mtime);
+    if let Kind::File(file) = &mut entry.kind {
+        file.inline = None;
+    }
+    entry
+}
+
+/// Refuses a name that would be read as a removal.
+fn refuse_mark(path: &LayerPath) -> Result<(), Error> {
+    let bytes = path.as_bytes();
+    let mark = b"/.wh.";
+    if !bytes.starts_with(&mark[1..]) && !bytes.windows(mark.len()).any(|w| w == mark) {
+        return Ok(());
+    }
+    let what = "the name begins with `.wh.`, which in a layer means a removal";
+    Err(Error::new(ErrorKind::Unsupported, what)
+        .at(path)
+        .hint("rename it, or leave it out"))
+}
+
+fn out_of_order(path: &LayerPath) -> Error {
+    Error::invalid("the entry is out of order").at(path)
+}
+
+fn not_before(target: &LayerPath, path: &LayerPath) -> Error {
+    let what = format!("a hard link to `{target}`, which is not a file before it");
+    Error::invalid(what).at(path)
+}
+
+fn changed(path: &LayerPath) -> Error {
+    Error::new(ErrorKind::Changed, "the file changed while it was read")
+        .at(path)
+        .hint("build again when nothing writes to it")
+}
+
+fn unwritten(e: std::io::Error) -> Error {
+    Error::io("write the tar", e)
 }

@@ -5,16 +5,19 @@
 //! one extended header before it, its records sorted by key. No names of users, no other times.
 //! The bytes are part of every diff id: a change here is another `DIALECT`.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use crate::{Entry, Error, ErrorKind, Kind};
 
 pub(super) const BLOCK: usize = 512;
 
-/// All header blocks of `entry`, whose time is already the one to write.
-pub(super) fn headers(entry: &Entry) -> Result<Vec<u8>, Error> {
+/// The end of the archive.
+pub(super) const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
+
+/// Appends all header blocks of `entry`, whose time is already the one to write; of an opaque folder
+/// also the empty file that makes it so.
+pub(super) fn headers(entry: &Entry, out: &mut Vec<u8>) -> Result<(), Error> {
     let name = name(entry)?;
-    let mut out = Vec::with_capacity(BLOCK);
     let records = records(entry, &name)?;
     if !records.is_empty() {
         let mut extended = Header::new(b'x', &extended_name(&name));
@@ -25,17 +28,19 @@ pub(super) fn headers(entry: &Entry) -> Result<Vec<u8>, Error> {
         out.resize(out.len().next_multiple_of(BLOCK), 0);
     }
     out.extend_from_slice(&main(entry, &name).finish());
-    Ok(out)
+    match entry.kind {
+        Kind::Dir { opaque: true } => opaque_mark(entry, out),
+        _ => Ok(()),
+    }
 }
 
-/// The empty file that makes the folder `entry` opaque.
-pub(super) fn opaque_mark(entry: &Entry) -> Result<Vec<u8>, Error> {
-    let path = entry.path.join(b".wh..wh..opq")?;
-    headers(&Entry {
+fn opaque_mark(entry: &Entry, out: &mut Vec<u8>) -> Result<(), Error> {
+    let mark = Entry {
+        path: entry.path.join(b".wh..wh..opq")?,
         meta: crate::Meta::default(),
         kind: Kind::File(crate::File::unread(0)),
-        path,
-    })
+    };
+    headers(&mark, out)
 }
 
 type Field = std::ops::Range<usize>;
@@ -97,23 +102,19 @@ impl Header {
 }
 
 /// The name in the archive: folders end in a slash, whiteouts begin with `.wh.`.
-fn name(entry: &Entry) -> Result<Vec<u8>, Error> {
+fn name(entry: &Entry) -> Result<Cow<'_, [u8]>, Error> {
     let path = entry.path.as_bytes();
     let last = entry.path.name().unwrap_or_default();
     match &entry.kind {
-        Kind::Dir { .. } if entry.path.is_root() => return Ok(b"./".to_vec()),
-        _ if entry.path.is_root() => return Err(Error::invalid("the root is not a folder")),
+        Kind::Dir { .. } if entry.path.is_root() => Ok(b"./"[..].into()),
+        _ if entry.path.is_root() => Err(Error::invalid("the root is not a folder")),
         Kind::Whiteout => {
             let folder = &path[..path.len() - last.len()];
-            return Ok([folder, b".wh.", last].concat());
+            Ok([folder, b".wh.", last].concat().into())
         }
-        _ => {}
+        Kind::Dir { .. } => Ok([path, b"/"].concat().into()),
+        _ => Ok(path.into()),
     }
-    let mut name = path.to_vec();
-    if entry.is_dir() {
-        name.push(b'/');
-    }
-    Ok(name)
 }
 
 /// What the extended header is called: seen only by readers that do not know it.

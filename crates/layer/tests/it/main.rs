@@ -9,6 +9,7 @@ mod diff;
 mod disk;
 mod hostile;
 mod pack;
+mod packing;
 mod pipe;
 mod sparse;
 mod usage;

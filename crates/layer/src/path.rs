@@ -24,7 +24,13 @@ impl LayerPath {
 
     /// The root of the tree.
     pub fn root() -> Self {
-        Self(Arc::from(&[][..]))
+        Self(Arc::default())
+    }
+
+    /// The path that `bytes` are, which are known to be one: those of another path, cut at a slash,
+    /// or those of a stored tree that was checked.
+    pub(crate) fn known(bytes: &[u8]) -> Self {
+        Self(bytes.into())
     }
 
     /// Reads a path as archives and people write it: a leading `/` or `./`, doubled and trailing
@@ -83,7 +89,17 @@ impl LayerPath {
                 escaped(name)
             )));
         }
-        Self::parse([&self.0, &b"/"[..], name].concat())
+        let slash = usize::from(!self.is_root());
+        let len = self.0.len() + slash + name.len();
+        // On the stack where it fits: then the path itself is all that is allocated.
+        let mut short = [0; 512];
+        if len > short.len() || !are_names(name, 0) {
+            return Self::parse([&self.0, &b"/"[..], name].concat());
+        }
+        short[..self.0.len()].copy_from_slice(&self.0);
+        short[self.0.len()..self.0.len() + slash].fill(b'/');
+        short[len - name.len()..len].copy_from_slice(name);
+        Ok(Self::known(&short[..len]))
     }
 
     /// `inner` as seen from this path: all of its components after this one's.
@@ -106,8 +122,7 @@ impl LayerPath {
         if self.is_root() {
             return None;
         }
-        let end = self.0.iter().rposition(|b| *b == b'/').unwrap_or(0);
-        Some(Self(self.0[..end].into()))
+        Some(Self::known(folder(&self.0)))
     }
 
     /// The last component; `None` for the root.
@@ -138,7 +153,7 @@ impl LayerPath {
 
     /// Whether this is `base` or lies inside it, by components.
     pub fn starts_with(&self, base: &LayerPath) -> bool {
-        self.strip(base).is_some()
+        is_within(&self.0, &base.0)
     }
 
     /// What remains of it inside `base`; `None` when it is not `base` and not inside it.
@@ -175,24 +190,67 @@ impl LayerPath {
             std::str::from_utf8(&self.0).ok().map(PathBuf::from)
         }
     }
+}
 
-    /// The smallest path that comes after it and everything inside it.
-    pub(crate) fn beyond(&self) -> Option<Self> {
-        (!self.is_root()).then(|| Self([&self.0, &b"\x01"[..]].concat().into()))
+/// The order of paths, by their bytes.
+pub(crate) fn order(a: &[u8], b: &[u8]) -> Ordering {
+    let same = shared(a, b);
+    match (a.get(same), b.get(same)) {
+        (Some(a), Some(b)) => rank(*a).cmp(&rank(*b)),
+        _ => a.len().cmp(&b.len()),
+    }
+}
+
+/// Where a byte of a path sorts: a slash before every byte of a name (there is no NUL in one), and
+/// so a folder's content before its next sibling.
+pub(crate) const fn rank(byte: u8) -> u8 {
+    if byte == b'/' { 0 } else { byte }
+}
+
+/// How many bytes two paths begin with alike.
+pub(crate) fn shared(a: &[u8], b: &[u8]) -> usize {
+    // Neighbours in a tree share most of their bytes: eight at a time.
+    let ((a8, _), (b8, _)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    let words = a8.iter().zip(b8).take_while(|(a, b)| a == b).count() * 8;
+    let rest = a[words..].iter().zip(&b[words..]);
+    words + rest.take_while(|(a, b)| a == b).count()
+}
+
+/// The folder that a path, which is not the root, is in.
+pub(crate) fn folder(path: &[u8]) -> &[u8] {
+    let end = path.iter().rposition(|b| *b == b'/').unwrap_or(0);
+    &path[..end]
+}
+
+/// Whether `path`, which is not the root, is one as it must be written, as far as its components
+/// from the byte `start` on are concerned, where one of them begins.
+pub(crate) fn are_names(path: &[u8], start: usize) -> bool {
+    let is_deep = |path: &[u8]| path.iter().filter(|b| **b == b'/').count() >= LayerPath::MAX_DEPTH;
+    // Each component but the last takes two bytes at least.
+    if path.len() >= 2 * LayerPath::MAX_DEPTH && (path.len() > LayerPath::MAX_LEN || is_deep(path))
+    {
+        return false;
+    }
+    let mut names = path[start..].split(|b| *b == b'/');
+    names.all(|name| {
+        (1..=LayerPath::MAX_NAME).contains(&name.len())
+            && !matches!(name, b"." | b"..")
+            && !name.contains(&0)
+    })
+}
+
+/// Whether `path` is `base` or lies inside it.
+pub(crate) fn is_within(path: &[u8], base: &[u8]) -> bool {
+    match path.strip_prefix(base) {
+        Some([] | [b'/', ..]) => true,
+        Some(_) => base.is_empty(),
+        None => false,
     }
 }
 
 impl Ord for LayerPath {
     fn cmp(&self, other: &Self) -> Ordering {
-        // A slash sorts before every byte of a name (there is no NUL in one), and so a folder's
-        // content before its next sibling.
-        let common = self.0.iter().zip(other.0.iter()).find(|(a, b)| a != b);
-        match common {
-            None => self.0.len().cmp(&other.0.len()),
-            Some((b'/', _)) => Ordering::Less,
-            Some((_, b'/')) => Ordering::Greater,
-            Some((a, b)) => a.cmp(b),
-        }
+        order(&self.0, &other.0)
     }
 }
 
@@ -302,8 +360,12 @@ mod tests {
             sorted,
             ["", "a", "a/b", "a/b/c", "a/z", "a\x01", "a.b", "b"].map(str::as_bytes)
         );
-        assert!(path("a/zz") < path("a").beyond().unwrap());
-        assert!(path("a\x01") >= path("a").beyond().unwrap());
+        for (a, b) in [("a/b", "a"), ("a", "a"), ("a", "")] {
+            assert!(is_within(a.as_bytes(), b.as_bytes()), "{a} {b}");
+        }
+        assert!(!is_within(b"ab", b"a") && !is_within(b"", b"a"));
+        // Where they differ in the ninth byte, and one of them ends there.
+        assert!(path("12345678/a") < path("12345678.") && path("12345678") < path("123456789"));
     }
 
     #[test]
@@ -319,7 +381,16 @@ mod tests {
         );
         assert_eq!(p.strip(&path("usr")), Some(path("lib/x")));
         assert_eq!(path("usrx").strip(&path("usr")), None);
-        assert!(p.join("a/b").is_err() && p.join("..").is_err() && p.join("").is_err());
+        assert_eq!(p.join("y").unwrap(), path("usr/lib/x/y"));
+        assert_eq!(LayerPath::root().join("y").unwrap(), path("y"));
+        for bad in ["a/b", "..", ".", "", "a\0b", &"n".repeat(256)] {
+            assert!(p.join(bad).is_err(), "{bad}");
+        }
+        let mut deep = LayerPath::root();
+        for _ in 0..512 {
+            deep = deep.join("d").unwrap();
+        }
+        assert!(deep.join("d").is_err());
     }
 
     #[test]

@@ -207,6 +207,7 @@ fn tree(store: &Store, digest: &Digest) -> Result<Vec<Problem>, Error> {
         return Ok(Vec::new());
     };
     let why = match Tree::decode(&bytes) {
+        // Of the bytes, which an earlier version may have written in its way.
         Ok(_) if blake3_of(&bytes) == *digest => return Ok(Vec::new()),
         Ok(_) => "its bytes have another digest".to_owned(),
         Err(e) => e.to_string(),

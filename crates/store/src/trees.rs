@@ -1,15 +1,14 @@
 //! File trees by their BLAKE3 digest: those of layers, and those that cache records name.
 
-use std::sync::{Arc, PoisonError};
+use std::{
+    fs, io,
+    sync::{Arc, PoisonError},
+};
 
 use kiln_image::{Algorithm, Digest};
 use kiln_layer::Tree;
 
-use crate::{
-    Error, ErrorKind, Store,
-    base::{exists, read},
-    owner::Unsynced,
-};
+use crate::{Error, ErrorKind, Store, base::exists, owner::Unsynced};
 
 /// The trees of a store.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +22,8 @@ impl Store {
 }
 
 impl Trees<'_> {
-    /// A tree; `None` when it is not here. One that this process still holds is not read again.
+    /// A tree, mapped: what is not looked at is not decoded. `None` when it is not here. One that
+    /// this process still holds is not read again.
     ///
     /// # Errors
     /// [`Damaged`](ErrorKind::Damaged) when the bytes on disk are not that tree.
@@ -34,13 +34,18 @@ impl Trees<'_> {
             return Ok(Some(tree));
         }
         drop(known);
-        let Some(bytes) = read(&self.0.layout().tree(digest))? else {
-            return Ok(None);
+        let path = self.0.layout().tree(digest);
+        let file = match fs::File::open(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(Error::on("open", &path)(e)),
         };
-        let tree = Arc::new(Tree::decode(&bytes).map_err(|e| damaged(digest).because(e))?);
-        if blake3_of(&bytes) != *digest {
+        // Files of the store are renamed into place when they are whole, and never written again.
+        let (tree, found) = Tree::map(&file).map_err(|e| damaged(digest).because(e))?;
+        if found != *digest {
             return Err(damaged(digest));
         }
+        let tree = Arc::new(tree);
         let mut known = held.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, tree| tree.strong_count() > 0);
         known.insert(*digest, Arc::downgrade(&tree));

@@ -1,6 +1,7 @@
 //! [`Tree`]: a layer's changes, or a whole file system, as data. No IO; content is not in it.
 
 mod blocks;
+mod check;
 mod codec;
 mod old;
 mod read;

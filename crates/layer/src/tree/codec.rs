@@ -69,7 +69,7 @@ pub(super) fn encode(tree: &Tree) -> Vec<u8> {
     out.extend_from_slice(MAGIC);
     out.extend_from_slice(&VERSION.to_le_bytes());
     out.extend_from_slice(&(tree.len() as u64).to_le_bytes());
-    out.push(u8::from(is_tidy(tree)));
+    out.push(u8::from(tree.is_tidy()));
     let mut table = Vec::with_capacity(tree.len().div_ceil(BLOCK));
     let mut before = Before::default();
     let mut path: &[u8] = &[];

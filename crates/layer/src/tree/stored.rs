@@ -23,7 +23,8 @@ use kiln_image::{Algorithm, Digest};
 
 use super::{
     blocks::BLOCK,
-    read::{Block, Check, Found, Input},
+    check::{Check, Found},
+    read::{Block, Input},
 };
 use crate::{Entry, Error};
 

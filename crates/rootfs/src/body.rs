@@ -1,15 +1,16 @@
 //! Unpacked bodies of layers: made from a tar that is here, or straight from whoever writes it.
 //! Nothing is seen of a body before its bytes are known to be those of the diff id.
 
-use std::io::{self, BufWriter, PipeWriter, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
 
 use kiln_image::Digest;
-use kiln_layer::{Applied, Kind, Packed, Tree};
+use kiln_layer::{Applied, Kind, Packed, PipeWriter, Tree, pipe, read_ahead};
 use kiln_store::{Body, Build};
 
 use crate::committed::facts_of;
+use crate::cores::each;
 use crate::roots::no_body;
 use crate::{Committed, Error, ErrorKind, Roots};
 
@@ -42,7 +43,7 @@ impl Roots {
             Some(tree) if leans_on_lower(&tree) => Some(self.root(below)?),
             _ => None,
         };
-        let mut tar = layers.tar(diff_id)?.ok_or_else(|| no_body(diff_id))?;
+        let mut tar = self.read(diff_id)?;
         let (scratch, at) = self.scratch()?;
         let to = at.join(Body::ROOT);
         let applied = self.bodies.unpack(&mut *tar, lower.as_ref(), &to)?;
@@ -53,6 +54,35 @@ impl Roots {
         let body = layers.adopt(diff_id, &at)?;
         drop(scratch);
         Ok(body.root())
+    }
+
+    /// The unpacked bodies of `layers` (bottom first); those that are missing are made at the same
+    /// time, as many as there are cores.
+    ///
+    /// # Errors
+    ///
+    /// As [`unpacked`](Self::unpacked); of several errors, that of the lowest layer.
+    pub(crate) fn all_unpacked(&self, layers: &[Digest]) -> Result<Vec<PathBuf>, Error> {
+        let mut bodies = Vec::with_capacity(layers.len());
+        let mut missing = Vec::new();
+        for (index, diff_id) in layers.iter().enumerate() {
+            let body = self.store.layers().unpacked(diff_id)?;
+            let fits = match &body {
+                Some(body) => self.fits(body)?,
+                None => false,
+            };
+            if !fits {
+                missing.push(index);
+            }
+            bodies.push(body.map(|body| body.root()).unwrap_or_default());
+        }
+        let made = each(&missing, |index| {
+            self.unpacked(&layers[*index], &layers[..*index])
+        })?;
+        for (index, made) in missing.into_iter().zip(made) {
+            bodies[index] = made;
+        }
+        Ok(bodies)
     }
 
     /// A layer made here whose only body is the unpacked one: `write` writes its tar (of the dialect
@@ -86,15 +116,18 @@ impl Roots {
         to: &Path,
     ) -> Result<(Packed, Applied), E> {
         let failed = |e| Error::new(ErrorKind::Io, "start unpacking a layer").because(e);
-        let (mut reader, writer) = io::pipe().map_err(failed)?;
+        let (writer, mut reader) = pipe();
         let bodies = &*self.bodies;
         thread::scope(|scope| {
-            let mut out = Out::new(writer);
+            let mut out = Out {
+                pipe: writer,
+                gone: false,
+            };
             let unpack = move || bodies.unpack(&mut reader, None, to);
             let thread = thread::Builder::new().name("unpack".to_owned());
             let unpacker = thread.spawn_scoped(scope, unpack).map_err(failed)?;
             let packed = write(&mut out);
-            let gone = out.finish();
+            let gone = out.end(packed.is_ok());
             let applied = unpacker
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -104,6 +137,18 @@ impl Roots {
                 (Err(e), Ok(_)) => Err(e),
                 (Ok(packed), Ok(applied)) => Ok((packed, applied)),
             }
+        })
+    }
+
+    /// The uncompressed tar of a layer, from a blob. What is compressed is decompressed on another
+    /// thread.
+    fn read(&self, diff_id: &Digest) -> Result<Box<dyn Read + Send>, Error> {
+        let plain = self.store.blobs().has(diff_id);
+        let tar = self.store.layers().tar(diff_id)?;
+        let tar = tar.ok_or_else(|| no_body(diff_id))?;
+        Ok(match plain {
+            true => tar,
+            false => Box::new(read_ahead(tar)),
         })
     }
 
@@ -139,27 +184,22 @@ fn leans_on_lower(tree: &Tree) -> bool {
 
 /// The writing end of a pipe, which knows whether the other one has gone.
 struct Out {
-    pipe: BufWriter<PipeWriter>,
+    pipe: PipeWriter,
     gone: bool,
 }
 
 impl Out {
-    fn new(pipe: PipeWriter) -> Self {
-        Self {
-            pipe: BufWriter::with_capacity(128 << 10, pipe),
-            gone: false,
+    /// Ends the stream, `well` or not; whether the other end had gone before.
+    fn end(mut self, well: bool) -> bool {
+        if well {
+            let done = self.pipe.finish();
+            self.gone |= done.is_err();
         }
-    }
-
-    /// Ends the stream; whether the other end had gone before.
-    fn finish(mut self) -> bool {
-        let _ = self.flush();
         self.gone
     }
 
     fn seen<T>(&mut self, done: io::Result<T>) -> io::Result<T> {
-        let broken = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
-        self.gone |= done.as_ref().is_err_and(broken);
+        self.gone |= done.is_err();
         done
     }
 }

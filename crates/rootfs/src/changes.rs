@@ -10,7 +10,8 @@ use kiln_layer::{Entry, File as Content, Kind, LayerPath, Packed, Packer, Root, 
 use kiln_sandbox::IdMap;
 
 use crate::Error;
-use crate::commit::{as_image, digest};
+use crate::commit::{as_image, is_content, unreadable};
+use crate::cores::each;
 use crate::folder::Folder;
 use crate::plan::plan;
 use crate::upper::{on_disk, scan};
@@ -28,13 +29,15 @@ pub(crate) fn changes(
         as_image(&mut found, below.0, ids);
     }
     let folder = Folder::open(upper)?;
-    let plan = plan(&found, below, times, &mut |path| {
-        match folder.file_now(path)? {
-            Some(file) => digest(upper, file, path),
-            // No file has this one, so the entry counts as changed; then it is found to be gone.
-            None => Ok(Content::unread(0).digest),
+    let undecided = plan(&found, below, times);
+    let untouched = each(undecided.questions(), |question| {
+        match folder.file_now(&question.entry.path)? {
+            Some(file) => is_content(file, question).map_err(|e| unreadable(upper, question, e)),
+            // The entry counts as changed; then it is found to be gone.
+            None => Ok(false),
         }
     })?;
+    let plan = undecided.decide(&untouched);
     let mut live = Live {
         upper,
         folder: &folder,

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{Read as _, Write};
+use std::io::{self, Read as _, Write};
 use std::path::Path;
 
 use kiln_image::{Algorithm, Digest};
-use kiln_layer::{Entry, Kind, LayerPath, Packed, Packer, Root, Times, Tree};
+use kiln_layer::{Content, Entry, LayerPath, Packed, Packing, Root, Times, Tree, pack_entries};
 use kiln_sandbox::IdMap;
 
 use crate::Error;
+use crate::cores::each;
 use crate::folder::Folder;
-use crate::plan::{Step, plan};
+use crate::plan::{Question, Step, plan};
 use crate::upper::{Found, on_disk, scan};
 
 /// Packs what `upper` changes in what is `below`: a root, and stubs upon it. Afterwards `upper`, as an unpacked layer, shows exactly
@@ -25,10 +26,13 @@ pub(crate) fn commit(
     let mut found = scan(upper, false)?;
     let notes = ids.map_or_else(Vec::new, |ids| as_image(&mut found, below.0, ids));
     let folder = Folder::open(upper)?;
-    let plan = plan(&found, below, times, &mut |path| {
-        digest(upper, folder.file(path)?, path)
+    let undecided = plan(&found, below, times);
+    let untouched = each(undecided.questions(), |question| {
+        let file = folder.file(&question.entry.path)?;
+        is_content(file, question).map_err(|e| unreadable(upper, question, e))
     })?;
-    let nowhere = &mut std::io::sink();
+    let plan = undecided.decide(&untouched);
+    let nowhere = &mut io::sink();
     let packed = pack(&folder, plan.entries.values(), times, nowhere)?;
     for step in &plan.steps {
         match step {
@@ -66,36 +70,43 @@ pub(crate) fn as_image(
 /// Packs `entries`, with the content that their files have in `folder`.
 pub(crate) fn pack<'e>(
     folder: &Folder<'_>,
-    entries: impl Iterator<Item = &'e Entry>,
+    entries: impl IntoIterator<Item = &'e Entry>,
     times: Times,
     tar: &mut (dyn Write + Send),
 ) -> Result<Packed, Error> {
-    let mut packer = Packer::new(tar, times);
-    for entry in entries {
-        match entry.kind {
-            Kind::File(_) => {
-                let mut content = folder.file(&entry.path)?;
-                packer.add(entry, Some(&mut content))?;
-            }
-            _ => packer.add(entry, None)?,
+    let open = |entry: &Entry| -> Result<Content, kiln_layer::Error> {
+        match folder.regular(&entry.path) {
+            Ok(file) => Ok(Box::new(file)),
+            Err(e) => Err(kiln_layer::Error::from(io::Error::from(e)).at(&entry.path)),
         }
-    }
-    Ok(packer.finish()?.1)
+    };
+    let how = Packing {
+        times,
+        ..Packing::default()
+    };
+    let packed = pack_entries(entries, &open, tar, &how);
+    packed.map(|(_, packed)| packed).map_err(Into::into)
 }
 
-/// The BLAKE3 of what `file`, which is at `path` in `upper`, has now.
-pub(crate) fn digest(upper: &Path, mut file: File, path: &LayerPath) -> Result<Digest, Error> {
+/// Whether `file` has the content that is asked for. Read once: where it has, it is not in the layer.
+pub(crate) fn is_content(mut file: File, question: &Question) -> io::Result<bool> {
     let mut hash = blake3::Hasher::new();
     let mut buffer = vec![0; 128 << 10];
     loop {
-        let n = file
-            .read(&mut buffer)
-            .map_err(|e| Error::io("read", &on_disk(upper, path), e))?;
-        if n == 0 {
-            return Ok(Digest::new(Algorithm::Blake3, *hash.finalize().as_bytes()));
-        }
+        let n = match file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(e),
+        };
         hash.update(&buffer[..n]);
     }
+    let found = Digest::new(Algorithm::Blake3, *hash.finalize().as_bytes());
+    Ok(found == question.digest)
+}
+
+pub(crate) fn unreadable(upper: &Path, question: &Question, e: io::Error) -> Error {
+    Error::io("read", &on_disk(upper, &question.entry.path), e)
 }
 
 /// Gives each entry the time that the tar says, the folders after what is in them.

@@ -61,7 +61,8 @@ impl<'a> Folder<'a> {
         }
     }
 
-    fn regular(&self, path: &LayerPath) -> Result<File, Errno> {
+    /// [`file`](Self::file) with the bare error.
+    pub(crate) fn regular(&self, path: &LayerPath) -> Result<File, Errno> {
         let file = self.inner(path, OFlags::RDONLY | OFlags::NONBLOCK)?;
         let stat = fs::fstat(&file)?;
         match FileType::from_raw_mode(stat.st_mode) {

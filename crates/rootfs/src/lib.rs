@@ -7,6 +7,7 @@ mod changes;
 #[cfg(target_os = "linux")]
 mod commit;
 mod committed;
+mod cores;
 #[cfg(target_os = "linux")]
 mod disk;
 mod error;

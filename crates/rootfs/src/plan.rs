@@ -1,6 +1,6 @@
 //! Which entries of an upper directory make up the layer, and what must change on the disk so that
-//! the directory shows just what the layer's tar says. Pure but for one question: the digest of a
-//! file that looks untouched.
+//! the directory shows just what the layer's tar says. Pure: of files that look untouched it asks
+//! whether they are.
 //!
 //! What a person would call unchanged is not in the layer: a file or folder that overlayfs copied
 //! up and that equals the one below in everything, time included. The folders above an entry are,
@@ -14,7 +14,6 @@ use kiln_layer::{
     Entry, File, Files as _, Kind, LayerPath, Meta, Root, Times, Tree, keeps_attribute,
 };
 
-use crate::Error;
 use crate::upper::{Found, What};
 
 /// The layer to be, and the way there.
@@ -39,28 +38,66 @@ pub(crate) enum Step {
     ClearOpaque(LayerPath),
 }
 
+/// A plan but for files that look untouched.
+pub(crate) struct Undecided<'a> {
+    planner: Planner<'a>,
+}
+
+/// A file that looks as it does below: it is in the layer unless this is the digest of its content.
+#[derive(Debug)]
+pub(crate) struct Question {
+    pub(crate) entry: Entry,
+    pub(crate) digest: Digest,
+}
+
+impl Undecided<'_> {
+    /// What is asked.
+    pub(crate) fn questions(&self) -> &[Question] {
+        &self.planner.questions
+    }
+
+    /// The plan, given for each question whether the content is that digest's.
+    pub(crate) fn decide(mut self, untouched: &[bool]) -> Plan {
+        let questions = std::mem::take(&mut self.planner.questions);
+        debug_assert_eq!(questions.len(), untouched.len());
+        for (question, untouched) in questions.into_iter().zip(untouched) {
+            let entry = question.entry;
+            match untouched {
+                true => self.planner.plan.steps.push(Step::Unlink(entry.path)),
+                false => {
+                    let path = entry.path.clone();
+                    self.planner.plan.entries.insert(path, entry);
+                }
+            }
+        }
+        self.planner.finish()
+    }
+}
+
 /// What is decided of one entry of the directory.
 enum Fate {
     Keep(Entry),
+    /// In the layer unless its content is this.
+    Ask(Entry, Digest),
     /// The same as below: in the layer only where something in it is.
     Same(Entry),
     Drop,
 }
 
-/// `digest` gives the BLAKE3 of a regular file. The stubs upon the root are nobody's: a folder of
-/// them that was only copied up is not in the layer, and neither is their removal.
-pub(crate) fn plan(
+/// The stubs upon the root are nobody's: a folder of them that was only copied up is not in the layer,
+/// and neither is their removal.
+pub(crate) fn plan<'a>(
     found: &[Found],
-    (lower, stubs): (&Root, &Tree),
+    (lower, stubs): (&'a Root, &'a Tree),
     times: Times,
-    digest: &mut dyn FnMut(&LayerPath) -> Result<Digest, Error>,
-) -> Result<Plan, Error> {
+) -> Undecided<'a> {
     let mut planner = Planner {
         lower,
         stubs,
         times,
         first_names: first_names(found),
         plan: Plan::default(),
+        questions: Vec::new(),
         same: BTreeMap::new(),
         cleared: Vec::new(),
     };
@@ -77,17 +114,18 @@ pub(crate) fn plan(
         if matches!(one.what, What::Dir { .. }) && !opaque.is_empty() {
             planner.spell_out(&one.path, &here);
         }
-        match planner.fate(one, digest)? {
+        match planner.fate(one) {
             Fate::Keep(entry) => {
                 planner.plan.entries.insert(one.path.clone(), entry);
             }
+            Fate::Ask(entry, digest) => planner.questions.push(Question { entry, digest }),
             Fate::Same(entry) => {
                 planner.same.insert(one.path.clone(), entry);
             }
             Fate::Drop => {}
         }
     }
-    Ok(planner.finish())
+    Undecided { planner }
 }
 
 /// For each file with several names in the directory: the first of them.
@@ -111,6 +149,7 @@ struct Planner<'a> {
     times: Times,
     first_names: HashMap<(u32, u32, u64), (LayerPath, usize)>,
     plan: Plan,
+    questions: Vec<Question>,
     /// Folders that are the same as below.
     same: BTreeMap<LayerPath, Entry>,
     /// To be done after everything else.
@@ -136,17 +175,14 @@ impl Planner<'_> {
         self.plan.steps.push(Step::Whiteout(path.clone()));
     }
 
-    fn fate(
-        &mut self,
-        one: &Found,
-        digest: &mut dyn FnMut(&LayerPath) -> Result<Digest, Error>,
-    ) -> Result<Fate, Error> {
+    fn fate(&mut self, one: &Found) -> Fate {
         let below = self.lower.lookup(&one.path);
+        let mut known = None;
         let kind = match &one.what {
-            What::Whiteout if below.is_some() => return Ok(Fate::Keep(whiteout(one))),
+            What::Whiteout if below.is_some() => return Fate::Keep(whiteout(one)),
             What::Whiteout => {
                 self.plan.steps.push(Step::Unlink(one.path.clone()));
-                return Ok(Fate::Drop);
+                return Fate::Drop;
             }
             What::Socket => {
                 // Nothing in an image; but what it took the place of is gone.
@@ -154,7 +190,7 @@ impl Planner<'_> {
                 if below.is_some() {
                     self.whiteout(&one.path);
                 }
-                return Ok(Fate::Drop);
+                return Fate::Drop;
             }
             What::File { size, inode, .. } => match self.first_names.get(inode) {
                 Some((first, _)) if *first != one.path => Kind::Hardlink {
@@ -162,10 +198,7 @@ impl Planner<'_> {
                 },
                 Some(_) => unread(*size),
                 None => {
-                    if self.same_file(one, *size, below, digest)? {
-                        self.plan.steps.push(Step::Unlink(one.path.clone()));
-                        return Ok(Fate::Drop);
-                    }
+                    known = below.and_then(|below| self.looks_untouched(one, *size, below));
                     unread(*size)
                 }
             },
@@ -182,31 +215,29 @@ impl Planner<'_> {
             meta: one.meta.clone(),
             kind,
         };
+        if let Some(digest) = known {
+            return Fate::Ask(entry, digest);
+        }
         let shown = below.or_else(|| self.stubs.get(&one.path));
         let same = shown.is_some_and(|shown| self.same(&entry, shown));
-        Ok(match (&entry.kind, same) {
+        match (&entry.kind, same) {
             (Kind::Dir { .. }, true) => Fate::Same(entry),
             (Kind::File(_) | Kind::Hardlink { .. }, _) | (_, false) => Fate::Keep(entry),
             (_, true) => {
                 self.plan.steps.push(Step::Unlink(one.path.clone()));
                 Fate::Drop
             }
-        })
+        }
     }
 
-    /// Whether a file was copied up and is what it was. Reads it only when all else is equal.
-    fn same_file(
-        &self,
-        one: &Found,
-        size: u64,
-        below: Option<&Entry>,
-        digest: &mut dyn FnMut(&LayerPath) -> Result<Digest, Error>,
-    ) -> Result<bool, Error> {
-        let Some((_, file)) = self.lower.tree().file(&one.path) else {
-            return Ok(false);
-        };
-        let meta = below.is_some_and(|below| self.same_meta(&one.meta, &below.meta));
-        Ok(meta && file.size == size && file.digest == digest(&one.path)?)
+    /// The digest of a file below that everything but the content is equal to: it may have been copied
+    /// up and be what it was.
+    fn looks_untouched(&self, one: &Found, size: u64, below: &Entry) -> Option<Digest> {
+        if !self.same_meta(&one.meta, &below.meta) {
+            return None;
+        }
+        let (_, file) = self.lower.tree().file(&one.path)?;
+        (file.size == size).then_some(file.digest)
     }
 
     /// Whether what is not a file is what it was below.

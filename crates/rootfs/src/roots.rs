@@ -134,10 +134,7 @@ impl Roots {
             return Err(Error::new(ErrorKind::TooManyLayers, what)
                 .hint("join instructions, or build on a base of fewer layers"));
         }
-        let mut lowers = Vec::new();
-        for (index, diff_id) in layers.iter().enumerate() {
-            lowers.push(self.unpacked(diff_id, &layers[..index])?);
-        }
+        let mut lowers = self.all_unpacked(layers)?;
         lowers.reverse();
         let root = Arc::new(self.root(layers)?);
         let mut stubs = stubs(&root)?;

@@ -1,11 +1,11 @@
 //! The packed forms of layers: the uncompressed tar as a stream, and blobs to push or to save.
 
-use std::io::{self, PipeReader, Read};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io::{self, Read};
 use std::thread;
 
 use kiln_image::media::Compression;
 use kiln_image::{Descriptor, Digest, Verifier};
+use kiln_layer::pipe;
 use kiln_store::{Facts, PackedAs};
 
 use crate::roots::no_body;
@@ -33,18 +33,15 @@ impl Roots {
             _ => return Err(no_body(diff_id)),
         };
         let failed = |e| Error::new(ErrorKind::Io, "start packing a layer").because(e);
-        let (reader, mut writer) = io::pipe().map_err(failed)?;
-        let problem = Arc::new(Mutex::new(None));
-        let (bodies, told) = (self.bodies().clone(), problem.clone());
-        let pack = move || {
-            let mut out = io::BufWriter::with_capacity(256 << 10, &mut writer);
-            if let Err(e) = bodies.pack(&body.root(), &tree, &mut out) {
-                *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(e);
-            }
+        let (mut writer, tar) = pipe();
+        let bodies = self.bodies().clone();
+        let pack = move || match bodies.pack(&body.root(), &tree, &mut writer) {
+            // Whoever reads no more does not mind.
+            Ok(_) => drop(writer.finish()),
+            Err(e) => writer.fail(e.into()),
         };
         let thread = thread::Builder::new().name("pack".to_owned());
         thread.spawn(pack).map_err(failed)?;
-        let tar = Packing { reader, problem };
         Ok(Box::new(Verifier::new(tar, *diff_id, known.facts.size)))
     }
 
@@ -96,25 +93,5 @@ impl Roots {
         };
         layers.put(diff_id, facts, None)?;
         Ok(descriptor)
-    }
-}
-
-/// The reading end of a body that is being packed.
-struct Packing {
-    reader: PipeReader,
-    problem: Arc<Mutex<Option<Error>>>,
-}
-
-impl Read for Packing {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.reader.read(buffer)?;
-        if n == 0 && !buffer.is_empty() {
-            // The pipe ends only after the problem was put down.
-            let mut problem = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(e) = problem.take() {
-                return Err(e.into());
-            }
-        }
-        Ok(n)
     }
 }

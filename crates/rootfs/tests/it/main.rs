@@ -68,6 +68,7 @@ fn of_root() -> Vec<Test> {
             the_same_changes_twice,
             foreign_layers,
             mount_points_that_were_removed,
+            several_at_once,
             unpacked_once,
             what_cannot_be_mounted,
             an_epoch,

@@ -148,6 +148,43 @@ pub(crate) fn mount_points_that_were_removed() {
     assert_eq!(made, None);
 }
 
+/// Bodies that are missing are made at the same time, each as its layer says; of several that cannot be
+/// made, the lowest is told.
+pub(crate) fn several_at_once() {
+    let world = World::new("several");
+    let mut layers = vec![world.base];
+    for n in 0..8 {
+        let script = format!(
+            "mkdir l; head -c {n}00000 /dev/zero > l/file; echo {n} > l/{n}; tar -cf l{n}.tar l; gzip -k l{n}.tar; rm -r l"
+        );
+        bash(&world.scratch.0, &script);
+        let diff_id = world.foreign(&format!("l{n}.tar"));
+        if n % 2 == 0 {
+            // Only as a compressed blob.
+            let gzip = world.roots.compressed(&diff_id, Compression::Gzip).unwrap();
+            std::fs::remove_file(world.roots.store().blobs().path(&diff_id)).unwrap();
+            assert!(world.roots.store().blobs().has(&gzip.digest));
+        }
+        layers.push(diff_id);
+    }
+    let (output, _) = world.run(&layers, "cat /l/[0-9]; stat -c %s /l/file");
+    assert_eq!(output, "0\n1\n2\n3\n4\n5\n6\n7\n700000\n");
+    for diff_id in &layers {
+        assert!(world.roots.store().layers().evict(diff_id).unwrap());
+    }
+    let unknown = |n: u8| Digest::sha256(&[n]);
+    (layers[3], layers[6]) = (unknown(3), unknown(6));
+    let at = world.build.tmp().unwrap().join("x");
+    std::fs::create_dir(&at).unwrap();
+    for _ in 0..5 {
+        let error = world.roots.prepare(&layers, &at).unwrap_err();
+        assert!(
+            error.to_string().contains(&unknown(3).to_string()),
+            "{error}"
+        );
+    }
+}
+
 /// Several who want the same body get one.
 pub(crate) fn unpacked_once() {
     let world = World::new("once");

@@ -11,6 +11,7 @@ mod error;
 mod files;
 #[allow(dead_code)] // the scan that asks it follows
 mod index;
+pub mod indexed;
 mod links;
 mod merge;
 mod pack;

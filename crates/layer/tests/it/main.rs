@@ -8,6 +8,7 @@ mod copy;
 mod diff;
 mod disk;
 mod hostile;
+mod indexed;
 mod pack;
 mod packing;
 mod pipe;

@@ -2,13 +2,16 @@
 //! some instruction selects.
 
 use std::{
+    collections::HashMap,
     fs, io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use kiln_image::Digest;
-use kiln_layer::{Entry, Files, Folder, Keep, Kind, LayerPath, Root, RootLayer, Tree};
+use kiln_layer::{
+    Entry, Files, Folder, Index, Keep, Kind, LayerPath, Root, RootLayer, Scan, Scanned,
+};
 use kiln_parser::ignore::Ignore;
 
 use crate::{
@@ -26,6 +29,17 @@ pub struct LocalContext {
     ignore: Ignore,
     ignore_file: String,
     plain_modes: bool,
+    /// The name under which it is kept what was found out about it.
+    canonical: PathBuf,
+    known: Mutex<Known>,
+}
+
+/// What was found out about the folder.
+#[derive(Debug, Default)]
+struct Known {
+    index: Option<Arc<Index>>,
+    /// Files that were given with some of them unread, by what selected them.
+    unread: HashMap<Vec<String>, Weak<Folder>>,
 }
 
 impl LocalContext {
@@ -56,11 +70,15 @@ impl LocalContext {
             }
         }
         let (ignore, _) = Ignore::parse(&found.0);
+        let canonical = fs::canonicalize(root)
+            .map_err(|e| Error::io(format!("read the build context `{}`", root.display()), e))?;
         Ok(Self {
             root: root.to_owned(),
             ignore,
             ignore_file: found.1,
             plain_modes: false,
+            canonical,
+            known: Mutex::default(),
         })
     }
 
@@ -126,19 +144,61 @@ impl LocalContext {
         }
     }
 
-    fn scan(&self, patterns: &[String]) -> Result<Folder, Error> {
+    fn scan(&self, patterns: &[String], look: &Look<'_>) -> Result<(Folder, Scanned), Error> {
         let selection = Selection::new(patterns)?;
-        let keep = |path: &LayerPath, is_dir: bool| self.keep(&selection, path, is_dir);
-        Folder::scan(&self.root, &keep, threads()).map_err(|e| {
+        let whole = selection.is_everything() && self.ignore.is_empty();
+        let keep = |path: &LayerPath, is_dir: bool| match whole {
+            true => Keep::Yes,
+            false => self.keep(&selection, path, is_dir),
+        };
+        let shown = |entry: &mut Entry| self.shown(entry);
+        let index = self.index(look);
+        let how = Scan {
+            // As many as there are processors: more only get in each other's way.
+            threads: 0,
+            index: index.as_deref(),
+            read_up_to: look.read_up_to,
+            shown: Some(&shown),
+        };
+        let (folder, mut scanned) = Folder::scan_with(&self.root, &keep, &how).map_err(|e| {
             let what = format!("read the build context `{}`", self.root.display());
             Error::new(ErrorKind::Io, what).because(e)
-        })
+        })?;
+        if let Some(index) = scanned.index.take() {
+            self.keep_index(index, look);
+        }
+        Ok((folder, scanned))
     }
-}
 
-/// As many as there are cores: more only get in each other's way.
-fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    /// An entry as a context has it: owned by 0:0, and if asked with the mode of any checkout.
+    fn shown(&self, entry: &mut Entry) {
+        (entry.meta.uid, entry.meta.gid) = (0, 0);
+        if self.plain_modes {
+            let folder_or_program = entry.is_dir() || entry.meta.mode & 0o111 != 0;
+            entry.meta.mode = if folder_or_program { 0o755 } else { 0o644 };
+        }
+    }
+
+    /// What was found out before, by this process or another. What cannot be read is found out anew.
+    fn index(&self, look: &Look<'_>) -> Option<Arc<Index>> {
+        let mut known = self.known();
+        if known.index.is_none() {
+            let bytes = look.indexes.and_then(|i| i.get(&self.canonical))?;
+            known.index = Index::decode(&bytes).ok().map(Arc::new);
+        }
+        known.index.clone()
+    }
+
+    fn keep_index(&self, index: Index, look: &Look<'_>) {
+        if let Some(indexes) = look.indexes {
+            indexes.put(&self.canonical, &index.encode());
+        }
+        self.known().index = Some(Arc::new(index));
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The text of a small file, `None` where there is none. A pipe or a device is not waited for.
@@ -159,17 +219,23 @@ fn read_if_there(path: &Path) -> Result<Option<String>, Error> {
 }
 
 impl Context for LocalContext {
-    fn files(&self, patterns: &[String], _look: &Look<'_>) -> Result<Arc<dyn Files>, Error> {
+    fn files(&self, patterns: &[String], look: &Look<'_>) -> Result<Arc<dyn Files>, Error> {
+        let asked = patterns;
         let mut patterns = patterns.to_vec();
         for _ in 0..LINKS {
-            let files = self.scan(&patterns)?;
+            let (files, scanned) = self.scan(&patterns, look)?;
             let targets = links_out(&patterns, &files)?;
             let new: Vec<String> = targets
                 .into_iter()
                 .filter(|t| !patterns.contains(t))
                 .collect();
             if new.is_empty() || patterns.is_empty() {
-                return Ok(Arc::new(ContextFiles::new(files, self.plain_modes)));
+                let files = Arc::new(files);
+                if scanned.unread > 0 {
+                    let unread = Arc::downgrade(&files);
+                    self.known().unread.insert(asked.to_vec(), unread);
+                }
+                return Ok(files);
             }
             patterns.extend(new);
         }
@@ -177,6 +243,22 @@ impl Context for LocalContext {
             ErrorKind::Input,
             "too many symbolic links in the build context",
         ))
+    }
+
+    fn learn(
+        &self,
+        patterns: &[String],
+        look: &Look<'_>,
+        digest: &dyn Fn(&LayerPath) -> Option<Digest>,
+    ) {
+        let unread = self.known().unread.remove(patterns);
+        let Some(folder) = unread.and_then(|folder| folder.upgrade()) else {
+            return;
+        };
+        let known = self.index(look);
+        if let Some(index) = folder.learn(known.as_deref(), digest) {
+            self.keep_index(index, look);
+        }
     }
 
     fn missing(&self, path: &str) -> Option<String> {
@@ -205,7 +287,11 @@ impl Context for LocalContext {
 /// The patterns that symbolic links among the selected sources, or on the way to them, point to.
 fn links_out(patterns: &[String], files: &Folder) -> Result<Vec<String>, Error> {
     let tree = files.tree();
+    let is_link = |e: &Entry| matches!(e.kind, Kind::Symlink { .. });
     let mut out = Vec::new();
+    if !tree.iter().any(is_link) {
+        return Ok(out);
+    }
     for pattern in patterns {
         for source in expand(tree, pattern)? {
             let mut at = LayerPath::root();
@@ -249,38 +335,6 @@ fn beside(at: &LayerPath, target: &[u8], rest: &[Vec<u8>]) -> Option<String> {
         true => Some(".".to_owned()),
         false if text.is_empty() => Some(".".to_owned()),
         false => Some(text),
-    }
-}
-
-/// A scanned folder with the owners, and if asked the modes, that a context has.
-struct ContextFiles {
-    folder: Folder,
-    tree: Tree,
-}
-
-impl ContextFiles {
-    fn new(folder: Folder, plain_modes: bool) -> Self {
-        let own = |entry: &Entry| {
-            let mut entry = entry.clone();
-            (entry.meta.uid, entry.meta.gid) = (0, 0);
-            if plain_modes {
-                let folder_or_program = entry.is_dir() || entry.meta.mode & 0o111 != 0;
-                entry.meta.mode = if folder_or_program { 0o755 } else { 0o644 };
-            }
-            entry
-        };
-        let tree = Tree::from_entries(folder.tree().iter().map(own).collect());
-        Self { folder, tree }
-    }
-}
-
-impl Files for ContextFiles {
-    fn tree(&self) -> &Tree {
-        &self.tree
-    }
-
-    fn open(&self, path: &LayerPath) -> io::Result<Box<dyn io::Read + Send>> {
-        self.folder.open(path)
     }
 }
 

@@ -43,6 +43,11 @@ impl Selection {
         }
     }
 
+    /// Whether all paths are selected.
+    pub(crate) fn is_everything(&self) -> bool {
+        self.patterns.iter().any(Vec::is_empty)
+    }
+
     /// How `path` stands to it.
     pub(crate) fn fit(&self, path: &LayerPath) -> Fit {
         let mut best = Fit::Outside;

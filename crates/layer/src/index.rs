@@ -9,7 +9,7 @@
 
 mod codec;
 
-use std::{cmp::Ordering, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use kiln_image::{Algorithm, Digest};
 
@@ -61,7 +61,7 @@ const MOST: usize = 1_000_000;
 
 impl Stamp {
     /// One number for a file of this machine, whatever is in it.
-    fn key(&self) -> (u64, u64) {
+    pub(crate) fn key(&self) -> (u64, u64) {
         (self.device, self.inode)
     }
 
@@ -77,10 +77,11 @@ impl Stamp {
 }
 
 impl Record {
-    pub(crate) fn new(stamp: Stamp, digest: [u8; 32], xattrs: BTreeMap<Vec<u8>, Vec<u8>>) -> Self {
+    /// A file that was read now; `digest` is a BLAKE3.
+    pub(crate) fn new(stamp: Stamp, digest: &Digest, xattrs: BTreeMap<Vec<u8>, Vec<u8>>) -> Self {
         Self {
             stamp,
-            digest,
+            digest: *digest.bytes(),
             xattrs,
             age: 0,
         }
@@ -168,15 +169,11 @@ impl Index {
         if new.len() > MOST {
             new.sort_by_key(|r| r.age);
             new.truncate(MOST);
-            new.sort_by(|a, b| by_key(a, b));
+            new.sort_by_key(|r| r.stamp.key());
         }
         Self {
             records: new,
             looked: now.seconds.max(self.looked),
         }
     }
-}
-
-fn by_key(a: &Record, b: &Record) -> Ordering {
-    a.stamp.key().cmp(&b.stamp.key())
 }

@@ -9,7 +9,6 @@ mod disk;
 mod entry;
 mod error;
 mod files;
-#[allow(dead_code)] // the scan that asks it follows
 mod index;
 pub mod indexed;
 mod links;

@@ -1,6 +1,7 @@
 //! The files of a directory on disk, opened without following links and without blocking.
 
 use std::{
+    collections::HashMap,
     fmt, fs,
     io::{self, Read},
     os::fd::{AsFd, OwnedFd},
@@ -10,14 +11,26 @@ use std::{
 
 use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
 
-use super::{Keep, Opener, Scan, Scanned, at, scan};
+use super::{
+    Keep, Opener, Scan, Scanned, at,
+    scan::{self, Unread},
+};
 use kiln_image::Digest;
 
-use crate::{Error, ErrorKind, Files, Index, LayerPath, Tree, files::not_a_file};
+use crate::{
+    Content, Error, ErrorKind, Files, Index, LayerPath, Time, Tree,
+    files::not_a_file,
+    index::{Record, Stamp},
+};
 
 /// A directory on disk, seen as it is: a build context, for one.
 #[derive(Debug)]
-pub struct Folder(OnDisk);
+pub struct Folder {
+    files: OnDisk,
+    /// What was not read: it must be what it was for as long as it is read.
+    unread: HashMap<LayerPath, Unread>,
+    looked: Time,
+}
 
 impl Folder {
     /// Looks through the directory `root`, with `threads` threads that read (0: as many as there
@@ -52,11 +65,13 @@ impl Folder {
         how: &Scan<'_>,
     ) -> Result<(Self, Scanned), Error> {
         let root = open_root(root)?;
-        let mut tree = scan::scan(root.as_fd(), keep, scan::Style::Plain, how.threads)?;
-        if let Some(shown) = how.shown {
-            tree = Tree::from_entries(tree.into_iter().map(|mut e| (shown(&mut e), e).1).collect());
-        }
-        Ok((Self(OnDisk::new(root, Arc::new(tree))), Scanned::default()))
+        let found = scan::scan(root.as_fd(), keep, scan::Style::Plain, how)?;
+        let folder = Self {
+            files: OnDisk::new(root, Arc::new(found.tree)),
+            unread: found.unread,
+            looked: found.looked,
+        };
+        Ok((folder, found.scanned))
     }
 
     /// What was found out about files that stayed unread, when somebody has read them from here since:
@@ -67,8 +82,19 @@ impl Folder {
         index: Option<&Index>,
         digest: &dyn Fn(&LayerPath) -> Option<Digest>,
     ) -> Option<Index> {
-        let _ = (index, digest);
-        None
+        let new: Vec<Record> = self
+            .unread
+            .iter()
+            .filter_map(|(path, unread)| {
+                let xattrs = unread.xattrs.clone()?;
+                Some(Record::new(unread.stamp, &digest(path)?, xattrs))
+            })
+            .collect();
+        let index = index.filter(|i| !i.is_from_the_future(self.looked));
+        match new.is_empty() {
+            true => None,
+            false => Some(index.unwrap_or(&Index::new()).after(self.looked, &[], new)),
+        }
     }
 }
 
@@ -107,18 +133,23 @@ impl Unpacked {
     pub fn scan(root: &Path, threads: usize) -> Result<Self, Error> {
         let root = open_root(root)?;
         let keep = |_: &LayerPath, _: bool| Keep::Yes;
-        let tree = scan::scan(root.as_fd(), &keep, scan::Style::Overlay, threads)?;
-        Ok(Self(OnDisk::new(root, Arc::new(tree))))
+        let how = Scan {
+            threads,
+            ..Scan::default()
+        };
+        let found = scan::scan(root.as_fd(), &keep, scan::Style::Overlay, &how)?;
+        Ok(Self(OnDisk::new(root, Arc::new(found.tree))))
     }
 }
 
 impl Files for Folder {
     fn tree(&self) -> &Tree {
-        &self.0.tree
+        &self.files.tree
     }
 
     fn open(&self, path: &LayerPath) -> io::Result<Box<dyn Read + Send>> {
-        self.0.open(path)
+        self.files
+            .open(path, |path| self.unread.get(path).map(|u| u.stamp))
     }
 }
 
@@ -128,7 +159,7 @@ impl Files for Unpacked {
     }
 
     fn open(&self, path: &LayerPath) -> io::Result<Box<dyn Read + Send>> {
-        self.0.open(path)
+        self.0.open(path, |_| None)
     }
 }
 
@@ -163,7 +194,12 @@ impl OnDisk {
         Self { open, tree }
     }
 
-    fn open(&self, path: &LayerPath) -> io::Result<Box<dyn Read + Send>> {
+    /// Opens a file; `stamp` says of its first name what it must have been since it was looked at.
+    fn open(
+        &self,
+        path: &LayerPath,
+        stamp: impl Fn(&LayerPath) -> Option<Stamp>,
+    ) -> io::Result<Content> {
         let Some((entry, file)) = self.tree.file(path) else {
             return Err(not_a_file(path, self.tree.get(path).map(|e| &e.kind)));
         };
@@ -172,13 +208,18 @@ impl OnDisk {
             Open::By(open) => open(&entry.path)?,
         };
         let stat = fstat(&opened)?;
-        if !FileType::from_raw_mode(stat.st_mode).is_file() || stat.st_size as u64 != file.size {
+        let stamp = stamp(&entry.path);
+        if !FileType::from_raw_mode(stat.st_mode).is_file()
+            || stat.st_size as u64 != file.size
+            || stamp.is_some_and(|s| s != scan::stamp_of(&stat))
+        {
             return Err(changed(path).into());
         }
         Ok(Box::new(Exactly {
             file: opened,
             left: file.size,
             path: path.clone(),
+            stamp,
         }))
     }
 }
@@ -205,6 +246,8 @@ struct Exactly {
     file: fs::File,
     left: u64,
     path: LayerPath,
+    /// What it must be when it has been read.
+    stamp: Option<Stamp>,
 }
 
 impl Read for Exactly {
@@ -217,6 +260,12 @@ impl Read for Exactly {
             return Err(changed(&self.path).into());
         }
         self.left -= n;
+        if self.left == 0
+            && let Some(stamp) = self.stamp.take()
+            && scan::stamp_of(&fstat(&self.file)?) != stamp
+        {
+            return Err(changed(&self.path).into());
+        }
         Ok(n as usize)
     }
 }

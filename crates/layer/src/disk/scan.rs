@@ -1,22 +1,26 @@
-//! Looking through a directory: one thread walks, several read. Follows nothing, blocks on nothing,
-//! leaves sockets out.
+//! Looking through a directory: threads look at the folders, then read the files that no index knows.
+//! The tree does not depend on how many there are. Follows nothing, blocks on nothing, leaves sockets
+//! out; what goes away meanwhile is not there.
+
+mod believed;
+mod names;
+mod read;
+mod walk;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    fs,
-    io::Read,
-    os::fd::{AsFd, BorrowedFd},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    collections::{BTreeMap, HashMap},
+    os::fd::BorrowedFd,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
-use kiln_image::{Algorithm, Digest};
-use rustix::fs::{AtFlags, FileType, Stat, fstat, major, minor, readlinkat, statat};
+use rustix::{fs::Stat, io::Errno};
 
-use super::{Keep, at, delete::names, meta, open::changed};
-use crate::{Entry, Error, File, Kind, LayerPath, Meta, Tree, keeps_attribute, pack::kept_inline};
+use super::{Keep, Scan, Scanned, meta};
+use crate::{
+    Entry, Error, Index, Kind, LayerPath, Time, Tree,
+    index::{Record, Stamp},
+    keeps_attribute,
+};
 
 /// What kind of directory it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,188 +31,297 @@ pub(super) enum Style {
     Overlay,
 }
 
-pub(super) fn scan(
-    root: BorrowedFd<'_>,
-    keep: &dyn Fn(&LayerPath, bool) -> Keep,
+/// How a directory is looked through.
+#[derive(Clone, Copy)]
+struct How<'a> {
     style: Style,
     threads: usize,
-) -> Result<Tree, Error> {
-    let mut walk = Walk {
-        root,
-        keep,
-        style,
-        tree: Tree::new(),
-        passed: BTreeMap::new(),
-        inodes: Vec::new(),
-    };
-    walk.all()?;
-    walk.link();
-    let Walk { mut tree, .. } = walk;
-    let files: Vec<_> = tree
-        .iter()
-        .filter_map(|e| Some((&e.path, e.file()?)))
-        .collect();
-    let read = read_all(root, &files, style, threads)?;
-    let paths: Vec<_> = files.into_iter().map(|(path, _)| path.clone()).collect();
-    let mut metas = HashMap::new();
-    for (path, (meta, kind)) in paths.into_iter().zip(read) {
-        metas.insert(path.clone(), meta.clone());
-        tree.insert(Entry { path, meta, kind });
-    }
-    // A link has its file's metadata, attributes included.
-    let links: Vec<_> = tree
-        .iter()
-        .filter_map(|e| match &e.kind {
-            Kind::Hardlink { target } => Some((e.clone(), metas.get(target)?.clone())),
-            _ => None,
-        })
-        .collect();
-    for (link, meta) in links {
-        tree.insert(Entry { meta, ..link });
-    }
-    Ok(tree)
+    index: Option<&'a Index>,
 }
 
-struct Walk<'a> {
-    root: BorrowedFd<'a>,
-    keep: &'a dyn Fn(&LayerPath, bool) -> Keep,
+/// What the walk saw of an entry, beside the entry.
+enum Seen {
+    /// All there is.
+    Done,
+    /// A folder, which comes by its number; whether it is wanted for itself, and not only for what is
+    /// in it.
+    Folder { id: u32, taken: bool },
+    /// A file whose content the index has, in that place.
+    Known { place: u32, several: bool },
+    /// A file whose content and attributes are still to be looked at. Whether the index may have it;
+    /// and whether it has several names.
+    Unread {
+        stamp: Box<Stamp>,
+        believed: bool,
+        several: bool,
+    },
+    /// Gone since.
+    Gone,
+}
+
+/// A file that stayed unread, by what it looked like.
+#[derive(Debug)]
+pub(super) struct Unread {
+    pub(super) stamp: Stamp,
+    /// What an index takes, once its digest is known; `None` where none may have it.
+    pub(super) xattrs: Option<BTreeMap<Vec<u8>, Vec<u8>>>,
+}
+
+/// What a scan gave.
+pub(super) struct Outcome {
+    pub(super) tree: Tree,
+    pub(super) scanned: Scanned,
+    pub(super) unread: HashMap<LayerPath, Unread>,
+    /// When it began.
+    pub(super) looked: Time,
+}
+
+pub(super) fn scan(
+    root: BorrowedFd<'_>,
+    keep: &(dyn Fn(&LayerPath, bool) -> Keep + Sync),
     style: Style,
-    tree: Tree,
-    /// Folders that were not taken, and are when something inside is.
-    passed: BTreeMap<LayerPath, Entry>,
-    /// Regular files with several names.
-    inodes: Vec<((u64, u64), LayerPath)>,
+    scan: &Scan<'_>,
+) -> Result<Outcome, Error> {
+    // Before anything is looked at: what is too young now was no older when it was looked at.
+    let looked = now();
+    let how = How {
+        style,
+        threads: scan.threads,
+        index: scan.index.filter(|i| !i.is_from_the_future(looked)),
+    };
+    let mut scene = Scene::of(walk::walk(root, keep, &how)?);
+    scene.link(how.index);
+    let todo = scene.todo();
+    let read = style == Style::Plain && scene.weight(&todo) <= scan.read_up_to;
+    let found = read::look(root, &scene.entries, &todo, read, &how)?;
+    let mut outcome = Outcome {
+        tree: Tree::new(),
+        scanned: Scanned::default(),
+        unread: HashMap::new(),
+        looked,
+    };
+    let new = scene.take(todo, found, &mut outcome);
+    let seen = scene.known();
+    outcome.scanned.known = seen.len();
+    if !new.is_empty() {
+        let old = how.index.cloned().unwrap_or_default();
+        outcome.scanned.index = Some(old.after(looked, &seen, new));
+    }
+    scene.settle()?;
+    if let Some(shown) = scan.shown {
+        scene.entries.iter_mut().for_each(shown);
+    }
+    outcome.tree = Tree::from_entries(scene.entries);
+    Ok(outcome)
 }
 
-impl Walk<'_> {
-    fn all(&mut self) -> Result<(), Error> {
-        let root = self.folder(LayerPath::root(), &fstat(self.root).map_err(io_at)?)?;
-        self.tree.insert(root);
-        let mut todo = vec![LayerPath::root()];
-        while let Some(folder) = todo.pop() {
-            let fd = at::open(self.root, &folder, at::FOLDER).map_err(|e| io_of(&folder, e))?;
-            for name in names(fd.as_fd()).map_err(|e| io_of(&folder, e))? {
-                let path = folder.join(&name)?;
-                if self.one(fd.as_fd(), &name, path.clone())? {
-                    todo.push(path);
+/// What is found out, entry by entry in the order of a tree.
+struct Scene {
+    entries: Vec<Entry>,
+    seen: Vec<Seen>,
+    /// Names of a file that has a name before them, and that.
+    links: Vec<(usize, usize)>,
+}
+
+impl Scene {
+    /// From what is in the folders, by their numbers. Those that are not taken come in when something
+    /// in them does.
+    fn of(mut batches: Vec<Option<walk::Batch>>) -> Self {
+        let count = batches.iter().flatten().map(|b| b.entries.len() + 1).sum();
+        let mut scene = Self {
+            entries: Vec::with_capacity(count),
+            seen: Vec::with_capacity(count),
+            links: Vec::new(),
+        };
+        let mut passed = Vec::new();
+        let mut open = Vec::new();
+        let mut next = Some((0, true));
+        loop {
+            let entered = next.and_then(|(id, taken)| Some((batches[id as usize].take()?, taken)));
+            if let Some((batch, taken)) = entered {
+                open.push((passed.len(), batch.entries.into_iter().zip(batch.seen)));
+                match taken {
+                    true => scene.put(&mut passed, batch.own, Seen::Done),
+                    false => passed.push(batch.own),
+                }
+            }
+            let Some((before, inside)) = open.last_mut() else {
+                return scene;
+            };
+            next = None;
+            match inside.next() {
+                Some((_, Seen::Folder { id, taken })) => next = Some((id, taken)),
+                Some((entry, seen)) => scene.put(&mut passed, entry, seen),
+                None => {
+                    passed.truncate(*before);
+                    open.pop();
                 }
             }
         }
-        Ok(())
     }
 
-    /// One entry; whether it is a folder to look into.
-    fn one(&mut self, folder: BorrowedFd<'_>, name: &[u8], path: LayerPath) -> Result<bool, Error> {
-        let stat = match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-            // Gone since its name was read.
-            Err(e) if at::is_missing(e) => return Ok(false),
-            found => found.map_err(|e| io_of(&path, e))?,
-        };
-        let kind = FileType::from_raw_mode(stat.st_mode);
-        let keep = (self.keep)(&path, kind.is_dir());
-        if keep == Keep::No || (keep == Keep::Look && !kind.is_dir()) {
-            return Ok(false);
+    fn put(&mut self, passed: &mut Vec<Entry>, entry: Entry, seen: Seen) {
+        for folder in passed.drain(..) {
+            self.entries.push(folder);
+            self.seen.push(Seen::Done);
         }
-        if kind.is_dir() {
-            let entry = self.folder(path.clone(), &stat)?;
-            if keep == Keep::Look {
-                self.passed.insert(path, entry);
-            } else {
-                self.take(entry);
-            }
-            return Ok(true);
-        }
-        let Some(kind) = self.leaf(folder, name, &path, &stat)? else {
-            return Ok(false);
-        };
-        let meta = match kind {
-            Kind::Whiteout => Meta::default(),
-            _ => meta::of(&stat),
-        };
-        self.take(Entry { path, meta, kind });
-        Ok(false)
-    }
-
-    /// Puts an entry into the tree, with the folders above it that were passed.
-    fn take(&mut self, entry: Entry) {
-        let mut up = entry.path.parent();
-        while let Some(passed) = up.as_ref().and_then(|p| self.passed.remove(p)) {
-            up = passed.path.parent();
-            self.tree.insert(passed);
-        }
-        self.tree.insert(entry);
-    }
-
-    fn folder(&self, path: LayerPath, stat: &Stat) -> Result<Entry, Error> {
-        let fd = at::open(self.root, &path, at::FOLDER).map_err(|e| io_of(&path, e))?;
-        let mut meta = meta::of(stat);
-        let found = meta::xattrs(fd.as_fd()).map_err(|e| io_of(&path, e))?;
-        let marks = [&b"user.overlay.opaque"[..], b"trusted.overlay.opaque"];
-        let opaque = self.style == Style::Overlay
-            && marks
-                .iter()
-                .any(|m| found.get(*m).is_some_and(|v| v == b"y"));
-        meta.xattrs = kept(self.style, found);
-        let kind = Kind::Dir { opaque };
-        Ok(Entry { path, meta, kind })
-    }
-
-    fn leaf(
-        &mut self,
-        folder: BorrowedFd<'_>,
-        name: &[u8],
-        path: &LayerPath,
-        stat: &Stat,
-    ) -> Result<Option<Kind>, Error> {
-        let (major, minor) = (major(stat.st_rdev as _), minor(stat.st_rdev as _));
-        Ok(Some(match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => {
-                if stat.st_nlink > 1 {
-                    #[allow(clippy::unnecessary_cast)] // other widths elsewhere
-                    let inode = (stat.st_dev as u64, stat.st_ino as u64);
-                    self.inodes.push((inode, path.clone()));
-                }
-                Kind::File(File::unread(stat.st_size as u64))
-            }
-            FileType::Symlink => {
-                let target = readlinkat(folder, name, Vec::new()).map_err(|e| io_of(path, e))?;
-                Kind::Symlink {
-                    target: target.into_bytes(),
-                }
-            }
-            FileType::CharacterDevice
-                if self.style == Style::Overlay && (major, minor) == (0, 0) =>
-            {
-                Kind::Whiteout
-            }
-            FileType::CharacterDevice => Kind::Char { major, minor },
-            FileType::BlockDevice => Kind::Block { major, minor },
-            FileType::Fifo => Kind::Fifo,
-            // Sockets are of no use without the process that listens.
-            _ => return Ok(None),
-        }))
+        self.entries.push(entry);
+        self.seen.push(seen);
     }
 
     /// Makes hard links of the names of one inode, but of the first in order.
-    fn link(&mut self) {
-        let mut groups: HashMap<(u64, u64), BTreeSet<LayerPath>> = HashMap::new();
-        for (inode, path) in self.inodes.drain(..) {
-            groups.entry(inode).or_default().insert(path);
-        }
-        for names in groups.into_values() {
-            let mut names = names.into_iter();
-            let Some(target) = names.next() else {
-                continue;
+    fn link(&mut self, index: Option<&Index>) {
+        let mut first: HashMap<(u64, u64), usize> = HashMap::new();
+        for at in 0..self.seen.len() {
+            let key = match (&self.seen[at], index) {
+                (
+                    Seen::Unread {
+                        stamp,
+                        several: true,
+                        ..
+                    },
+                    _,
+                ) => stamp.key(),
+                (
+                    Seen::Known {
+                        place,
+                        several: true,
+                    },
+                    Some(index),
+                ) => index.record(*place).stamp.key(),
+                _ => continue,
             };
-            for name in names {
-                if let Some(mut entry) = self.tree.remove(&name) {
-                    entry.kind = Kind::Hardlink {
-                        target: target.clone(),
-                    };
-                    self.tree.insert(entry);
-                }
+            let target = *first.entry(key).or_insert(at);
+            if target != at {
+                let path = self.entries[target].path.clone();
+                self.entries[at].kind = Kind::Hardlink { target: path };
+                self.seen[at] = Seen::Done;
+                self.links.push((at, target));
             }
         }
+    }
+
+    /// The places of the files that are to be looked at.
+    fn todo(&self) -> Vec<usize> {
+        let unread = |i: &usize| matches!(self.seen[*i], Seen::Unread { .. });
+        (0..self.seen.len()).filter(unread).collect()
+    }
+
+    /// How much it is to read them, see [`Scan::read_up_to`].
+    fn weight(&self, todo: &[usize]) -> u64 {
+        let sizes = todo.iter().filter_map(|i| self.entries[*i].file());
+        sizes.fold(0, |sum: u64, f| {
+            sum.saturating_add(f.size).saturating_add(4096)
+        })
+    }
+
+    /// Takes what the look at `todo` has found; gives what is new to the index.
+    fn take(
+        &mut self,
+        todo: Vec<usize>,
+        found: Vec<read::Found>,
+        outcome: &mut Outcome,
+    ) -> Vec<Record> {
+        let mut new = Vec::new();
+        for (i, found) in todo.into_iter().zip(found) {
+            let entry = &mut self.entries[i];
+            let (read, file) = match found {
+                read::Found::Gone => {
+                    self.seen[i] = Seen::Gone;
+                    continue;
+                }
+                read::Found::Whiteout => {
+                    *entry = Entry::whiteout(entry.path.clone());
+                    continue;
+                }
+                read::Found::Unread(file) => (false, file),
+                read::Found::Read(file) => (true, file),
+            };
+            let read::File { meta, file, stamp } = *file;
+            let believed = matches!(self.seen[i], Seen::Unread { believed: true, .. });
+            let fit = believed
+                && stamp.is_settled(outcome.looked)
+                && meta.xattrs.len() <= crate::xattrs::MAX_COUNT;
+            if read {
+                outcome.scanned.read += 1;
+                if fit {
+                    new.push(Record::new(stamp, &file.digest, meta.xattrs.clone()));
+                }
+            } else {
+                outcome.scanned.unread += 1;
+                let xattrs = fit.then(|| meta.xattrs.clone());
+                let unread = Unread { stamp, xattrs };
+                outcome.unread.insert(entry.path.clone(), unread);
+            }
+            entry.meta = meta;
+            entry.kind = Kind::File(file);
+        }
+        new
+    }
+
+    /// The places in the index of what it knew.
+    fn known(&self) -> Vec<u32> {
+        let place = |s: &Seen| match s {
+            Seen::Known { place, .. } => Some(*place),
+            _ => None,
+        };
+        self.seen.iter().filter_map(place).collect()
+    }
+
+    /// Links get their file's metadata, attributes included; what is gone goes.
+    fn settle(&mut self) -> Result<(), Error> {
+        for (link, target) in std::mem::take(&mut self.links) {
+            let (before, after) = self.entries.split_at_mut(link);
+            let target_is_gone = matches!(self.seen[target], Seen::Gone);
+            let (link, target) = (&mut after[0], &before[target]);
+            if target_is_gone {
+                return Err(moved(&target.path));
+            }
+            link.meta.clone_from(&target.meta);
+            // Marks that say that a file is none may share an inode.
+            if target.is_whiteout() {
+                link.kind = Kind::Whiteout;
+            }
+        }
+        if self.seen.iter().any(|s| matches!(s, Seen::Gone)) {
+            let mut seen = self.seen.iter();
+            let stays = |_: &Entry| !matches!(seen.next(), Some(Seen::Gone));
+            self.entries.retain(stays);
+        }
+        Ok(())
+    }
+}
+
+fn threads(asked: usize) -> usize {
+    match asked {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        n => n,
+    }
+}
+
+fn now() -> Time {
+    // A clock before 1970 makes everything too young to be kept.
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Time {
+        seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+        nanos: since.subsec_nanos(),
+    }
+}
+
+/// What `stat` shows of a file that tells its changes.
+#[allow(clippy::unnecessary_cast)] // other widths elsewhere
+pub(super) fn stamp_of(stat: &Stat) -> Stamp {
+    Stamp {
+        device: stat.st_dev as u64,
+        inode: stat.st_ino as u64,
+        size: stat.st_size as u64,
+        mtime: meta::of(stat).mtime,
+        ctime: Time {
+            seconds: stat.st_ctime as i64,
+            nanos: u32::try_from(stat.st_ctime_nsec).unwrap_or(0),
+        },
     }
 }
 
@@ -221,125 +334,11 @@ fn kept(style: Style, found: BTreeMap<Vec<u8>, Vec<u8>>) -> BTreeMap<Vec<u8>, Ve
         .collect()
 }
 
-type Looked = (Meta, Kind);
-type Failed = (usize, Error);
-type Done = (Vec<(usize, Looked)>, Option<Failed>);
-
-/// Opens every file, for its attributes and where it is asked for its digest, in the given order.
-fn read_all(
-    root: BorrowedFd<'_>,
-    files: &[(&LayerPath, &File)],
-    style: Style,
-    threads: usize,
-) -> Result<Vec<Looked>, Error> {
-    let threads = match threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        n => n,
-    };
-    let next = AtomicUsize::new(0);
-    let done: Mutex<Done> = Mutex::default();
-    let work = || {
-        let mut mine = Vec::new();
-        let mut failed = None;
-        let mut buffer = vec![0; 128 << 10];
-        while failed.is_none() {
-            let i = next.fetch_add(1, Ordering::Relaxed);
-            let Some((path, file)) = files.get(i) else {
-                break;
-            };
-            match read_one(root, path, file, style, &mut buffer) {
-                Ok(read) => mine.push((i, read)),
-                Err(e) => {
-                    failed = Some((i, e));
-                    next.store(files.len(), Ordering::Relaxed);
-                }
-            }
-        }
-        let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-        done.0.append(&mut mine);
-        // The first in order, so that the message does not depend on the threads.
-        if let Some((i, e)) = failed
-            && done.1.as_ref().is_none_or(|(j, _)| i < *j)
-        {
-            done.1 = Some((i, e));
-        }
-    };
-    // Few files are read before a thread has started.
-    let threads = threads.min(files.len() / 16 + 1);
-    std::thread::scope(|scope| {
-        for _ in 1..threads {
-            scope.spawn(work);
-        }
-        work();
-    });
-    let (mut read, failed) = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if let Some((_, e)) = failed {
-        return Err(e);
-    }
-    read.sort_by_key(|(i, _)| *i);
-    Ok(read.into_iter().map(|(_, read)| read).collect())
+/// Something that was one thing when it was first seen, and another when it was opened.
+fn moved(path: &LayerPath) -> Error {
+    super::open::changed(path)
 }
 
-fn read_one(
-    root: BorrowedFd<'_>,
-    path: &LayerPath,
-    file: &File,
-    style: Style,
-    buffer: &mut [u8],
-) -> Result<Looked, Error> {
-    let fd = at::open(root, path, at::FILE).map_err(|e| io_of(path, e))?;
-    let stat = fstat(&fd).map_err(|e| io_of(path, e))?;
-    if !FileType::from_raw_mode(stat.st_mode).is_file() {
-        return Err(changed(path));
-    }
-    let found = meta::xattrs(fd.as_fd()).map_err(|e| io_of(path, e))?;
-    // The whiteout of newer kernels, for where devices cannot be made.
-    let marks = [&b"user.overlay.whiteout"[..], b"trusted.overlay.whiteout"];
-    let size = stat.st_size as u64;
-    if style == Style::Overlay && size == 0 && marks.iter().any(|m| found.contains_key(*m)) {
-        return Ok((Meta::default(), Kind::Whiteout));
-    }
-    let mut meta = meta::of(&stat);
-    meta.xattrs = kept(style, found);
-    if style == Style::Overlay {
-        return Ok((meta, Kind::File(File::unread(size))));
-    }
-    if size != file.size {
-        return Err(changed(path));
-    }
-    let mut fd = fs::File::from(fd);
-    let mut hash = blake3::Hasher::new();
-    let mut inline = kept_inline(path, size).then(Vec::new);
-    let mut left = size;
-    loop {
-        let n = fd
-            .read(buffer)
-            .map_err(|e| Error::io("read the file", e).at(path))?;
-        if n as u64 > left || (n == 0 && left > 0) {
-            return Err(changed(path));
-        }
-        if n == 0 {
-            break;
-        }
-        left -= n as u64;
-        hash.update(&buffer[..n]);
-        if let Some(inline) = &mut inline {
-            inline.extend_from_slice(&buffer[..n]);
-        }
-    }
-    let file = File {
-        size,
-        digest: Digest::new(Algorithm::Blake3, *hash.finalize().as_bytes()),
-        offset: 0,
-        inline: inline.map(Into::into),
-    };
-    Ok((meta, Kind::File(file)))
-}
-
-fn io_of(path: &LayerPath, e: rustix::io::Errno) -> Error {
-    io_at(e).at(path)
-}
-
-fn io_at(e: rustix::io::Errno) -> Error {
-    Error::io("look at it", e.into())
+fn io_of(path: &LayerPath, e: Errno) -> Error {
+    Error::io("look at it", e.into()).at(path)
 }

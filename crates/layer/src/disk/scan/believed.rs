@@ -1,0 +1,76 @@
+//! On which file systems a ctime says that a file is what it was: on those where the kernel at hand
+//! sets it at every change. It refuses those that somebody else writes to at the same time, with
+//! another clock, and those that have no ctime of their own.
+
+use std::os::fd::BorrowedFd;
+
+use crate::index::Stamp;
+
+/// What is believed of the files in a folder.
+#[derive(Clone, Copy)]
+pub(super) struct Believed {
+    device: u64,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Nothing.
+    No,
+    /// Files on the folder's own device.
+    Own,
+    /// Files wherever the overlay has them from: it gives them devices of their own.
+    Overlay,
+}
+
+impl Believed {
+    /// Looks at the file system of an open folder; `before` is what was found out about another.
+    pub(super) fn of(folder: BorrowedFd<'_>, device: u64, before: Option<Self>) -> Self {
+        if let Some(before) = before.filter(|b| b.device == device) {
+            return before;
+        }
+        let kind = kind(folder);
+        Self { device, kind }
+    }
+
+    /// Whether the stamp of a file in the folder tells its changes.
+    pub(super) fn takes(self, stamp: &Stamp) -> bool {
+        match self.kind {
+            Kind::No => false,
+            Kind::Own => stamp.device == self.device,
+            Kind::Overlay => true,
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn kind(folder: BorrowedFd<'_>) -> Kind {
+    const OVERLAY: u64 = 0x794c_7630;
+    /// ext2 to ext4, xfs, btrfs, tmpfs, f2fs, bcachefs, zfs, erofs, squashfs.
+    const LOCAL: [u64; 9] = [
+        0xef53,
+        0x5846_5342,
+        0x9123_683e,
+        0x0102_1994,
+        0xf2f5_2010,
+        0xca45_1a4e,
+        0x2fc1_2fc1,
+        0xe0f5_e1e2,
+        0x7371_7368,
+    ];
+    let Ok(found) = rustix::fs::fstatfs(folder) else {
+        return Kind::No;
+    };
+    // Its width and sign differ between machines; the numbers have 32 bits.
+    #[allow(clippy::unnecessary_cast)]
+    match found.f_type as u64 & 0xffff_ffff {
+        OVERLAY => Kind::Overlay,
+        magic if LOCAL.contains(&magic) => Kind::Own,
+        _ => Kind::No,
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn kind(_: BorrowedFd<'_>) -> Kind {
+    Kind::No
+}

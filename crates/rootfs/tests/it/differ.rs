@@ -310,6 +310,31 @@ const ROWS: &[(&str, &str, &[&str])] = &[
     ),
     ("a sparse file", "truncate -s 10M a; echo end >> a", &["a"]),
     (
+        "holes in what was below",
+        "truncate -s 20M d/big; truncate -s 5M d/one",
+        &["d/", "d/big", "d/one"],
+    ),
+    (
+        "ids over two million",
+        "touch a; chown 2097152:4294967294 a; mkdir b; chown 4294967294:2097151 b; ln -s x l; chown -h 3000000000:5 l; chown 3000000 d/two",
+        &["a", "b/", "d/", "d/two", "l"],
+    ),
+    (
+        "setuid after a chown",
+        "chown 7:8 usr/bin/tool; chmod 4755 usr/bin/tool; cp usr/bin/tool p; chown 9 p; chmod 6711 p",
+        &["p", "usr/", "usr/bin/", "usr/bin/tool"],
+    ),
+    (
+        "a folder, a link and a file change places",
+        "rm -r d/sub; rm d/link d/two; ln -s two d/sub; mkdir d/two; mv d/one d/link",
+        &["d/", "d/link", "-d/one", "d/sub", "d/two/"],
+    ),
+    (
+        "a device in the place of a folder, a fifo in that of a file",
+        "rm -r d/sub; mknod d/sub b 8 1; rm d/two; mkfifo d/two",
+        &["d/", "d/sub", "d/two"],
+    ),
+    (
         "odd names",
         "echo 1 > $'a\\xff\\n'; mkdir ' '; echo 2 > ' /-'; echo 3 > 'ä'; ln -s $'\\xfe' l",
         &[" /", " /-", "a\\xff\\n", "l", "ä"],
@@ -334,8 +359,8 @@ const ROWS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "the time before 1970",
-        "touch -d @-5 a; touch -d @5000000000 b; touch -d @1600000000.5 d/two; touch -d @1600000001 d/two",
-        &["a", "b", "d/", "d/two"],
+        "touch -d @-5 a; touch -d @-1.5 c; mkdir e; touch -d @-2000000000.25 e; touch -d @5000000000.999999999 b; touch -d @1600000000.5 d/two; touch -d @1600000001 d/two",
+        &["a", "b", "c", "d/", "d/two", "e/"],
     ),
 ];
 
@@ -399,6 +424,54 @@ pub(crate) fn sockets_are_left_out() {
         bash(&scratch.0, "ls -A upper/d; stat -c %t:%T upper/d/two"),
         "two\n0:0\n"
     );
+}
+
+/// A hole takes no room in the body, which is the directory itself.
+pub(crate) fn holes_stay() {
+    let done = run("holes", "truncate -s 1G a; echo end >> a; truncate -s 1G b");
+    let blocks = bash(&done.scratch.join("upper"), "du -sk a b | cut -f1");
+    let kib: u64 = blocks.lines().map(|n| n.parse::<u64>().unwrap()).sum();
+    assert!(kib < 100, "{blocks}");
+}
+
+/// A tar that nobody reads to its end.
+struct Head(Vec<u8>);
+
+impl std::io::Write for Head {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.0.len() > 1 << 20 {
+            return Err(std::io::Error::other("enough"));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Sizes that no field of a plain header holds: GNU tar reads them from the beginning of the tar.
+pub(crate) fn files_over_8_gib() {
+    let scratch = Scratch::new("large");
+    let sizes = "8589934591 a; truncate -s 8589934592 b; truncate -s 1T c";
+    bash(
+        &scratch.0,
+        &format!("mkdir upper; cd upper; truncate -s {sizes}"),
+    );
+    for (name, size) in [("a", 0o77777777777_u64), ("b", 8 << 30), ("c", 1 << 40)] {
+        let mut head = Head(Vec::new());
+        let (upper, root) = (scratch.join("upper"), Root::default());
+        let error = Direct.changes(&upper, &root, &Tree::new(), Times::Keep, Some(&mut head));
+        assert!(error.unwrap_err().to_string().contains("write the tar"));
+        std::fs::write(scratch.join("head.tar"), head.0).unwrap();
+        let listed = bash(&scratch.0, "tar -tvf head.tar 2>&1 || true");
+        assert!(
+            listed.contains(&format!(" {size} ")) && listed.contains(name),
+            "{listed}"
+        );
+        std::fs::remove_file(upper.join(name)).unwrap();
+    }
 }
 
 /// With an epoch no time is later, on the disk as in the tar, and what was below is not touched.

@@ -57,6 +57,8 @@ fn of_root() -> Vec<Test> {
             rows,
             fractions_of_seconds,
             sockets_are_left_out,
+            holes_stay,
+            files_over_8_gib,
             clamped_times,
             layer_upon_layer,
             packed_again,

@@ -28,6 +28,7 @@ mod ps;
 mod reproducible;
 mod rootless;
 mod run;
+mod sizes;
 mod terminal;
 mod tutorial;
 mod volumes;

@@ -19,6 +19,7 @@ use crate::{
         exec::Exec,
         export::Export,
         history::History,
+        image,
         images::Images,
         import::Import,
         inspect::{self, Inspect},
@@ -153,6 +154,10 @@ pub(crate) enum Image {
     History(History),
     /// Display detailed information on images
     Inspect(inspect::Images),
+    /// Show which layers, folders and files hold an image's bytes
+    Tree(image::tree::Tree),
+    /// Show the largest files of an image, and what it carries in vain
+    Big(image::big::Big),
     /// Create a tag TARGET that refers to SOURCE
     Tag(Tag),
     /// Remove one or more images
@@ -220,6 +225,8 @@ impl Command {
             Command::Container(c) => c.run(),
             Command::Inspect(c) => c.run(),
             Command::Image(Image::Inspect(c)) => c.run(),
+            Command::Image(Image::Tree(c)) => c.run(),
+            Command::Image(Image::Big(c)) => c.run(),
             Command::Tag(c) | Command::Image(Image::Tag(c)) => c.run(),
             Command::Rmi(c) | Command::Image(Image::Rm(c)) => c.run(),
             Command::Save(c) | Command::Image(Image::Save(c)) => c.run(),

@@ -11,6 +11,7 @@ pub(crate) mod each;
 pub(crate) mod exec;
 pub(crate) mod export;
 pub(crate) mod history;
+pub(crate) mod image;
 pub(crate) mod images;
 pub(crate) mod import;
 pub(crate) mod inspect;

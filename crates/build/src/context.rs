@@ -261,6 +261,11 @@ impl Context for LocalContext {
         }
     }
 
+    fn identity(&self) -> Option<String> {
+        let path = fs::canonicalize(&self.root).ok()?;
+        Some(path.to_string_lossy().into_owned())
+    }
+
     fn missing(&self, path: &str) -> Option<String> {
         let clean = path.trim_matches('/');
         let on_disk = fs::symlink_metadata(self.root.join(clean));

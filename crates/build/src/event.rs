@@ -1,8 +1,9 @@
 //! What a build tells on the way. Nothing here decides how it looks.
 
 use kiln_image::{Descriptor, Digest, Reference, Taken};
+use kiln_rootfs::Repeated;
 
-use crate::Report;
+use crate::{Place, Report};
 
 /// One instruction of the stages that are needed, in the order of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +89,16 @@ pub enum Event<'a> {
         stream: Stream,
         /// What it wrote.
         bytes: &'a [u8],
+    },
+    /// A step only changed what is known about files, not their content, and so has all of that
+    /// content in its layer once more.
+    Repeated {
+        /// The step.
+        step: usize,
+        /// Where it stands in the Dockerfile.
+        place: Option<Place>,
+        /// How much, and what was changed.
+        what: &'a Repeated,
     },
     /// A step has its result.
     Finished {

@@ -2,15 +2,16 @@
 
 mod copy;
 mod image;
+mod layer;
 mod run;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use kiln_cache::Record;
-use kiln_graph::{Cancel, Executor, Node, NodeId, Op};
+use kiln_graph::{Cancel, Executor, Node, NodeId, Op, Plan};
 use kiln_image::Digest;
 use kiln_layer::{Files, Root};
 use kiln_rootfs::Roots;
@@ -39,6 +40,8 @@ pub(crate) struct Carrier<'a> {
     pub(crate) now: i64,
     pub(crate) epoch: Option<i64>,
     known: Known,
+    /// For each node, whether a RUN will stand on what it gives; nothing before the plan is made.
+    mounted: OnceLock<Vec<bool>>,
 }
 
 /// What was read before and need not be read again.
@@ -69,7 +72,24 @@ impl<'a> Carrier<'a> {
             now,
             epoch,
             known: Known::default(),
+            mounted: OnceLock::new(),
         }
+    }
+
+    /// Tells what is going to be carried out.
+    pub(crate) fn planned(&self, plan: &Plan<Output>) {
+        let mounted = match self.worker.stands_on_unpacked() {
+            true => plan.is_root_of(|op| matches!(op, Op::Run(_))),
+            false => Vec::new(),
+        };
+        // One plan for each carrier: a second one would be the same.
+        let _ = self.mounted.set(mounted);
+    }
+
+    /// Whether the layer that the node makes is to be mounted.
+    fn is_mounted(&self, id: NodeId) -> bool {
+        let mounted = self.mounted.get();
+        mounted.is_some_and(|all| all.get(id.index()).copied().unwrap_or_default())
     }
 
     /// The files of the context that a leaf selects, scanned once.
@@ -144,9 +164,9 @@ impl Executor for Carrier<'_> {
             (Op::Scratch, _) => Ok(Output::Root(Arc::default())),
             (Op::Image { manifest, .. }, _) => self.image(id, manifest),
             (Op::Context { select, .. }, _) => self.context(&select.patterns).map(Output::Files),
-            (Op::Copy(op), [beneath, source]) => self.copy(op, beneath, source),
-            (Op::Folder(op), [beneath]) => self.folder(op, beneath),
-            (Op::Run(op), [beneath]) => self.run(id, op, beneath, cancel),
+            (Op::Copy(op), [beneath, source]) => self.copy(id, op, beneath, source),
+            (Op::Folder(op), [beneath]) => self.folder(id, op, beneath),
+            (Op::Run(op), [beneath]) => self.run((id, place(node)), op, beneath, cancel),
             (op, _) => Err(Error::new(
                 ErrorKind::Unsupported,
                 format!("`{op}` in a build"),

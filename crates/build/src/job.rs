@@ -106,6 +106,7 @@ impl Job<'_> {
         let tracker = Tracker::new(self.tracked(), keep, &size, self.on);
         let carrier = self.carrier(&tracker);
         let plan = self.plan_with(&carrier)?;
+        carrier.planned(&plan);
         let (settings, records) = (self.settings(), self.records());
         let context = kiln_graph::Context {
             records: &records,

@@ -157,11 +157,16 @@ impl Worker for Local {
                 let made = self.roots.commit(prepared, &step.layers, times)?;
                 Ok(Layer {
                     diff_id: made.map(|m| m.diff_id),
+                    repeated: made.and_then(|m| m.repeated),
                 })
             }
             Err(e) => Err(e),
         };
         self.roots.remove(&at)?;
         layer
+    }
+
+    fn stands_on_unpacked(&self) -> bool {
+        true
     }
 }

@@ -8,8 +8,9 @@ use std::{
 
 use kiln_graph::{By, NodeId};
 use kiln_image::{Descriptor, Digest};
+use kiln_rootfs::Repeated;
 
-use crate::{Error, Event, How, Stream, output::Slots};
+use crate::{Error, Event, How, Place, Stream, output::Slots};
 
 /// What the tracker knows of a step.
 #[derive(Clone, Debug)]
@@ -92,6 +93,13 @@ impl<'a> Tracker<'a> {
     pub(crate) fn pulling(&self, node: NodeId, blob: &Descriptor, bytes: Option<u64>) {
         if let Some(step) = self.owners(node).next() {
             (self.on)(Event::Pulling { step, blob, bytes });
+        }
+    }
+
+    /// A node's layer has content once more that lies below.
+    pub(crate) fn repeated(&self, node: NodeId, place: Option<Place>, what: &Repeated) {
+        if let Some(step) = self.owners(node).next() {
+            (self.on)(Event::Repeated { step, place, what });
         }
     }
 

@@ -89,6 +89,12 @@ pub trait Context: Send + Sync {
         let _ = (patterns, look, digest);
     }
 
+    /// Which context this is, from one build to the next: the folder's path, say. What lines of a
+    /// Dockerfile gave is remembered for it. `None`: nothing is.
+    fn identity(&self) -> Option<String> {
+        None
+    }
+
     /// Why `path` is not among the files, in words that end a message; `None` when it is not known.
     fn missing(&self, path: &str) -> Option<String>;
 }

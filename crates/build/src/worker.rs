@@ -3,6 +3,7 @@
 
 use kiln_graph::Cancel;
 use kiln_image::{Digest, Platform};
+use kiln_rootfs::Repeated;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Stream};
@@ -48,6 +49,9 @@ pub enum Network {
 pub struct Layer {
     /// Its diff id; `None` when the step changed no file.
     pub diff_id: Option<Digest>,
+    /// What it has of the files below once more, where that is worth telling.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeated: Option<Repeated>,
 }
 
 /// Where a step's output goes, and how it is told to stop.
@@ -66,4 +70,10 @@ pub trait Worker: Send + Sync {
     /// [`Run`](crate::ErrorKind::Run) with the exit code when the process did not succeed,
     /// [`Canceled`](crate::ErrorKind::Canceled) when it was told to stop.
     fn run(&self, step: &Step, io: &StepIo<'_>) -> Result<Layer, Error>;
+
+    /// Whether steps stand on the unpacked bodies of this machine's store: layers beneath a step
+    /// are then made in that form at once.
+    fn stands_on_unpacked(&self) -> bool {
+        false
+    }
 }

@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use kiln_layer::{Entry, Meta, Root, Tree, keeps_attribute};
 
 /// Content that a layer has although the layers below have it at the same paths.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repeated {
     /// How many files it is in.
     pub files: u64,

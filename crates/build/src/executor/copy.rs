@@ -2,16 +2,15 @@
 
 use std::io;
 
-use kiln_graph as graph;
+use kiln_graph::{self as graph, NodeId};
 use kiln_image::Digest;
-use kiln_layer::{Files, Kind, LayerPath, Packer, Root, Time, Times, copy, copy::Change};
+use kiln_layer::{Files, Kind, LayerPath, Root, Time, Times, copy, copy::Change};
 use kiln_rootfs::owner;
-use kiln_store::Facts;
 
 use crate::{
     Error, ErrorKind,
     context::as_root,
-    executor::Carrier,
+    executor::{Carrier, layer::id_of},
     output::Output,
     selection::{self, is_pattern},
 };
@@ -19,6 +18,7 @@ use crate::{
 impl Carrier<'_> {
     pub(super) fn copy(
         &self,
+        id: NodeId,
         op: &graph::Copy,
         beneath: &Output,
         source: &Output,
@@ -37,17 +37,23 @@ impl Carrier<'_> {
             (Some(epoch), true) => Times::Exactly(epoch),
             (Some(epoch), false) => Times::Clamp(epoch),
         };
-        let layer = self.pack(&changes, &*from, times)?;
-        Ok(self.on_top(&slots, layer))
+        let line = self.line(op);
+        let packed = self.layer(id, &changes, &*from, times, line.as_ref())?;
+        Ok(self.on_top(&slots, id_of(&packed)))
     }
 
-    pub(super) fn folder(&self, op: &graph::Folder, beneath: &Output) -> Result<Output, Error> {
+    pub(super) fn folder(
+        &self,
+        id: NodeId,
+        op: &graph::Folder,
+        beneath: &Output,
+    ) -> Result<Output, Error> {
         let slots = beneath.slots();
         let onto = self.root(&slots.layers())?;
         let changes = folder_changes(op, &onto, self.now)?;
         let times = self.epoch.map_or(Times::Keep, Times::Clamp);
-        let layer = self.pack(&changes, &Root::new(Vec::new()), times)?;
-        Ok(self.on_top(&slots, layer))
+        let packed = self.layer(id, &changes, &Root::new(Vec::new()), times, None)?;
+        Ok(self.on_top(&slots, id_of(&packed)))
     }
 
     /// What a COPY meets at its destination, as far as its layer depends on it.
@@ -120,47 +126,6 @@ impl Carrier<'_> {
             Output::Root(slots) => self.root(&slots.layers()),
             Output::Files(files) => Ok(std::sync::Arc::new(as_root(files.clone()))),
         }
-    }
-
-    /// Packs changes into a plain body in the store. No change, no layer.
-    fn pack(
-        &self,
-        changes: &[Change],
-        from: &dyn Files,
-        times: Times,
-    ) -> Result<Option<Digest>, Error> {
-        if changes.is_empty() {
-            return Ok(None);
-        }
-        let blob = self.store.blobs().create()?;
-        let mut packer = Packer::new(io::BufWriter::with_capacity(1 << 20, blob), times);
-        for change in changes {
-            match &change.source {
-                Some(path) => {
-                    let mut content = from
-                        .open(path)
-                        .map_err(|e| Error::io(format!("read `{path}`"), e))?;
-                    packer.add(&change.entry, Some(&mut content))?;
-                }
-                None => packer.add(&change.entry, None)?,
-            }
-        }
-        let (buffered, packed) = packer.finish()?;
-        let blob = buffered
-            .into_inner()
-            .map_err(|e| Error::io("write a layer", e.into_error()))?;
-        blob.finish(Some((packed.diff_id, packed.size)))?;
-        let files = packed.tree.iter().filter_map(kiln_layer::Entry::file);
-        let facts = Facts {
-            dialect: Some(kiln_layer::DIALECT),
-            size: packed.size,
-            content: files.map(|f| f.size).sum(),
-            ..Facts::default()
-        };
-        self.store
-            .layers()
-            .put(&packed.diff_id, facts, Some(&packed.tree))?;
-        Ok(Some(packed.diff_id))
     }
 
     /// Says of a source of a COPY that is not there why that may be.

@@ -2,12 +2,12 @@
 
 use kiln_graph::{self as graph, Cancel, NodeId};
 
-use crate::{Error, Network, Step, StepIo, executor::Carrier, output::Output};
+use crate::{Error, Network, Place, Step, StepIo, executor::Carrier, output::Output};
 
 impl Carrier<'_> {
     pub(super) fn run(
         &self,
-        id: NodeId,
+        (id, place): (NodeId, Option<Place>),
         op: &graph::Run,
         beneath: &Output,
         cancel: &Cancel,
@@ -34,6 +34,9 @@ impl Carrier<'_> {
             cancel,
         };
         let layer = self.worker.run(&step, &io)?;
+        if let Some(repeated) = &layer.repeated {
+            self.tracker.repeated(id, place, repeated);
+        }
         self.keep(layer.diff_id.as_slice())?;
         Ok(self.on_top(&slots, layer.diff_id))
     }

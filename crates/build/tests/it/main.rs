@@ -28,6 +28,8 @@ fn main() -> ExitCode {
         a_full_hit_starts_no_process,
         a_step_can_be_sent_as_json,
         a_failure_has_its_code_and_its_command,
+        a_layer_is_made_in_the_form_that_is_needed,
+        what_lies_below_and_is_written_again_is_told,
     }]);
     ExitCode::from(u8::from(!harness::run(&all)))
 }

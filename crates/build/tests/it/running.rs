@@ -10,6 +10,7 @@ use std::{
     },
 };
 
+use kiln_build::image::Digest;
 use kiln_build::sandbox::{self, Io, Runner, Running, Spec};
 use kiln_build::{
     Builder, Error, ErrorKind, Layer, Local, LocalContext, Options, Request, Step, StepIo, Worker,
@@ -134,5 +135,71 @@ pub(crate) fn a_failure_has_its_code_and_its_command(world: &World) -> Outcome {
     let text = "FROM scratch\nCOPY . /\nRUN [\"/none\"]\n";
     let (built, _) = build(&world.builder(), &request(world, text));
     assert_eq!(built.unwrap_err().kind(), ErrorKind::Run(127));
+    Ok(())
+}
+
+/// The diff ids of an image.
+fn layers(builder: &Builder, id: &Digest) -> Vec<Digest> {
+    let images = builder.store().images();
+    let record = images.by_id(id).unwrap().unwrap();
+    images.config(&record).unwrap().into_value().rootfs.diff_ids
+}
+
+/// Which bodies the store has of each layer of an image: packed, unpacked.
+fn bodies(builder: &Builder, id: &Digest) -> Vec<(bool, bool)> {
+    let store = builder.store();
+    let of = |diff_id: &Digest| {
+        let unpacked = store.layers().unpacked(diff_id).unwrap().is_some();
+        (store.blobs().has(diff_id), unpacked)
+    };
+    layers(builder, id).iter().map(of).collect()
+}
+
+pub(crate) fn a_layer_is_made_in_the_form_that_is_needed(world: &World) -> Outcome {
+    let (packed, unpacked) = ((true, false), (false, true));
+    let text = format!("{TEXT}COPY bin/busybox /last\n");
+    let builder = world.builder();
+    let built = build(&builder, &request(world, &text)).0.unwrap();
+    // COPY and WORKDIR lie under a RUN, and nothing stands on the last one.
+    let expected = [unpacked, unpacked, unpacked, unpacked, packed];
+    assert_eq!(bodies(&builder, &built.id), expected);
+    // Whatever the form, the bytes are the same.
+    for diff_id in layers(&builder, &built.id) {
+        let mut tar = builder.roots().packed(&diff_id).unwrap();
+        std::io::copy(&mut tar, &mut std::io::sink()).unwrap();
+    }
+    // Without a RUN the same lines make packed layers, which a RUN can stand on later.
+    let options = Options::usual(world.folder.path().join("another")).unwrap();
+    let builder = Builder::open(options).unwrap();
+    let short = "FROM scratch\nCOPY . /\nENV WHO=you\nWORKDIR /work\n";
+    let base = build(&builder, &request(world, short)).0.unwrap();
+    assert_eq!(bodies(&builder, &base.id), [packed, packed]);
+    let again = build(&builder, &request(world, &text)).0.unwrap();
+    assert_eq!(again.id, built.id);
+    Ok(())
+}
+
+pub(crate) fn what_lies_below_and_is_written_again_is_told(world: &World) -> Outcome {
+    let context = world.folder.path().join("context");
+    std::fs::write(context.join("big"), vec![7; 11 << 20]).unwrap();
+    std::fs::write(context.join("small"), "7").unwrap();
+    let text = "FROM scratch\nCOPY . /\nRUN busybox chmod 600 /big /small\n";
+    let told = Mutex::new(Vec::new());
+    let builder = world.builder();
+    let on = |event: kiln_build::Event<'_>| {
+        if let kiln_build::Event::Repeated { step, place, what } = event {
+            told.lock()
+                .unwrap()
+                .push((step, place.map(|p| p.start), *what));
+        }
+    };
+    builder
+        .build(&request(world, text), &kiln_build::Cancel::new(), &on)
+        .unwrap();
+    let told = told.into_inner().unwrap();
+    let [(2, Some(22), what)] = told[..] else {
+        panic!("{told:?}");
+    };
+    assert!(what.mode && !what.owner && what.bytes == (11 << 20) + 1);
     Ok(())
 }

@@ -42,7 +42,10 @@ impl Worker for Recorder {
             format!("{}\n", step.argv.join(" ")).as_bytes(),
         );
         self.steps.lock().unwrap().push(step.clone());
-        Ok(Layer { diff_id: None })
+        Ok(Layer {
+            diff_id: None,
+            repeated: None,
+        })
     }
 }
 

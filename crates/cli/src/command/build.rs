@@ -10,7 +10,8 @@ use std::{
 
 use clap::Args;
 use kiln_build::{
-    Built, Cancel, ErrorKind, Event, LocalContext, Report, Request, image::Reference,
+    Built, Cancel, ErrorKind, Event, LocalContext, Place, Report, Request, image::Reference,
+    rootfs::Repeated,
 };
 
 use crate::{excerpt, failure::Failure, host, progress::Style, units};
@@ -85,6 +86,7 @@ impl Build {
         let observer = style.observer();
         let on = |event: Event<'_>| match &event {
             Event::Warning(report) => keep(&warnings, report),
+            Event::Repeated { place, what, .. } => keep(&warnings, &repeated(what, place.clone())),
             event => observer.event(event),
         };
         if self.dry_run {
@@ -273,6 +275,37 @@ fn others(folder: &Path) -> Option<String> {
 fn keep(warnings: &Mutex<Vec<Report>>, report: &Report) {
     let mut warnings = warnings.lock().unwrap_or_else(PoisonError::into_inner);
     warnings.push(report.clone());
+}
+
+/// What it costs to change files that lie in a layer below.
+fn repeated(what: &Repeated, place: Option<Place>) -> Report {
+    let changed = [
+        (what.mode, "mode"),
+        (what.owner, "owner"),
+        (what.attributes, "attributes"),
+        (what.time, "time"),
+    ];
+    // The time mostly goes along with the rest.
+    let said = changed.iter().filter(|(is, _)| *is).map(|(_, word)| *word);
+    let mut words: Vec<&str> = said.collect();
+    if words.len() > 1 {
+        words.retain(|word| *word != "time");
+    }
+    let of = match what.files {
+        1 => "a file".to_owned(),
+        files => format!("{files} files"),
+    };
+    let message = format!(
+        "this step changes only the {} of {of} of a layer below: {} are written again",
+        words.join(" and the "),
+        units::size(what.bytes, 3),
+    );
+    Report {
+        error: false,
+        message,
+        help: Some("set it where the files are made: `COPY --chmod`, `COPY --chown`, or in the RUN that makes them".to_owned()),
+        place,
+    }
 }
 
 fn tell(warnings: &Mutex<Vec<Report>>, dockerfile: &Dockerfile) {

@@ -1,0 +1,156 @@
+//! From planned changes to a layer, in the one form that is needed: unpacked where a RUN will stand
+//! on it, else a plain tar. What the same line gave last time is at hand for what did not change.
+//! Refuses to make a second form: whoever needs it later makes it then.
+
+use std::{fs, io, sync::Arc};
+
+use kiln_cache::{Key, KeyBuilder, Record, Records};
+use kiln_graph::{self as graph, NodeId};
+use kiln_image::Digest;
+use kiln_layer::{
+    Entry, Files, Packed, Packing, Previous, Times, Tree, copy::Change, pack_changes,
+};
+use kiln_store::Facts;
+
+use crate::{Error, executor::Carrier, records::StoreRecords};
+
+/// From which size on (bytes of tar) it is worth remembering what a line gave: less is packed sooner
+/// than looked up.
+const WORTH: u64 = 1 << 20;
+
+/// Buffered are headers and small files; what is larger is written as it comes.
+const BUFFER: usize = 128 << 10;
+
+/// A line of a Dockerfile, whatever it copies: who remembers the layer that it gave last.
+pub(super) struct Line(Key);
+
+/// The plain tar that a line gave last, and what is in it.
+struct Last {
+    tar: fs::File,
+    tree: Arc<Tree>,
+}
+
+impl Carrier<'_> {
+    /// The line that `op` is, for those who build from one context again and again.
+    pub(super) fn line(&self, op: &graph::Copy) -> Option<Line> {
+        let context = self.request.context.identity()?;
+        let key = KeyBuilder::new("kiln.build.line/1").part("context", context.as_bytes());
+        let parts = graph::Op::Copy(op.clone()).parts().into_iter();
+        let key = parts.fold(key, |key, (name, value)| key.part(&name, value.as_bytes()));
+        Some(Line(key.finish()))
+    }
+
+    /// Makes the layer of `changes`. No change, no layer.
+    pub(super) fn layer(
+        &self,
+        id: NodeId,
+        changes: &[Change],
+        from: &dyn Files,
+        times: Times,
+        line: Option<&Line>,
+    ) -> Result<Option<Packed>, Error> {
+        if changes.is_empty() {
+            return Ok(None);
+        }
+        let last = line.and_then(|line| self.last(line));
+        let how = Packing {
+            times,
+            previous: last.as_ref().map(|last| Previous {
+                tar: &last.tar,
+                tree: &last.tree,
+            }),
+            ..Packing::default()
+        };
+        let packed = match self.is_mounted(id) {
+            true => self.unpacked(changes, from, &how)?,
+            false => self.packed(changes, from, &how)?,
+        };
+        if let Some(line) = line {
+            self.remember(line, &packed)?;
+        }
+        Ok(Some(packed))
+    }
+
+    fn packed(
+        &self,
+        changes: &[Change],
+        from: &dyn Files,
+        how: &Packing<'_>,
+    ) -> Result<Packed, Error> {
+        let blob = self.store.blobs().create()?;
+        let out = io::BufWriter::with_capacity(BUFFER, blob);
+        let (buffered, packed) = pack_changes(changes, from, out, how)?;
+        let blob = buffered
+            .into_inner()
+            .map_err(|e| Error::io("write a layer", e.into_error()))?;
+        blob.finish(Some((packed.diff_id, packed.size)))?;
+        let files = packed.tree.iter().filter_map(Entry::file);
+        let facts = Facts {
+            dialect: Some(kiln_layer::DIALECT),
+            size: packed.size,
+            content: files.map(|f| f.size).sum(),
+            ..Facts::default()
+        };
+        self.store
+            .layers()
+            .put(&packed.diff_id, facts, Some(&packed.tree))?;
+        Ok(packed)
+    }
+
+    /// The same for a layer that is to be mounted: the tar goes by, and is not kept.
+    fn unpacked(
+        &self,
+        changes: &[Change],
+        from: &dyn Files,
+        how: &Packing<'_>,
+    ) -> Result<Packed, Error> {
+        let mut made = None;
+        self.roots.make_unpacked(|tar| {
+            let (_, packed) = pack_changes(changes, from, tar, how)?;
+            made = Some(packed.clone());
+            Ok::<_, Error>(packed)
+        })?;
+        Ok(made.expect("what was unpacked was packed"))
+    }
+
+    /// What the line gave last. What is gone or cannot be read is as good as never made.
+    fn last(&self, line: &Line) -> Option<Last> {
+        if self.request.settings.no_cache {
+            return None;
+        }
+        let record = self.line_records().get(&line.0).ok()??;
+        let diff_id = *record.refs.first()?;
+        if !self.keep(&[diff_id]).ok()?.is_empty() {
+            return None;
+        }
+        Some(Last {
+            tar: self.store.blobs().open(&diff_id).ok()?,
+            tree: self.store.layers().tree(&diff_id).ok()??,
+        })
+    }
+
+    fn remember(&self, line: &Line, packed: &Packed) -> Result<(), Error> {
+        if packed.size < WORTH {
+            return Ok(());
+        }
+        let record = Record {
+            refs: vec![packed.diff_id],
+            ..Record::default()
+        };
+        self.line_records()
+            .put(&line.0, &record)
+            .map_err(|e| Error::new(crate::ErrorKind::Io, "remember what a line gave").because(e))
+    }
+
+    fn line_records(&self) -> StoreRecords<'_> {
+        StoreRecords {
+            store: self.store,
+            lease: self.lease,
+        }
+    }
+}
+
+/// The diff id, where there is a layer.
+pub(super) fn id_of(packed: &Option<Packed>) -> Option<Digest> {
+    packed.as_ref().map(|packed| packed.diff_id)
+}

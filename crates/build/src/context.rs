@@ -262,8 +262,7 @@ impl Context for LocalContext {
     }
 
     fn identity(&self) -> Option<String> {
-        let path = fs::canonicalize(&self.root).ok()?;
-        Some(path.to_string_lossy().into_owned())
+        Some(self.canonical.to_string_lossy().into_owned())
     }
 
     fn missing(&self, path: &str) -> Option<String> {

@@ -137,6 +137,7 @@ impl Layer<'_> {
         let name = path.name().unwrap_or_default();
         let parent = path.parent().unwrap_or_default();
         if name == OPAQUE {
+            self.reveal(path)?;
             return self.opaque(&parent, None);
         }
         if let Some(hidden) = name.strip_prefix(WHITEOUT) {
@@ -192,16 +193,25 @@ impl Layer<'_> {
         if self.awaited.contains(path) {
             return Err(Error::refused("comes after a hard link to it"));
         }
-        for folder in path.ancestors() {
-            if self.is_whiteout(&folder) {
-                self.opaque(&folder, None)?;
-            }
+        match self.whiteout_above(path) {
+            Some(folder) => self.opaque(&folder, None),
+            None => Ok(()),
         }
-        Ok(())
     }
 
-    fn is_whiteout(&self, path: &LayerPath) -> bool {
-        self.tree.tree().get(path).is_some_and(Entry::is_whiteout)
+    /// The whiteout that `path` lies beneath. Nothing of the tree lies beneath one, and so what is
+    /// nearest above tells.
+    fn whiteout_above(&self, path: &LayerPath) -> Option<LayerPath> {
+        let mut up = path.parent();
+        while let Some(folder) = up {
+            let nearest = self.tree.tree().within(&folder).next();
+            match nearest.map(|e| e.is_whiteout() && e.path == folder) {
+                Some(true) => return Some(folder),
+                Some(false) => return None,
+                None => up = folder.parent(),
+            }
+        }
+        None
     }
 
     fn put(&mut self, path: &LayerPath, meta: Meta, kind: Kind) -> Result<(), Error> {
@@ -290,7 +300,7 @@ impl Layer<'_> {
             Some(Kind::Dir { .. }) => self.opaque(&path, None),
             Some(_) => Ok(()),
             // Entries beneath a folder that has none of its own.
-            None if path.ancestors().any(|f| self.is_whiteout(&f)) => Ok(()),
+            None if self.whiteout_above(&path).is_some() => Ok(()),
             None if self.tree.tree().within(&path).next().is_some() => self.opaque(&path, None),
             None => {
                 let entry = Entry::whiteout(path);

@@ -18,6 +18,8 @@ mod open;
 mod other;
 mod plain;
 #[cfg(unix)]
+mod refusals;
+#[cfg(unix)]
 mod scan;
 
 #[cfg(unix)]

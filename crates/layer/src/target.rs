@@ -93,7 +93,13 @@ impl Target for InMemory {
     }
 
     fn remove(&mut self, path: &LayerPath) -> Result<(), Error> {
-        self.contents.retain(|p, _| !p.starts_with(path));
+        while let Some((inside, _)) = self.contents.range(path.clone()..).next() {
+            if !inside.starts_with(path) {
+                break;
+            }
+            let inside = inside.clone();
+            self.contents.remove(&inside);
+        }
         Ok(())
     }
 

@@ -16,7 +16,9 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Refusal, Whiteouts, at, content, delete, meta, node, open::open_root};
+use super::{
+    Refusal, Whiteouts, at, content, delete, meta, node, open::open_root, refusals::Refusals,
+};
 use crate::{Entry, Error, ErrorKind, Files, Kind, LayerPath, Meta, Target, Tree};
 
 /// A directory into which layers are unpacked.
@@ -31,7 +33,7 @@ pub struct Directory {
     last: Option<(LayerPath, OwnedFd)>,
     /// Folders that were made without an entry of their own.
     made: BTreeSet<LayerPath>,
-    refused: Vec<Refusal>,
+    refused: Refusals,
     buffer: Vec<u8>,
 }
 
@@ -57,7 +59,7 @@ impl Directory {
             lower: None,
             last: None,
             made: BTreeSet::new(),
-            refused: Vec::new(),
+            refused: Refusals::default(),
             buffer: vec![0; 128 << 10],
         })
     }
@@ -70,17 +72,13 @@ impl Directory {
         self
     }
 
-    /// What could not be put on disk.
+    /// What could not be put on disk, known when all was.
     pub fn refused(&self) -> &[Refusal] {
-        &self.refused
+        self.refused.all()
     }
 
     fn refuse(&mut self, path: &LayerPath, what: impl Into<String>) {
-        self.refused.push(Refusal {
-            path: path.clone(),
-            what: what.into(),
-            attribute: None,
-        });
+        self.refused.add(path, what.into(), None);
     }
 
     /// Calls `act` with the folder that `path` is in, which is made when it is missing, and the
@@ -183,13 +181,7 @@ impl Directory {
     }
 
     fn set(&mut self, fd: BorrowedFd<'_>, path: &LayerPath, meta: &Meta) -> Result<(), Error> {
-        let mut refused = |what, attribute: Option<&[u8]>| {
-            self.refused.push(Refusal {
-                path: path.clone(),
-                what,
-                attribute: attribute.map(<[u8]>::to_vec),
-            });
-        };
+        let mut refused = |what, attribute: Option<&[u8]>| self.refused.add(path, what, attribute);
         meta::set(fd, meta, &mut refused).map_err(|e| io("set the metadata", e).at(path))
     }
 
@@ -212,7 +204,11 @@ impl Directory {
         });
         match linked {
             Err(e) if at::is_missing(e) || at::is_not_a_folder(e) => {}
-            done => return done.map_err(|e| io("make the hard link", e)),
+            Err(e) => return Err(io("make the hard link", e)),
+            Ok(()) => {
+                self.refused.link(target, &entry.path);
+                return Ok(());
+            }
         }
         let lower = self.lower.clone();
         let Some(lower) = lower.filter(|l| l.tree().file(target).is_some()) else {
@@ -326,7 +322,14 @@ impl Target for Directory {
     }
 
     fn remove(&mut self, path: &LayerPath) -> Result<(), Error> {
-        self.made.retain(|p| !p.starts_with(path));
+        self.refused.remove(path);
+        while let Some(inside) = self.made.range(path.clone()..).next() {
+            if !inside.starts_with(path) {
+                break;
+            }
+            let inside = inside.clone();
+            self.made.remove(&inside);
+        }
         let removed = self.at(path, |_, folder, name| {
             delete::delete(folder, name).map_err(|e| io("delete it", e))
         });
@@ -377,6 +380,7 @@ impl Target for Directory {
                 .map_err(|e| io("open the folder", e).at(&path))?;
             self.set(fd.as_fd(), &path, &meta)?;
         }
+        self.refused.finish(tree);
         Ok(())
     }
 }

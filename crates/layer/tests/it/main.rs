@@ -9,6 +9,7 @@ mod diff;
 mod disk;
 mod hostile;
 mod indexed;
+mod memory;
 mod pack;
 mod packing;
 mod pipe;

@@ -30,7 +30,9 @@ fn layer() -> Vec<Box<dyn Read>> {
     header.set_path("big").unwrap();
     header.set_size(1 << 30);
     header.set_mode(0o644);
-    (header.set_uid(0), header.set_gid(0), header.set_mtime(0));
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
     header.set_cksum();
     // Compressed, as it comes: the small ones take up no memory of their own then.
     let mut blob = Vec::new();
@@ -48,10 +50,9 @@ fn layer() -> Vec<Box<dyn Read>> {
 
 fn chain(parts: Vec<Box<dyn Read>>) -> impl Read {
     let nothing: Box<dyn Read> = Box::new(io::empty());
-    let chained = parts
+    parts
         .into_iter()
-        .fold(nothing, |all, part| Box::new(all.chain(part)));
-    chained
+        .fold(nothing, |all, part| Box::new(all.chain(part)))
 }
 
 /// What the system says of this process under `key`, in KiB.

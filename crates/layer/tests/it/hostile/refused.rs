@@ -423,7 +423,7 @@ pub(super) fn cases() -> Vec<(&'static str, Tar, ErrorKind)> {
         (
             "a device number beyond 32 bits",
             tar().raw(b'3', "d", |b| {
-                b[329..337].copy_from_slice(&[0x80, 0, 0, 1, 0, 0, 0, 0])
+                b[329..337].copy_from_slice(&[0x80, 0, 0, 1, 0, 0, 0, 0]);
             }),
             Invalid,
         ),
@@ -435,7 +435,7 @@ pub(super) fn cases() -> Vec<(&'static str, Tar, ErrorKind)> {
         (
             "base-256 gid 2^32-1",
             tar().raw(b'5', "x", |b| {
-                b[116..124].copy_from_slice(&[0x80, 0, 0, 0, 255, 255, 255, 255])
+                b[116..124].copy_from_slice(&[0x80, 0, 0, 0, 255, 255, 255, 255]);
             }),
             Refused,
         ),

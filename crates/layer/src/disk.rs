@@ -11,6 +11,8 @@ mod directory;
 #[cfg(unix)]
 mod meta;
 #[cfg(unix)]
+mod near;
+#[cfg(unix)]
 mod node;
 #[cfg(unix)]
 mod open;

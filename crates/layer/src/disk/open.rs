@@ -13,12 +13,13 @@ use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
 
 use super::{
     Keep, Opener, Scan, Scanned, at,
+    near::Near,
     scan::{self, Unread},
 };
 use kiln_image::Digest;
 
 use crate::{
-    Content, Error, ErrorKind, Files, Index, LayerPath, Time, Tree,
+    Content, Error, ErrorKind, Files, Index, LayerPath, Opening, Time, Tree,
     files::not_a_file,
     index::{Record, Stamp},
 };
@@ -148,8 +149,12 @@ impl Files for Folder {
     }
 
     fn open(&self, path: &LayerPath) -> io::Result<Box<dyn Read + Send>> {
-        self.files
-            .open(path, |path| self.unread.get(path).map(|u| u.stamp))
+        (self.opening())(path)
+    }
+
+    fn opening(&self) -> Opening<'_> {
+        let stamp = |path: &LayerPath| self.unread.get(path).map(|u| u.stamp);
+        self.files.opening(stamp)
     }
 }
 
@@ -159,7 +164,11 @@ impl Files for Unpacked {
     }
 
     fn open(&self, path: &LayerPath) -> io::Result<Box<dyn Read + Send>> {
-        self.0.open(path, |_| None)
+        (self.opening())(path)
+    }
+
+    fn opening(&self) -> Opening<'_> {
+        self.0.opening(|_| None)
     }
 }
 
@@ -194,19 +203,28 @@ impl OnDisk {
         Self { open, tree }
     }
 
-    /// Opens a file; `stamp` says of its first name what it must have been since it was looked at.
-    fn open(
+    /// Opens files; `stamp` says of their first names what they must have been since they were looked
+    /// at.
+    fn opening<'a>(&'a self, stamp: impl Fn(&LayerPath) -> Option<Stamp> + 'a) -> Opening<'a> {
+        match &self.open {
+            Open::Below(root) => {
+                let mut near = Near::new(root.as_fd());
+                Box::new(move |path| self.one(path, &stamp, |path| Ok(below(&mut near, path)?)))
+            }
+            Open::By(open) => Box::new(move |path| self.one(path, &stamp, |path| open(path))),
+        }
+    }
+
+    fn one(
         &self,
         path: &LayerPath,
-        stamp: impl Fn(&LayerPath) -> Option<Stamp>,
+        stamp: &dyn Fn(&LayerPath) -> Option<Stamp>,
+        open: impl FnOnce(&LayerPath) -> io::Result<fs::File>,
     ) -> io::Result<Content> {
         let Some((entry, file)) = self.tree.file(path) else {
             return Err(not_a_file(path, self.tree.get(path).map(|e| &e.kind)));
         };
-        let opened = match &self.open {
-            Open::Below(root) => below(root, &entry.path).map_err(|e| e.at(path))?,
-            Open::By(open) => open(&entry.path)?,
-        };
+        let opened = open(&entry.path)?;
         let stat = fstat(&opened)?;
         let stamp = stamp(&entry.path);
         if !FileType::from_raw_mode(stat.st_mode).is_file()
@@ -220,15 +238,16 @@ impl OnDisk {
             left: file.size,
             path: path.clone(),
             stamp,
+            ended: false,
         }))
     }
 }
 
-fn below(root: &OwnedFd, path: &LayerPath) -> Result<fs::File, Error> {
-    match at::open(root.as_fd(), path, at::FILE) {
+fn below(near: &mut Near<'_>, path: &LayerPath) -> Result<fs::File, Error> {
+    match near.open(path, at::FILE) {
         Ok(opened) => Ok(opened.into()),
         Err(e) if at::is_missing(e) || at::is_not_a_folder(e) => Err(changed(path)),
-        Err(e) => Err(Error::io("open the file", e.into())),
+        Err(e) => Err(Error::io("open the file", e.into()).at(path)),
     }
 }
 
@@ -248,11 +267,13 @@ struct Exactly {
     path: LayerPath,
     /// What it must be when it has been read.
     stamp: Option<Stamp>,
+    /// The end was seen.
+    ended: bool,
 }
 
 impl Read for Exactly {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if buffer.is_empty() {
+        if buffer.is_empty() || self.ended {
             return Ok(0);
         }
         let n = self.file.read(buffer)? as u64;
@@ -260,6 +281,8 @@ impl Read for Exactly {
             return Err(changed(&self.path).into());
         }
         self.left -= n;
+        // A regular file gives less than is asked for at its end only.
+        self.ended = self.left == 0 && n < buffer.len() as u64;
         if self.left == 0
             && let Some(stamp) = self.stamp.take()
             && scan::stamp_of(&fstat(&self.file)?) != stamp

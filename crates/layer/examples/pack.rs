@@ -1,0 +1,87 @@
+//! A folder as the blob of a layer, in one pass, and how long each part took.
+//!
+//! ```text
+//! pack [-o BLOB] [-c none|gzip|zstd] [-l LEVEL] [-j THREADS] [-p PREVIOUS.tar] FOLDER
+//! ```
+//!
+//! `-p` is a plain tar that an earlier state of the folder was packed into.
+#![allow(clippy::print_stdout)] // it is a program
+
+use std::{error::Error, fs::File, path::Path, time::Instant};
+
+use kiln_image::media::Compression;
+use kiln_layer::{
+    Compressing, Compressor, Files, Folder, Keep, LayerPath, Nothing, Packing, Previous, apply,
+    copy::Change, pack_changes, read_ahead,
+};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let (mut out, mut previous, mut folder) = ("/dev/null".to_owned(), None, None);
+    let mut how = Compressing::new(Compression::None);
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        let mut value = || args.next().ok_or(format!("`{arg}` needs a value"));
+        match &*arg {
+            "-o" => out = value()?,
+            "-p" => previous = Some(File::open(value()?)?),
+            "-j" => how.threads = value()?.parse()?,
+            "-l" => how.level = Some(value()?.parse()?),
+            "-c" => {
+                how.with = match &*value()? {
+                    "none" => Compression::None,
+                    "gzip" => Compression::Gzip,
+                    "zstd" => Compression::Zstd,
+                    other => return Err(format!("`{other}` is no compression").into()),
+                }
+            }
+            _ => folder = Some(arg),
+        }
+    }
+    let folder = folder.ok_or("which folder?")?;
+
+    let start = Instant::now();
+    let keep = |_: &LayerPath, _: bool| Keep::Yes;
+    let folder = Folder::scan(Path::new(&folder), &keep, how.threads)?;
+    let scanned = start.elapsed();
+    let changes: Vec<_> = folder.tree().iter().map(change).collect();
+
+    let earlier = match &previous {
+        Some(tar) => Some((tar, apply(read_ahead(tar.try_clone()?), &mut Nothing)?.tree)),
+        None => None,
+    };
+    let packing = Packing {
+        threads: how.threads,
+        previous: earlier.as_ref().map(|(tar, tree)| Previous { tar, tree }),
+        ..Packing::default()
+    };
+    let start = Instant::now();
+    let out = File::create(&out)?;
+    let (packed, blob) = if how.with == Compression::None {
+        let (_, packed) = pack_changes(&changes, &folder, out, &packing)?;
+        (packed, None)
+    } else {
+        let blob = Compressor::new(out, &how)?;
+        let (blob, packed) = pack_changes(&changes, &folder, blob, &packing)?;
+        (packed, Some(blob.finish()?.1))
+    };
+    let took = start.elapsed();
+    println!("tar   {} {} bytes", packed.diff_id, packed.size);
+    if let Some(blob) = blob {
+        println!(
+            "blob  {} {} bytes, {}",
+            blob.digest, blob.size, blob.compressor
+        );
+    }
+    println!(
+        "looked at {} entries in {scanned:.1?}, packed in {took:.1?}",
+        changes.len()
+    );
+    Ok(())
+}
+
+fn change(entry: &kiln_layer::Entry) -> Change {
+    Change {
+        entry: entry.clone(),
+        source: entry.file().map(|_| entry.path.clone()),
+    }
+}

@@ -88,8 +88,12 @@ pub trait Bodies: Send + Sync {
     /// # Errors
     ///
     /// [`ErrorKind::Layer`] where the body is not what the tree says.
-    fn pack(&self, body: &Path, tree: &Tree, tar: &mut (dyn Write + Send))
-    -> Result<Packed, Error>;
+    fn pack(
+        &self,
+        body: &Path,
+        tree: &Arc<Tree>,
+        tar: &mut (dyn Write + Send),
+    ) -> Result<Packed, Error>;
 
     /// Makes the folder `at` and what `tree` has; for folders, empty files and other things without
     /// content. The root's entry, where there is one, says what `at` itself looks like. Folders that
@@ -200,12 +204,12 @@ impl Bodies for Direct {
     fn pack(
         &self,
         body: &Path,
-        tree: &Tree,
+        tree: &Arc<Tree>,
         tar: &mut (dyn Write + Send),
     ) -> Result<Packed, Error> {
         able()?;
-        let folder = crate::folder::Folder::open(body)?;
-        crate::commit::pack(&folder, tree.iter(), Times::Keep, tar)
+        let files = kiln_layer::Unpacked::new(body, tree.clone())?;
+        Ok(kiln_layer::pack(&files, tar, Times::Keep)?.1)
     }
 
     fn make(&self, tree: &Tree, at: &Path) -> Result<(), Error> {
@@ -254,7 +258,7 @@ impl Bodies for Direct {
         Err(elsewhere())
     }
 
-    fn pack(&self, _: &Path, _: &Tree, _: &mut (dyn Write + Send)) -> Result<Packed, Error> {
+    fn pack(&self, _: &Path, _: &Arc<Tree>, _: &mut (dyn Write + Send)) -> Result<Packed, Error> {
         Err(elsewhere())
     }
 

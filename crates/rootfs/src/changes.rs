@@ -44,7 +44,7 @@ pub(crate) fn changes(
         packer: Packer::new(tar, times),
         instead: BTreeMap::new(),
     };
-    for entry in plan.entries.values() {
+    for entry in plan.entries.iter() {
         live.add(entry)?;
     }
     Ok(live.packer.finish()?.1)

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, Read as _, Write};
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use kiln_image::{Algorithm, Digest};
-use kiln_layer::{Content, Entry, LayerPath, Packed, Packing, Root, Times, Tree, pack_entries};
+use kiln_layer::{Content, Files, LayerPath, Opening, Packed, Root, Times, Tree};
 use kiln_sandbox::IdMap;
 
 use crate::Error;
 use crate::cores::each;
-use crate::folder::Folder;
-use crate::plan::{Question, Step, plan};
+use crate::folder::{Folder, both};
+use crate::plan::{Plan, Question, Step, plan};
 use crate::upper::{Found, on_disk, scan};
 
 /// Packs what `upper` changes in what is `below`: a root, and stubs upon it. Afterwards `upper`, as an unpacked layer, shows exactly
@@ -31,10 +31,14 @@ pub(crate) fn commit(
         let file = folder.file(&question.entry.path)?;
         is_content(file, question).map_err(|e| unreadable(upper, question, e))
     })?;
-    let plan = undecided.decide(&untouched);
-    let nowhere = &mut io::sink();
-    let packed = pack(&folder, plan.entries.values(), times, nowhere)?;
-    for step in &plan.steps {
+    let Plan { entries, steps } = undecided.decide(&untouched);
+    let files = Changes {
+        folder: &folder,
+        entries,
+        times,
+    };
+    let (_, packed) = kiln_layer::pack(&files, io::sink(), times)?;
+    for step in &steps {
         match step {
             Step::Unlink(path) => folder.unlink(path)?,
             Step::RemoveFolder(path) => folder.remove_folder(path)?,
@@ -47,7 +51,7 @@ pub(crate) fn commit(
             folder.set_note(&path, note.as_deref())?;
         }
     }
-    put_times_right(&folder, &found, &packed.tree, &plan.steps)?;
+    put_times_right(&folder, &found, &packed.tree, &steps)?;
     Ok(packed)
 }
 
@@ -67,31 +71,55 @@ pub(crate) fn as_image(
     changed
 }
 
-/// Packs `entries`, with the content that their files have in `folder`.
-pub(crate) fn pack<'e>(
-    folder: &Folder<'_>,
-    entries: impl IntoIterator<Item = &'e Entry>,
+/// What the layer has, and a way to its files, which get the times that the tar says while they are
+/// open.
+struct Changes<'a> {
+    folder: &'a Folder<'a>,
+    entries: Tree,
     times: Times,
-    tar: &mut (dyn Write + Send),
-) -> Result<Packed, Error> {
-    let open = |entry: &Entry| -> Result<Content, kiln_layer::Error> {
-        match folder.regular(&entry.path) {
-            Ok(file) => Ok(Box::new(file)),
-            Err(e) => Err(kiln_layer::Error::from(io::Error::from(e)).at(&entry.path)),
-        }
-    };
-    let how = Packing {
-        times,
-        ..Packing::default()
-    };
-    let packed = pack_entries(entries, &open, tar, &how);
-    packed.map(|(_, packed)| packed).map_err(Into::into)
 }
+
+impl Changes<'_> {
+    fn put_time_right(&self, path: &LayerPath, file: &File) -> io::Result<()> {
+        let Some(entry) = self.entries.get(path) else {
+            return Ok(());
+        };
+        let (shown, wanted) = (entry.meta.mtime, self.times.of(entry.meta.mtime));
+        if shown != wanted {
+            rustix::fs::futimens(file, &both(wanted))?;
+        }
+        Ok(())
+    }
+}
+
+impl Files for Changes<'_> {
+    fn tree(&self) -> &Tree {
+        &self.entries
+    }
+
+    fn open(&self, path: &LayerPath) -> io::Result<Content> {
+        (self.opening())(path)
+    }
+
+    fn opening(&self) -> Opening<'_> {
+        let mut near = self.folder.near();
+        Box::new(move |path| {
+            let file = near.file(path)?;
+            self.put_time_right(path, &file)?;
+            Ok(Box::new(file))
+        })
+    }
+}
+
+/// How much is read at once.
+const MOST: usize = 128 << 10;
 
 /// Whether `file` has the content that is asked for. Read once: where it has, it is not in the layer.
 pub(crate) fn is_content(mut file: File, question: &Question) -> io::Result<bool> {
     let mut hash = blake3::Hasher::new();
-    let mut buffer = vec![0; 128 << 10];
+    let size = question.entry.file().map_or(0, |file| file.size);
+    let room = usize::try_from(size).map_or(MOST, |size| MOST.min(size + 1));
+    let mut buffer = vec![0; room];
     loop {
         let n = match file.read(&mut buffer) {
             Ok(0) => break,
@@ -109,7 +137,8 @@ pub(crate) fn unreadable(upper: &Path, question: &Question, e: io::Error) -> Err
     Error::io("read", &on_disk(upper, &question.entry.path), e)
 }
 
-/// Gives each entry the time that the tar says, the folders after what is in them.
+/// Gives each entry the time that the tar says, the folders after what is in them. Files with a content
+/// have theirs already, and so have their other names.
 fn put_times_right(
     folder: &Folder<'_>,
     found: &[Found],
@@ -125,6 +154,7 @@ fn put_times_right(
     for one in found.iter().rev() {
         let wanted = match tree.get(&one.path) {
             Some(entry) if entry.is_whiteout() => continue,
+            Some(entry) if entry.file().is_some_and(|file| file.size > 0) => continue,
             Some(entry) => entry.meta.mtime,
             // The root has its time from below; what else is not in the tree is gone.
             None if one.path.is_root() => one.meta.mtime,

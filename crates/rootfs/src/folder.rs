@@ -5,6 +5,7 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use kiln_layer::{LayerPath, Meta, Time};
 use rustix::fs::{
@@ -21,13 +22,16 @@ use crate::upper::{OPAQUE, on_disk, own_path};
 pub(crate) struct Folder<'a> {
     path: &'a Path,
     top: OwnedFd,
+    /// The folder of the last entry that was changed: most often that of the next.
+    last: Mutex<Option<(LayerPath, Arc<OwnedFd>)>>,
 }
 
 impl<'a> Folder<'a> {
     pub(crate) fn open(path: &'a Path) -> Result<Self, Error> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let top = fs::open(path, flags, Mode::empty()).map_err(|e| Error::io("open", path, e))?;
-        Ok(Self { path, top })
+        let last = Mutex::new(None);
+        Ok(Self { path, top, last })
     }
 
     fn failed(&self, what: &'static str, path: &LayerPath) -> impl Fn(Errno) -> Error {
@@ -61,8 +65,7 @@ impl<'a> Folder<'a> {
         }
     }
 
-    /// [`file`](Self::file) with the bare error.
-    pub(crate) fn regular(&self, path: &LayerPath) -> Result<File, Errno> {
+    fn regular(&self, path: &LayerPath) -> Result<File, Errno> {
         let file = self.inner(path, OFlags::RDONLY | OFlags::NONBLOCK)?;
         let stat = fs::fstat(&file)?;
         match FileType::from_raw_mode(stat.st_mode) {
@@ -72,11 +75,27 @@ impl<'a> Folder<'a> {
     }
 
     /// The folder of an entry, and its name there.
-    fn place<'p>(&self, path: &'p LayerPath) -> Result<(OwnedFd, &'p [u8]), Error> {
+    fn place<'p>(&self, path: &'p LayerPath) -> Result<(Arc<OwnedFd>, &'p [u8]), Error> {
         let folder = path.parent().unwrap_or_default();
+        let name = path.name().unwrap_or(b".");
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, open)) = &*last
+            && *known == folder
+        {
+            return Ok((open.clone(), name));
+        }
         let open = self.inner(&folder, OFlags::PATH | OFlags::DIRECTORY);
-        let open = open.map_err(self.failed("open", &folder))?;
-        Ok((open, path.name().unwrap_or(b".")))
+        let open = Arc::new(open.map_err(self.failed("open", &folder))?);
+        *last = Some((folder, open.clone()));
+        Ok((open, name))
+    }
+
+    /// A way to open files one after the other on one thread.
+    pub(crate) fn near(&self) -> Near<'_> {
+        Near {
+            folder: self,
+            last: None,
+        }
     }
 
     pub(crate) fn unlink(&self, path: &LayerPath) -> Result<(), Error> {
@@ -85,6 +104,7 @@ impl<'a> Folder<'a> {
     }
 
     pub(crate) fn remove_folder(&self, path: &LayerPath) -> Result<(), Error> {
+        // Also forgets the folder itself, which something else may take the place of.
         let (folder, name) = self.place(path)?;
         fs::unlinkat(&folder, name, AtFlags::REMOVEDIR).map_err(self.failed("remove", path))
     }
@@ -175,16 +195,44 @@ impl<'a> Folder<'a> {
 
     pub(crate) fn set_time(&self, path: &LayerPath, time: Time) -> Result<(), Error> {
         let (folder, name) = self.place(path)?;
-        let time = Timespec {
-            tv_sec: time.seconds,
-            tv_nsec: time.nanos.into(),
-        };
-        let times = Timestamps {
-            last_access: time,
-            last_modification: time,
-        };
-        fs::utimensat(&folder, name, &times, AtFlags::SYMLINK_NOFOLLOW)
+        fs::utimensat(&folder, name, &both(time), AtFlags::SYMLINK_NOFOLLOW)
             .map_err(self.failed("set the time of", path))
+    }
+}
+
+/// Regular files of a [`Folder`], opened from the folder that the last one was in.
+pub(crate) struct Near<'a> {
+    folder: &'a Folder<'a>,
+    last: Option<(LayerPath, OwnedFd)>,
+}
+
+impl Near<'_> {
+    pub(crate) fn file(&mut self, path: &LayerPath) -> Result<File, Errno> {
+        let (Some(parent), Some(name)) = (path.parent(), path.name()) else {
+            return Err(Errno::ISDIR);
+        };
+        let open = match self.last.take() {
+            Some((known, open)) if known == parent => open,
+            _ => self
+                .folder
+                .inner(&parent, OFlags::PATH | OFlags::DIRECTORY)?,
+        };
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = fs::openat(&open, name, flags, Mode::empty())?;
+        self.last = Some((parent, open));
+        Ok(file.into())
+    }
+}
+
+/// A time to be set, the last access with it.
+pub(crate) fn both(time: Time) -> Timestamps {
+    let time = Timespec {
+        tv_sec: time.seconds,
+        tv_nsec: time.nanos.into(),
+    };
+    Timestamps {
+        last_access: time,
+        last_modification: time,
     }
 }
 

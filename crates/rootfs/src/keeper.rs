@@ -339,7 +339,7 @@ impl Bodies for Keeper {
     fn pack(
         &self,
         body: &Path,
-        tree: &Tree,
+        tree: &Arc<Tree>,
         tar: &mut (dyn Write + Send),
     ) -> Result<Packed, Error> {
         let body = At::new(body);

@@ -7,7 +7,7 @@
 //! even where they equal the ones below: without them, whoever unpacks the layer elsewhere would
 //! have to invent their owner and mode.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use kiln_image::Digest;
 use kiln_layer::{
@@ -19,8 +19,8 @@ use crate::upper::{Found, What};
 /// The layer to be, and the way there.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
-    /// What the layer has, in order. Digests and offsets of files are still to be found out.
-    pub(crate) entries: BTreeMap<LayerPath, Entry>,
+    /// What the layer has. Digests and offsets of files are still to be found out.
+    pub(crate) entries: Tree,
     /// What must be done on the disk, in this order.
     pub(crate) steps: Vec<Step>,
 }
@@ -63,11 +63,8 @@ impl Undecided<'_> {
         for (question, untouched) in questions.into_iter().zip(untouched) {
             let entry = question.entry;
             match untouched {
-                true => self.planner.plan.steps.push(Step::Unlink(entry.path)),
-                false => {
-                    let path = entry.path.clone();
-                    self.planner.plan.entries.insert(path, entry);
-                }
+                true => self.planner.steps.push(Step::Unlink(entry.path)),
+                false => self.planner.entries.push(entry),
             }
         }
         self.planner.finish()
@@ -84,7 +81,7 @@ enum Fate {
     Drop,
 }
 
-/// The stubs upon the root are nobody's: a folder of them that was only copied up is not in the layer,
+/// `found` is in the order of its paths. The stubs upon the root are nobody's: a folder of them that was only copied up is not in the layer,
 /// and neither is their removal.
 pub(crate) fn plan<'a>(
     found: &[Found],
@@ -96,12 +93,12 @@ pub(crate) fn plan<'a>(
         stubs,
         times,
         first_names: first_names(found),
-        plan: Plan::default(),
+        entries: Vec::with_capacity(found.len()),
+        steps: Vec::new(),
         questions: Vec::new(),
-        same: BTreeMap::new(),
+        same: Vec::new(),
         cleared: Vec::new(),
     };
-    let here: BTreeSet<&LayerPath> = found.iter().map(|f| &f.path).collect();
     let mut opaque: Vec<&LayerPath> = Vec::new();
     for one in found {
         while opaque.last().is_some_and(|top| !one.path.starts_with(top)) {
@@ -112,16 +109,12 @@ pub(crate) fn plan<'a>(
             planner.cleared.push(Step::ClearOpaque(one.path.clone()));
         }
         if matches!(one.what, What::Dir { .. }) && !opaque.is_empty() {
-            planner.spell_out(&one.path, &here);
+            planner.spell_out(&one.path, found);
         }
         match planner.fate(one) {
-            Fate::Keep(entry) => {
-                planner.plan.entries.insert(one.path.clone(), entry);
-            }
+            Fate::Keep(entry) => planner.entries.push(entry),
             Fate::Ask(entry, digest) => planner.questions.push(Question { entry, digest }),
-            Fate::Same(entry) => {
-                planner.same.insert(one.path.clone(), entry);
-            }
+            Fate::Same(entry) => planner.same.push(entry),
             Fate::Drop => {}
         }
     }
@@ -148,31 +141,34 @@ struct Planner<'a> {
     stubs: &'a Tree,
     times: Times,
     first_names: HashMap<(u32, u32, u64), (LayerPath, usize)>,
-    plan: Plan,
+    entries: Vec<Entry>,
+    steps: Vec<Step>,
     questions: Vec<Question>,
     /// Folders that are the same as below.
-    same: BTreeMap<LayerPath, Entry>,
+    same: Vec<Entry>,
     /// To be done after everything else.
     cleared: Vec<Step>,
 }
 
 impl Planner<'_> {
     /// A whiteout for each thing below a folder that it hides and does not have itself.
-    fn spell_out(&mut self, folder: &LayerPath, here: &BTreeSet<&LayerPath>) {
+    fn spell_out(&mut self, folder: &LayerPath, found: &[Found]) {
         if !self.lower.lookup(folder).is_some_and(Entry::is_dir) {
             return;
         }
         for child in self.lower.tree().children(folder) {
-            if !here.contains(&child.path) {
+            if found
+                .binary_search_by_key(&&child.path, |f| &f.path)
+                .is_err()
+            {
                 self.whiteout(&child.path);
             }
         }
     }
 
     fn whiteout(&mut self, path: &LayerPath) {
-        let entry = Entry::whiteout(path.clone());
-        self.plan.entries.insert(path.clone(), entry);
-        self.plan.steps.push(Step::Whiteout(path.clone()));
+        self.entries.push(Entry::whiteout(path.clone()));
+        self.steps.push(Step::Whiteout(path.clone()));
     }
 
     fn fate(&mut self, one: &Found) -> Fate {
@@ -181,12 +177,12 @@ impl Planner<'_> {
         let kind = match &one.what {
             What::Whiteout if below.is_some() => return Fate::Keep(whiteout(one)),
             What::Whiteout => {
-                self.plan.steps.push(Step::Unlink(one.path.clone()));
+                self.steps.push(Step::Unlink(one.path.clone()));
                 return Fate::Drop;
             }
             What::Socket => {
                 // Nothing in an image; but what it took the place of is gone.
-                self.plan.steps.push(Step::Unlink(one.path.clone()));
+                self.steps.push(Step::Unlink(one.path.clone()));
                 if below.is_some() {
                     self.whiteout(&one.path);
                 }
@@ -224,7 +220,7 @@ impl Planner<'_> {
             (Kind::Dir { .. }, true) => Fate::Same(entry),
             (Kind::File(_) | Kind::Hardlink { .. }, _) | (_, false) => Fate::Keep(entry),
             (_, true) => {
-                self.plan.steps.push(Step::Unlink(one.path.clone()));
+                self.steps.push(Step::Unlink(one.path.clone()));
                 Fate::Drop
             }
         }
@@ -267,31 +263,27 @@ impl Planner<'_> {
         time && plain(ours) == plain(below) && ours.xattrs.iter().eq(below_xattrs)
     }
 
-    fn finish(mut self) -> Plan {
-        let mut above = BTreeSet::new();
-        for path in self.plan.entries.keys() {
-            above.extend(path.ancestors());
+    fn finish(self) -> Plan {
+        let mut entries = Tree::from_entries(self.entries);
+        let mut steps = self.steps;
+        let (mut above, mut empty) = (Vec::new(), Vec::new());
+        for entry in self.same.into_iter().filter(|e| !e.path.is_root()) {
+            let is_above = entries.within(&entry.path).next().is_some();
+            match is_above {
+                true => above.push(entry),
+                false => empty.push(Step::RemoveFolder(entry.path)),
+            }
         }
-        let mut empty = Vec::new();
-        for (path, entry) in self.same {
-            if path.is_root() {
-                continue;
-            }
-            if above.contains(&path) {
-                self.plan.entries.insert(path, entry);
-            } else {
-                empty.push(Step::RemoveFolder(path));
-            }
+        if !above.is_empty() {
+            entries = entries.into_iter().chain(above).collect();
         }
         // The deepest first. A mark of a folder that goes away goes with it.
-        self.plan.steps.extend(empty.into_iter().rev());
-        let steps = &mut self.plan.steps;
-        let entries = &self.plan.entries;
+        steps.extend(empty.into_iter().rev());
         steps.extend(self.cleared.into_iter().filter(|step| match step {
-            Step::ClearOpaque(path) => entries.contains_key(path),
+            Step::ClearOpaque(path) => entries.get(path).is_some(),
             _ => true,
         }));
-        self.plan
+        Plan { entries, steps }
     }
 }
 

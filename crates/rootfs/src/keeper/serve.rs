@@ -118,7 +118,7 @@ impl Server {
                 changes(&slot, to, &upper.path(), (&root, &stubs), times.into())
             }
             Request::Pack { body } => {
-                let tree = tree()?;
+                let tree = Arc::new(tree()?);
                 let slot = self.slots.take();
                 stream(connection, &slot, |tar| {
                     Direct.pack(&body.path(), &tree, tar)

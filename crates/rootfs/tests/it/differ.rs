@@ -546,16 +546,13 @@ pub(crate) fn packed_again() {
         "echo x > a; ln a b; rm d/one; mkfifo f; cp usr/bin/tool t; rm -r d/sub; mkdir d/sub",
     );
     let mut tar = Vec::new();
+    let tree = Arc::new(done.packed.tree);
     let again = Direct
-        .pack(&done.scratch.join("upper"), &done.packed.tree, &mut tar)
+        .pack(&done.scratch.join("upper"), &tree, &mut tar)
         .unwrap();
     assert_eq!(again.diff_id, done.packed.diff_id);
     assert_eq!(tar, std::fs::read(done.scratch.join("layer.tar")).unwrap());
     bash(&done.scratch.join("upper"), "echo X > a");
-    let changed = Direct.pack(
-        &done.scratch.join("upper"),
-        &done.packed.tree,
-        &mut Vec::new(),
-    );
+    let changed = Direct.pack(&done.scratch.join("upper"), &tree, &mut Vec::new());
     assert!(changed.is_err(), "a body that is not what its tree says");
 }

@@ -410,7 +410,7 @@ pub(crate) fn many_at_once() -> Result<(), String> {
                 assert_eq!(applied.diff_id, digest);
                 // From one body to the next, without a file between them.
                 let (reader, writer) = io::pipe().unwrap();
-                let (from, tree) = (&at, &applied.tree);
+                let (from, tree) = (&at, &Arc::new(applied.tree.clone()));
                 let to = folder.join(format!("again{n}"));
                 std::thread::scope(|scope| {
                     scope.spawn(move || {

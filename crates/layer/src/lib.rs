@@ -9,6 +9,7 @@ mod disk;
 mod entry;
 mod error;
 mod files;
+#[cfg_attr(not(unix), allow(dead_code))] // scans are for unix
 mod index;
 pub mod indexed;
 mod links;

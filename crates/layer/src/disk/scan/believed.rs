@@ -14,6 +14,7 @@ pub(super) struct Believed {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))] // no other system has an overlay of this kind
 enum Kind {
     /// Nothing.
     No,
@@ -70,7 +71,16 @@ fn kind(folder: BorrowedFd<'_>) -> Kind {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(target_os = "macos")]
+fn kind(folder: BorrowedFd<'_>) -> Kind {
+    let name = |n: &[std::ffi::c_char]| n.iter().map(|c| *c as u8).take(5).collect::<Vec<_>>();
+    match rustix::fs::fstatfs(folder) {
+        Ok(found) if name(&found.f_fstypename) == b"apfs\0" => Kind::Own,
+        _ => Kind::No,
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
 fn kind(_: BorrowedFd<'_>) -> Kind {
     Kind::No
 }

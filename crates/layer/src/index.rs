@@ -177,3 +177,6 @@ impl Index {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

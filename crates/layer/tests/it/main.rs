@@ -13,5 +13,6 @@ mod memory;
 mod pack;
 mod packing;
 mod pipe;
+mod scan;
 mod sparse;
 mod usage;

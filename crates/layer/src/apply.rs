@@ -63,13 +63,10 @@ pub fn apply_within(
         to,
         awaited: BTreeSet::new(),
     };
-    while let Some(member) = members.next()? {
-        let Some(path) = layer.place(&member)? else {
-            continue;
-        };
-        layer
-            .member(&path, member, &mut members)
-            .map_err(|e| e.at(&path))?;
+    if let Err(e) = layer.all(&mut members) {
+        // What the target has put off comes before it.
+        layer.to.settle()?;
+        return Err(e);
     }
     let (diff_id, size) = members.finish()?;
     let Layer { tree, to, .. } = layer;
@@ -94,6 +91,16 @@ const META: &[u8] = b".wh..wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
 
 impl Layer<'_> {
+    fn all(&mut self, members: &mut Members<impl Read>) -> Result<(), Error> {
+        while let Some(member) = members.next()? {
+            if let Some(path) = self.place(&member)? {
+                self.member(&path, member, members)
+                    .map_err(|e| e.at(&path))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Where a member goes; `None` for the notes that aufs kept for itself.
     fn place(&self, member: &Member) -> Result<Option<LayerPath>, Error> {
         let path = LayerPath::parse(&member.name)?;

@@ -5,6 +5,8 @@ mod at;
 #[cfg(unix)]
 mod content;
 #[cfg(unix)]
+mod crew;
+#[cfg(unix)]
 mod delete;
 #[cfg(unix)]
 mod directory;

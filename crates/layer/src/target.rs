@@ -38,6 +38,17 @@ pub trait Target {
     /// What the place refuses.
     fn clear(&mut self, path: &LayerPath, own: &Tree) -> Result<(), Error>;
 
+    /// Waits until all that came so far is in its place: a target may do its work later, in
+    /// another order. It is called when the archive turns out to be bad, so that of several errors the
+    /// first is told.
+    ///
+    /// # Errors
+    ///
+    /// What the place refused, of the first entry that it refused.
+    fn settle(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// The last call: `tree` is what was put, with the folders' metadata, which count now.
     ///
     /// # Errors

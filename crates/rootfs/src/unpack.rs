@@ -76,6 +76,10 @@ impl Target for Mapped<'_> {
         self.inner.clear(path, own)
     }
 
+    fn settle(&mut self) -> Result<(), kiln_layer::Error> {
+        self.inner.settle()
+    }
+
     fn finish(&mut self, tree: &Tree) -> Result<(), kiln_layer::Error> {
         if !differs(tree, self.ids) {
             return self.inner.finish(tree);

@@ -16,37 +16,63 @@ pub(super) fn write(
     file: &mut File,
     buffer: &mut [u8],
 ) -> Result<(), Error> {
-    let writing = |e| Error::io("write the file", e);
-    let mut hole = 0;
+    let mut holes = Holes { file, hole: 0 };
     loop {
         let n = fill(content, buffer)?;
-        let mut written = 0;
-        for at in (0..n).step_by(HOLE) {
-            let end = n.min(at + HOLE);
-            if end - at < HOLE || !is_zero(&buffer[at..end]) {
-                if hole > 0 {
-                    file.seek(SeekFrom::Current(hole)).map_err(writing)?;
-                    (hole, written) = (0, at);
+        holes.write(&buffer[..n]).map_err(writing)?;
+        if n < buffer.len() {
+            return holes.finish().map_err(writing);
+        }
+    }
+}
+
+/// Writes a content that is there in whole.
+pub(super) fn write_all(content: &[u8], file: &mut File) -> Result<(), Error> {
+    let mut holes = Holes { file, hole: 0 };
+    holes.write(content).map_err(writing)?;
+    holes.finish().map_err(writing)
+}
+
+fn writing(e: io::Error) -> Error {
+    Error::io("write the file", e)
+}
+
+struct Holes<'a> {
+    file: &'a mut File,
+    /// How many zeros were not written since the last byte that was.
+    hole: i64,
+}
+
+impl Holes<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut from = 0;
+        for at in (0..bytes.len()).step_by(HOLE) {
+            let end = bytes.len().min(at + HOLE);
+            if end - at < HOLE || !is_zero(&bytes[at..end]) {
+                if self.hole > 0 {
+                    self.file.seek(SeekFrom::Current(self.hole))?;
+                    (self.hole, from) = (0, at);
                 }
                 continue;
             }
-            if hole == 0 {
-                file.write_all(&buffer[written..at]).map_err(writing)?;
+            if self.hole == 0 {
+                self.file.write_all(&bytes[from..at])?;
             }
-            hole += HOLE as i64;
+            self.hole += HOLE as i64;
         }
-        if hole == 0 {
-            file.write_all(&buffer[written..n]).map_err(writing)?;
+        if self.hole == 0 && from < bytes.len() {
+            self.file.write_all(&bytes[from..])?;
         }
-        if n < buffer.len() {
-            break;
-        }
+        Ok(())
     }
-    if hole > 0 {
-        let end = file.seek(SeekFrom::Current(hole)).map_err(writing)?;
-        file.set_len(end).map_err(writing)?;
+
+    fn finish(self) -> io::Result<()> {
+        if self.hole > 0 {
+            let end = self.file.seek(SeekFrom::Current(self.hole))?;
+            self.file.set_len(end)?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Fills `buffer`; less only at the end.

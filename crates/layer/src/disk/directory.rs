@@ -11,13 +11,17 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid},
+    fs::{AtFlags, FileType, Gid, Mode, Uid},
     fs::{chownat, linkat, mkdirat, openat, statat, symlinkat, utimensat},
     io::Errno,
 };
 
 use super::{
-    Refusal, Whiteouts, at, content, delete, meta, node, open::open_root, refusals::Refusals,
+    Refusal, Whiteouts, at, content,
+    crew::{self, Crew, create},
+    delete, meta, node,
+    open::open_root,
+    refusals::Refusals,
 };
 use crate::{Entry, Error, ErrorKind, Files, Kind, LayerPath, Meta, Target, Tree};
 
@@ -30,7 +34,9 @@ pub struct Directory {
     whiteouts: Whiteouts,
     lower: Option<Arc<dyn Files>>,
     /// The folder of the last entry: most often that of the next.
-    last: Option<(LayerPath, OwnedFd)>,
+    last: Option<(LayerPath, Arc<OwnedFd>)>,
+    /// Who makes the files.
+    crew: Crew,
     /// Folders that were made without an entry of their own.
     made: BTreeSet<LayerPath>,
     refused: Refusals,
@@ -58,6 +64,7 @@ impl Directory {
             whiteouts,
             lower: None,
             last: None,
+            crew: Crew::default(),
             made: BTreeSet::new(),
             refused: Refusals::default(),
             buffer: vec![0; 128 << 10],
@@ -88,16 +95,26 @@ impl Directory {
         path: &LayerPath,
         act: impl FnOnce(&mut Self, BorrowedFd<'_>, &[u8]) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let (Some(parent), Some(name)) = (path.parent(), path.name()) else {
-            return Err(Error::refused("the root cannot be replaced"));
-        };
-        let fd = match self.last.take() {
-            Some((known, fd)) if known == parent => fd,
-            _ => self.folder(&parent)?,
-        };
-        let done = act(self, fd.as_fd(), name);
-        self.last = Some((parent, fd));
-        done
+        if self.crew.is_pending(path) {
+            self.settle()?;
+        }
+        let folder = self.parent(path)?;
+        act(self, folder.as_fd(), path.name().unwrap_or_default())
+    }
+
+    /// The folder that `path` is in.
+    fn parent(&mut self, path: &LayerPath) -> Result<Arc<OwnedFd>, Error> {
+        let parent = path
+            .parent()
+            .ok_or_else(|| Error::refused("the root cannot be replaced"))?;
+        if let Some((known, fd)) = &self.last
+            && *known == parent
+        {
+            return Ok(fd.clone());
+        }
+        let fd = Arc::new(self.folder(&parent)?);
+        self.last = Some((parent, fd.clone()));
+        Ok(fd)
     }
 
     /// Opens a folder; one that is missing is made.
@@ -141,8 +158,7 @@ impl Directory {
     /// Deletes what is in the way of an entry, where the lower layers are in the same directory.
     fn replace(&self, folder: BorrowedFd<'_>, name: &[u8]) -> Result<(), Error> {
         if self.whiteouts == Whiteouts::Overlay {
-            let what = "another entry is in its place: does the disk tell upper case from lower?";
-            return Err(Error::new(ErrorKind::Conflict, what));
+            return Err(crew::in_its_place());
         }
         delete::delete(folder, name).map_err(|e| io("replace what is there", e))
     }
@@ -171,11 +187,7 @@ impl Directory {
         entry: &Entry,
         content: &mut dyn Read,
     ) -> Result<(), Error> {
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mode = Mode::RUSR | Mode::WUSR;
-        let fd = self.fresh(folder, name, || openat(folder, name, flags, mode))?;
-        let mut file = fs::File::from(fd);
+        let mut file = fs::File::from(self.fresh(folder, name, || create(folder, name))?);
         content::write(content, &mut file, &mut self.buffer)?;
         self.set(file.as_fd(), &entry.path, &entry.meta)
     }
@@ -192,6 +204,9 @@ impl Directory {
         entry: &Entry,
         target: &LayerPath,
     ) -> Result<(), Error> {
+        if self.crew.is_pending(target) {
+            self.settle()?;
+        }
         let parent = target.parent().unwrap_or_default();
         let from = at::open(self.root.as_fd(), &parent, at::FOLDER);
         let to = target.name().unwrap_or_default();
@@ -315,6 +330,13 @@ impl Target for Directory {
     }
 
     fn file(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<(), Error> {
+        // What the lower layers have may be in the way of a file: there they come one by one.
+        let small = entry.file().is_some_and(|f| f.size <= crew::LARGE);
+        if small && self.whiteouts == Whiteouts::Overlay && !self.crew.is_pending(&entry.path) {
+            let folder = self.parent(&entry.path).map_err(|e| e.at(&entry.path))?;
+            let added = self.crew.add(&folder, entry, content);
+            return added.map_err(|e| e.at(&entry.path));
+        }
         self.at(&entry.path, |me, folder, name| {
             me.write(folder, name, entry, content)
         })
@@ -322,6 +344,7 @@ impl Target for Directory {
     }
 
     fn remove(&mut self, path: &LayerPath) -> Result<(), Error> {
+        self.settle()?;
         self.refused.remove(path);
         while let Some(inside) = self.made.range(path.clone()..).next() {
             if !inside.starts_with(path) {
@@ -360,7 +383,14 @@ impl Target for Directory {
         Ok(())
     }
 
+    fn settle(&mut self) -> Result<(), Error> {
+        let made = self.crew.wait();
+        self.refused.append(self.crew.refused());
+        made
+    }
+
     fn finish(&mut self, tree: &Tree) -> Result<(), Error> {
+        self.settle()?;
         self.last = None;
         let implied = std::mem::take(&mut self.made);
         let implied = implied.into_iter().filter(|p| tree.get(p).is_none());

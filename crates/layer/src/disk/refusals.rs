@@ -22,6 +22,11 @@ impl Refusals {
         self.by_path.entry(path.clone()).or_default().push(refusal);
     }
 
+    /// Takes over what another one has.
+    pub(super) fn append(&mut self, mut others: Self) {
+        self.by_path.append(&mut others.by_path);
+    }
+
     /// `path` is another name of `file`.
     pub(super) fn link(&mut self, file: &LayerPath, path: &LayerPath) {
         let Some(of_file) = self.by_path.get(file) else {

@@ -230,3 +230,80 @@ fn folders_get_their_mode_and_time_last_and_files_are_written_as_planned() {
         1_600_000_000
     );
 }
+
+#[test]
+fn many_files_come_in_order_whoever_makes_them() {
+    // Enough for threads; links, names that come again and folders that go are among them.
+    let mut members = Vec::new();
+    for n in 0..3000 {
+        let (folder, name) = (format!("d{}", n % 37), format!("f{n:04}"));
+        members.push((format!("{folder}/{name}"), format!("content {n}"), None));
+        if n % 10 == 0 {
+            members.push((
+                format!("l{n}"),
+                String::new(),
+                Some(format!("{folder}/{name}")),
+            ));
+        }
+        if n % 100 == 0 {
+            members.push((format!("{folder}/{name}"), format!("again {n}"), None));
+        }
+    }
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, content, link) in &members {
+        let mut header = tar::Header::new_ustar();
+        header.set_mode(0o640);
+        header.set_size(content.len() as u64);
+        header.set_entry_type(match link {
+            Some(_) => tar::EntryType::Link,
+            None => tar::EntryType::Regular,
+        });
+        match link {
+            Some(link) => builder.append_link(&mut header, name, link).unwrap(),
+            None => builder
+                .append_data(&mut header, name, content.as_bytes())
+                .unwrap(),
+        }
+    }
+    let tar = builder.into_inner().unwrap();
+    let temp = tempfile::tempdir().unwrap();
+    let mut target = Directory::new(temp.path(), Whiteouts::Overlay).unwrap();
+    let applied = apply(&tar[..], &mut target).unwrap();
+    assert_eq!(applied.tree.len(), 3300);
+    for n in 0..3000 {
+        let at = temp.path().join(format!("d{}/f{n:04}", n % 37));
+        let expected = match n % 100 {
+            0 => format!("again {n}"),
+            _ => format!("content {n}"),
+        };
+        assert_eq!(fs::read_to_string(&at).unwrap(), expected);
+        let links = if n % 10 == 0 && n % 100 != 0 { 2 } else { 1 };
+        let stat = fs::metadata(&at).unwrap();
+        assert_eq!((stat.nlink(), stat.mode() & 0o7777), (links, 0o640), "{n}");
+        if n % 10 == 0 {
+            let link = fs::read_to_string(temp.path().join(format!("l{n}"))).unwrap();
+            assert_eq!(link, format!("content {n}"));
+        }
+    }
+}
+
+#[test]
+fn of_several_errors_the_first_is_told() {
+    // Two entries in the way of a directory that should be empty, and a broken archive after them.
+    let names: Vec<_> = (0..2000).map(|n| format!("f{n:04} = {n}")).collect();
+    let lines: Vec<_> = names.iter().map(String::as_str).collect();
+    let (mut tar, _) = packed(&files(&lines));
+    let end = tar.len() - 1024;
+    tar.truncate(end);
+    tar.extend_from_slice(&[b'x'; 512]);
+    for attempt in 0..8 {
+        let temp = tempfile::tempdir().unwrap();
+        fs::write(temp.path().join("f1900"), "in the way").unwrap();
+        fs::write(temp.path().join("f0700"), "in the way").unwrap();
+        let mut target = Directory::new(temp.path(), Whiteouts::Overlay).unwrap();
+        let e = apply(&tar[..], &mut target).unwrap_err();
+        let found = (e.kind(), e.path().map(ToString::to_string));
+        let expected = (ErrorKind::Conflict, Some("f0700".to_owned()));
+        assert_eq!(found, expected, "{attempt}: {e}");
+    }
+}

@@ -11,6 +11,8 @@ mod delete;
 #[cfg(unix)]
 mod directory;
 #[cfg(unix)]
+mod made;
+#[cfg(unix)]
 mod meta;
 #[cfg(unix)]
 mod near;

@@ -68,3 +68,8 @@ pub(super) fn is_missing(e: Errno) -> bool {
 pub(super) fn is_not_a_folder(e: Errno) -> bool {
     matches!(e, Errno::NOTDIR | Errno::LOOP | Errno::MLINK)
 }
+
+/// What the kernel said, as an error of this crate.
+pub(super) fn io(what: &str, e: Errno) -> crate::Error {
+    crate::Error::io(what, e.into())
+}

@@ -2,7 +2,6 @@
 //! nothing that it has not put there (but where it is told to apply to what is there).
 
 use std::{
-    collections::BTreeSet,
     fmt, fs,
     io::Read,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -17,9 +16,13 @@ use rustix::{
 };
 
 use super::{
-    Refusal, Whiteouts, at, content,
+    Refusal, Whiteouts,
+    at::{self, io},
+    content,
     crew::{self, Crew, create},
-    delete, meta, node,
+    delete,
+    made::Made,
+    meta, node,
     open::open_root,
     refusals::Refusals,
 };
@@ -38,7 +41,7 @@ pub struct Directory {
     /// Who makes the files.
     crew: Crew,
     /// Folders that were made without an entry of their own.
-    made: BTreeSet<LayerPath>,
+    made: Made,
     refused: Refusals,
     buffer: Vec<u8>,
 }
@@ -65,7 +68,7 @@ impl Directory {
             lower: None,
             last: None,
             crew: Crew::default(),
-            made: BTreeSet::new(),
+            made: Made::default(),
             refused: Refusals::default(),
             buffer: vec![0; 128 << 10],
         })
@@ -346,13 +349,7 @@ impl Target for Directory {
     fn remove(&mut self, path: &LayerPath) -> Result<(), Error> {
         self.settle()?;
         self.refused.remove(path);
-        while let Some(inside) = self.made.range(path.clone()..).next() {
-            if !inside.starts_with(path) {
-                break;
-            }
-            let inside = inside.clone();
-            self.made.remove(&inside);
-        }
+        self.made.remove(path);
         let removed = self.at(path, |_, folder, name| {
             delete::delete(folder, name).map_err(|e| io("delete it", e))
         });
@@ -392,19 +389,8 @@ impl Target for Directory {
     fn finish(&mut self, tree: &Tree) -> Result<(), Error> {
         self.settle()?;
         self.last = None;
-        let implied = std::mem::take(&mut self.made);
-        let implied = implied.into_iter().filter(|p| tree.get(p).is_none());
-        let lower = self.lower.clone();
-        let mut folders: Vec<(LayerPath, Meta)> = implied
-            .map(|path| {
-                let known = lower.as_ref().and_then(|l| l.tree().get(&path));
-                let known = known.filter(|e| e.is_dir()).map(|e| e.meta.clone());
-                (path, known.unwrap_or_else(|| Meta::with_mode(0o755)))
-            })
-            .collect();
-        let named = tree.iter().filter(|e| e.is_dir());
-        folders.extend(named.map(|e| (e.path.clone(), e.meta.clone())));
-        folders.sort_by(|a, b| b.0.cmp(&a.0));
+        let made = std::mem::take(&mut self.made);
+        let folders = made.with_those_of(tree, self.lower.as_deref());
         for (path, meta) in folders {
             let fd = at::open(self.root.as_fd(), &path, at::FOLDER)
                 .map_err(|e| io("open the folder", e).at(&path))?;
@@ -413,8 +399,4 @@ impl Target for Directory {
         self.refused.finish(tree);
         Ok(())
     }
-}
-
-fn io(what: &str, e: Errno) -> Error {
-    Error::io(what, e.into())
 }

@@ -11,8 +11,8 @@ use std::{error::Error, fs::File, path::Path, time::Instant};
 
 use kiln_image::media::Compression;
 use kiln_layer::{
-    Compressing, Compressor, Files, Folder, Keep, LayerPath, Nothing, Packing, Previous, apply,
-    copy::Change, pack_changes, read_ahead,
+    Compressing, Compressor, Files, Folder, Keep, LayerPath, Nothing, Packing, Previous, Scan,
+    apply, copy::Change, pack_changes, read_ahead,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -41,7 +41,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let start = Instant::now();
     let keep = |_: &LayerPath, _: bool| Keep::Yes;
-    let folder = Folder::scan(Path::new(&folder), &keep, how.threads)?;
+    // Each content is read once, while it is packed; unless its digest says where it is already.
+    let scan = Scan {
+        threads: how.threads,
+        read_up_to: if previous.is_some() { u64::MAX } else { 0 },
+        ..Scan::default()
+    };
+    let (folder, _) = Folder::scan_with(Path::new(&folder), &keep, &scan)?;
     let scanned = start.elapsed();
     let changes: Vec<_> = folder.tree().iter().map(change).collect();
 

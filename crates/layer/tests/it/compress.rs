@@ -8,7 +8,7 @@ use std::{
 
 use expect_test::expect;
 use kiln_image::media::Compression;
-use kiln_layer::{ErrorKind, compress, compress_with, decompress};
+use kiln_layer::{Compressing, Compressor, ErrorKind, compress, compress_with, decompress};
 use proptest::prelude::*;
 
 /// Half-compressible bytes that depend on nothing but `seed`.
@@ -138,6 +138,120 @@ fn other_programs_read_it() {
             Ok(out) => assert!(out.status.success() && out.stdout == bytes, "{program}"),
             Err(e) => println!("not run: `{program}` cannot be started: {e}"),
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+    #[test]
+    fn what_is_written_decides_not_how(
+        len in 0..3_000_000usize,
+        seed: u64,
+        threads in 0..9usize,
+        pieces in prop::collection::vec(1..400_000usize, 1..20),
+        flushes: bool,
+    ) {
+        let bytes = sample(len, seed);
+        for with in [Compression::None, Compression::Gzip, Compression::Zstd] {
+            let how = Compressing { threads, ..Compressing::new(with) };
+            let mut to = Compressor::new(Vec::new(), &how).unwrap();
+            let mut left = &bytes[..];
+            for piece in pieces.iter().cycle() {
+                let (now, rest) = left.split_at(left.len().min(*piece));
+                to.write_all(now).unwrap();
+                left = rest;
+                if flushes {
+                    to.flush().unwrap();
+                }
+                if left.is_empty() {
+                    break;
+                }
+            }
+            let (out, done) = to.finish().unwrap();
+            prop_assert!(out == compressed(1, &bytes, with), "{:?}", with);
+            prop_assert_eq!(done.digest, kiln_image::Digest::sha256(&out));
+            prop_assert_eq!(done.size, out.len() as u64);
+        }
+    }
+}
+
+/// What a program makes of a file, in `dir`; `None` when it is not installed.
+fn output(program: &str, args: &[&str], dir: &std::path::Path) -> Option<std::process::Output> {
+    match Command::new(program).args(args).current_dir(dir).output() {
+        Ok(out) => Some(out),
+        Err(e) => {
+            println!("not run: `{program}` cannot be started: {e}");
+            None
+        }
+    }
+}
+
+#[test]
+fn every_level_is_read_by_everybody() {
+    let bytes = sample(1_200_000, 5);
+    let temp = tempfile::tempdir().unwrap();
+    let python = "import gzip, sys; sys.stdout.buffer.write(gzip.open('a.gz').read())";
+    for level in 0..=9 {
+        let mut out = Vec::new();
+        compress(&mut &bytes[..], &mut out, Compression::Gzip, Some(level)).unwrap();
+        fs::write(temp.path().join("a.gz"), &out).unwrap();
+        assert_eq!(back(&out).1, bytes);
+        let readers = [
+            ("gzip", vec!["-dc", "a.gz"]),
+            ("pigz", vec!["-dc", "a.gz"]),
+            ("python3", vec!["-c", python]),
+        ];
+        for (program, args) in readers {
+            if let Some(out) = output(program, &args, temp.path()) {
+                assert!(
+                    out.status.success() && out.stdout == bytes,
+                    "{program} {level}"
+                );
+            }
+        }
+    }
+    for level in [1, 3, 9, 10, 15, 19] {
+        let mut out = Vec::new();
+        compress(&mut &bytes[..], &mut out, Compression::Zstd, Some(level)).unwrap();
+        fs::write(temp.path().join("a.zst"), &out).unwrap();
+        assert_eq!(back(&out).1, bytes);
+        let args = ["-dc", "--memory=8MB", "a.zst"];
+        if let Some(out) = output("zstd", &args, temp.path()) {
+            assert!(out.status.success() && out.stdout == bytes, "zstd {level}");
+        }
+    }
+}
+
+#[test]
+fn a_larger_window_is_for_those_who_ask() {
+    // What comes again after 12 MiB is out of reach of the usual window.
+    let one = sample(12 << 20, 21);
+    let bytes = [&one[..], &one[..]].concat();
+    let with = |window_log| {
+        let how = Compressing {
+            window_log,
+            threads: 2,
+            ..Compressing::new(Compression::Zstd)
+        };
+        let mut to = Compressor::new(Vec::new(), &how)?;
+        to.write_all(&bytes).unwrap();
+        to.finish()
+    };
+    let (usual, done) = with(None).unwrap();
+    assert_eq!(done.window_log, None);
+    let (large, done) = with(Some(25)).unwrap();
+    assert_eq!(done.window_log, Some(25));
+    assert!(large.len() < usual.len() * 3 / 4);
+    assert!(back(&large).1 == bytes);
+    let temp = tempfile::tempdir().unwrap();
+    for (name, blob, ok) in [("usual", &usual, true), ("large", &large, false)] {
+        fs::write(temp.path().join(name), blob).unwrap();
+        if let Some(out) = output("zstd", &["-dc", "--memory=8MB", name], temp.path()) {
+            assert_eq!(out.status.success(), ok, "{name}");
+        }
+    }
+    for bad in [0, 9, 28, 200] {
+        assert_eq!(with(Some(bad)).unwrap_err().kind(), ErrorKind::Invalid);
     }
 }
 

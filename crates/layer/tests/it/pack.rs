@@ -319,7 +319,10 @@ fn umoci_and_podman_read_it() {
     }
     let temp = tempfile::tempdir().unwrap();
     let at = |p: &str| temp.path().join(p).to_str().unwrap().to_owned();
-    let files = everything();
+    let mut files = everything();
+    // More than one block of what is compressed.
+    let large: Vec<u8> = (0..3_000_000_u32).flat_map(u32::to_le_bytes).collect();
+    files.file(path("large"), meta(0o644), large);
     oci_layout(&temp.path().join("image"), &files);
     let unpack = [
         "unpack",

@@ -4,6 +4,7 @@ mod copy;
 mod image;
 mod layer;
 mod run;
+mod selected;
 
 use std::{
     collections::HashMap,
@@ -13,18 +14,18 @@ use std::{
 use kiln_cache::Record;
 use kiln_graph::{Cancel, Executor, Node, NodeId, Op, Plan};
 use kiln_image::Digest;
-use kiln_layer::{Files, Root};
+use kiln_layer::Root;
 use kiln_rootfs::Roots;
 use kiln_store::Store;
 
 use crate::{
     Error, ErrorKind, Look, Place, Request, StoreIndexes, Worker,
     bases::Bases,
-    context::as_root,
     output::{Output, Slot, Slots},
     progress::Tracker,
-    selection,
 };
+use copy::Planned;
+pub(crate) use selected::{Late, Selected};
 
 /// Carries out nodes for one build.
 pub(crate) struct Carrier<'a> {
@@ -36,6 +37,7 @@ pub(crate) struct Carrier<'a> {
     pub(crate) bases: &'a Bases<'a>,
     pub(crate) tracker: &'a Tracker<'a>,
     indexes: StoreIndexes<'a>,
+    late: Late,
     /// Seconds since 1970: when the build began, at most its epoch.
     pub(crate) now: i64,
     pub(crate) epoch: Option<i64>,
@@ -47,7 +49,8 @@ pub(crate) struct Carrier<'a> {
 /// What was read before and need not be read again.
 #[derive(Default)]
 struct Known {
-    contexts: Mutex<HashMap<Vec<String>, Arc<dyn Files>>>,
+    contexts: Mutex<HashMap<Vec<String>, Arc<Selected>>>,
+    copies: Mutex<HashMap<NodeId, Arc<Planned>>>,
     roots: Mutex<HashMap<Vec<Digest>, Arc<Root>>>,
 }
 
@@ -58,6 +61,7 @@ impl<'a> Carrier<'a> {
         lease: &'a kiln_store::Build,
         bases: &'a Bases<'a>,
         tracker: &'a Tracker<'a>,
+        late: Late,
         (now, epoch): (i64, Option<i64>),
     ) -> Self {
         Self {
@@ -69,6 +73,7 @@ impl<'a> Carrier<'a> {
             bases,
             tracker,
             indexes: StoreIndexes(store),
+            late,
             now,
             epoch,
             known: Known::default(),
@@ -93,19 +98,20 @@ impl<'a> Carrier<'a> {
     }
 
     /// The files of the context that a leaf selects, scanned once.
-    fn context(&self, patterns: &[String]) -> Result<Arc<dyn Files>, Error> {
+    fn context(&self, patterns: &[String]) -> Result<Arc<Selected>, Error> {
         if let Some(found) = lock(&self.known.contexts).get(patterns) {
             return Ok(Arc::clone(found));
         }
-        let files = self.request.context.files(patterns, &self.look(u64::MAX))?;
-        lock(&self.known.contexts).insert(patterns.to_vec(), Arc::clone(&files));
-        Ok(files)
+        let files = self.request.context.files(patterns, &self.look(patterns))?;
+        let selected = Arc::new(Selected::new(patterns.to_vec(), files));
+        lock(&self.known.contexts).insert(patterns.to_vec(), Arc::clone(&selected));
+        Ok(selected)
     }
 
-    fn look(&self, read_up_to: u64) -> Look<'_> {
+    fn look(&self, patterns: &[String]) -> Look<'_> {
         Look {
             indexes: Some(&self.indexes),
-            read_up_to,
+            read_up_to: self.late.read_up_to(patterns),
         }
     }
 
@@ -146,10 +152,11 @@ impl Executor for Carrier<'_> {
                 "a leaf that is not a context",
             ));
         };
-        let files = self
+        let selected = self
             .context(&select.patterns)
             .map_err(|e| e.at(place(node)))?;
-        selection::digest(&as_root(files), &select.patterns, false)
+        selected
+            .digest()
             .map_err(|e| self.explain_missing(e, &select.patterns).at(place(node)))
     }
 
@@ -177,6 +184,7 @@ impl Executor for Carrier<'_> {
 
     fn digest(
         &self,
+        id: NodeId,
         node: &Node,
         index: usize,
         inputs: &[Output],
@@ -184,8 +192,10 @@ impl Executor for Carrier<'_> {
         let seen = match (&node.op, index, inputs) {
             (Op::Run(_), 0, [beneath]) => Ok(list_digest(&beneath.slots().layers())),
             (Op::Folder(op), 0, [beneath]) => self.met_by_folder(op, beneath),
-            (Op::Copy(op), 0, [beneath, source]) => self.met_by_copy(op, beneath, source),
-            (Op::Copy(op), 1, [_, source]) => self.copied(op, source),
+            (Op::Copy(op), 0, [beneath, source]) => self.met_by_copy(id, op, beneath, source),
+            (Op::Copy(op), 1, [_, source]) => {
+                return self.copied(op, source).map_err(|e| e.at(place(node)));
+            }
             _ => return Ok(None),
         };
         seen.map(Some).map_err(|e| e.at(place(node)))
@@ -214,6 +224,7 @@ impl Executor for Carrier<'_> {
     }
 
     fn ready(&self, id: NodeId, output: &Output) {
+        lock(&self.known.copies).remove(&id);
         self.tracker.ready(id, &output.slots());
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     Builder, Built, Error, ErrorKind, Event, Place, Request, StepInfo, Worker,
     assemble::Assembly,
     bases::Bases,
-    executor::Carrier,
+    executor::{Carrier, Late},
     output::{Output, Slots},
     progress::{Tracked, Tracker},
     records::StoreRecords,
@@ -62,10 +62,10 @@ impl Job<'_> {
 
     pub(crate) fn plan(&self) -> Result<Plan<Output>, Error> {
         let tracker = Tracker::new(Vec::new(), None, &|_| 0, &|_| {});
-        self.plan_with(&self.carrier(&tracker))
+        self.plan_with(&self.carrier(&tracker, Late::none()))
     }
 
-    fn carrier<'b>(&'b self, tracker: &'b Tracker<'b>) -> Carrier<'b> {
+    fn carrier<'b>(&'b self, tracker: &'b Tracker<'b>, late: Late) -> Carrier<'b> {
         let now = time::now();
         let place = (self.builder.store(), &**self.builder.roots(), self.worker);
         Carrier::new(
@@ -74,6 +74,7 @@ impl Job<'_> {
             &self.lease,
             self.bases,
             tracker,
+            late,
             (self.epoch.map_or(now, |epoch| now.min(epoch)), self.epoch),
         )
     }
@@ -104,7 +105,8 @@ impl Job<'_> {
         let keeping = self.request.settings.keep_steps;
         let keep: Option<&crate::progress::Keep<'_>> = if keeping { Some(&keep) } else { None };
         let tracker = Tracker::new(self.tracked(), keep, &size, self.on);
-        let carrier = self.carrier(&tracker);
+        let late = Late::of(&self.lowered.graph, self.request.settings.no_cache);
+        let carrier = self.carrier(&tracker, late);
         let plan = self.plan_with(&carrier)?;
         carrier.planned(&plan);
         let (settings, records) = (self.settings(), self.records());

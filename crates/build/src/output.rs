@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use kiln_image::Digest;
-use kiln_layer::Files;
 use serde::{Deserialize, Serialize};
+
+use crate::executor::Selected;
 
 /// What an instruction that may make a layer gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +53,7 @@ pub(crate) enum Output {
     /// A root.
     Root(Arc<Slots>),
     /// Files of a context.
-    Files(Arc<dyn Files>),
+    Files(Arc<Selected>),
 }
 
 impl Output {

@@ -164,11 +164,6 @@ pub(crate) fn digest(
     Ok(Some(sum.0.finish().1))
 }
 
-/// The digest of what was read, where nothing may be unread.
-pub(crate) fn known(digest: Option<Digest>) -> Result<Digest, Error> {
-    digest.ok_or_else(|| Error::new(ErrorKind::Io, "a file that is selected was not read"))
-}
-
 struct Sum(HashingWriter<std::io::Sink>, bool);
 
 impl Sum {

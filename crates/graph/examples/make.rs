@@ -57,7 +57,13 @@ impl Executor for Make {
         }
     }
 
-    fn digest(&self, _: &Node, index: usize, inputs: &[Digest]) -> Result<Option<Digest>, String> {
+    fn digest(
+        &self,
+        _: NodeId,
+        _: &Node,
+        index: usize,
+        inputs: &[Digest],
+    ) -> Result<Option<Digest>, String> {
         let output = &inputs[index];
         Ok(Some(*output))
     }

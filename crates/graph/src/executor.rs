@@ -54,6 +54,7 @@ pub trait Executor: Sync {
     /// When the inputs cannot be read.
     fn digest(
         &self,
+        id: NodeId,
         node: &Node,
         index: usize,
         inputs: &[Self::Output],

@@ -106,7 +106,7 @@ pub(crate) fn content<X: Executor>(
     let node = graph.node(id);
     let mut parts = common(&node.op, settings);
     for index in 0..inputs.len() {
-        let Some(digest) = x.digest(node, index, inputs)? else {
+        let Some(digest) = x.digest(id, node, index, inputs)? else {
             return Ok(None);
         };
         let input = graph.node(node.inputs[index]);

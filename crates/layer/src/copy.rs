@@ -62,25 +62,25 @@ pub struct Met {
     pub link: Option<Vec<u8>>,
 }
 
-/// The changes, in the order of their paths.
+/// A copy, planned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// The changes, in the order of their paths.
+    pub changes: Vec<Change>,
+    /// What was met at the destination and on the way to it: each entry, resolved; a part of the key
+    /// of the result. In the order of their paths.
+    pub met: Vec<Met>,
+}
+
+/// Plans a copy.
 ///
 /// # Errors
 ///
 /// [`NotFound`](ErrorKind::NotFound) with a source that is not there,
 /// [`Conflict`](ErrorKind::Conflict) with the path where a folder and something else meet,
 /// [`Loop`](ErrorKind::Loop) and [`Refused`](ErrorKind::Refused) as [`Root::resolve`].
-pub fn plan(from: &dyn Files, request: &Request, onto: &Root) -> Result<Vec<Change>, Error> {
-    Ok(carry_out(from, request, onto)?.changes())
-}
-
-/// What the plan met at the destination and on the way to it: each entry, resolved; a part of the
-/// key of its result. In the order of their paths.
-///
-/// # Errors
-///
-/// As [`plan`].
-pub fn met(from: &dyn Files, request: &Request, onto: &Root) -> Result<Vec<Met>, Error> {
-    Ok(carry_out(from, request, onto)?.met())
+pub fn plan(from: &dyn Files, request: &Request, onto: &Root) -> Result<Copied, Error> {
+    Ok(carry_out(from, request, onto)?.finish())
 }
 
 /// The changes that make a folder (WORKDIR), with the folders above it: none when it is there.
@@ -101,7 +101,7 @@ pub fn make_folder(
         return Ok(Vec::new());
     }
     to.enter(&path)?;
-    Ok(to.changes())
+    Ok(to.finish().changes)
 }
 
 fn folder(owner: (u32, u32), mode: u32, made: Time) -> Meta {

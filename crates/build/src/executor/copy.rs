@@ -1,6 +1,6 @@
 //! COPY, local ADD and WORKDIR: files to layer, against a root, without mounting anything.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use kiln_graph::{self as graph, NodeId};
 use kiln_image::Digest;
@@ -9,11 +9,19 @@ use kiln_rootfs::owner;
 
 use crate::{
     Error, ErrorKind,
-    context::as_root,
-    executor::{Carrier, layer::id_of},
+    executor::{Carrier, layer::id_of, lock},
     output::Output,
     selection::{self, is_pattern},
 };
+
+/// A COPY, planned: what it takes, and from where.
+pub(super) struct Planned {
+    from: Arc<Root>,
+    /// Wildcards expanded.
+    sources: Vec<LayerPath>,
+    owner: Option<(u32, u32)>,
+    copied: copy::Copied,
+}
 
 impl Carrier<'_> {
     pub(super) fn copy(
@@ -23,23 +31,53 @@ impl Carrier<'_> {
         beneath: &Output,
         source: &Output,
     ) -> Result<Output, Error> {
-        let slots = beneath.slots();
-        let onto = self.root(&slots.layers())?;
-        let from = self.source(source)?;
-        let request = self.copy_request(op, &from, &onto)?;
+        let planned = self.plan_copy(id, op, beneath, source)?;
+        let Planned { from, copied, .. } = &*planned;
         if op.add {
-            refuse_archives(&from, &request.sources)?;
+            refuse_archives(from, &planned.sources)?;
         }
-        let changes = copy::plan(&*from, &request, &onto)
-            .map_err(|e| self.explain_copy(e.into(), op, &from))?;
         let times = match (self.epoch, op.exact_times) {
             (None, _) => Times::Keep,
             (Some(epoch), true) => Times::Exactly(epoch),
             (Some(epoch), false) => Times::Clamp(epoch),
         };
         let line = self.line(op);
-        let packed = self.layer(id, &changes, &*from, times, line.as_ref())?;
-        Ok(self.on_top(&slots, id_of(&packed)))
+        let packed = self.layer(id, &copied.changes, &**from, times, line.as_ref())?;
+        if let Output::Files(selected) = source
+            && let Some(read) = selected.learn(&copied.changes, packed.as_ref())?
+        {
+            let patterns = &selected.patterns;
+            let digest = |path: &LayerPath| read.get(path).copied();
+            let context = &self.request.context;
+            context.learn(patterns, &self.look(patterns), &digest);
+        }
+        Ok(self.on_top(&beneath.slots(), id_of(&packed)))
+    }
+
+    /// Plans a COPY once, for its key and for its layer.
+    fn plan_copy(
+        &self,
+        id: NodeId,
+        op: &graph::Copy,
+        beneath: &Output,
+        source: &Output,
+    ) -> Result<Arc<Planned>, Error> {
+        if let Some(found) = lock(&self.known.copies).get(&id) {
+            return Ok(Arc::clone(found));
+        }
+        let onto = self.root(&beneath.slots().layers())?;
+        let from = self.source(source)?;
+        let request = self.copy_request(op, &from, &onto)?;
+        let copied = copy::plan(&*from, &request, &onto)
+            .map_err(|e| self.explain_copy(e.into(), op, &from))?;
+        let planned = Arc::new(Planned {
+            from,
+            sources: request.sources,
+            owner: request.owner,
+            copied,
+        });
+        lock(&self.known.copies).insert(id, Arc::clone(&planned));
+        Ok(planned)
     }
 
     pub(super) fn folder(
@@ -59,27 +97,30 @@ impl Carrier<'_> {
     /// What a COPY meets at its destination, as far as its layer depends on it.
     pub(super) fn met_by_copy(
         &self,
+        id: NodeId,
         op: &graph::Copy,
         beneath: &Output,
         source: &Output,
     ) -> Result<Digest, Error> {
-        let onto = self.root(&beneath.slots().layers())?;
-        let from = self.source(source)?;
-        let request = self.copy_request(op, &from, &onto)?;
-        let met = copy::met(&*from, &request, &onto)
-            .map_err(|e| self.explain_copy(e.into(), op, &from))?;
-        Ok(Digest::sha256(
-            format!("{met:?} {:?}", request.owner).as_bytes(),
-        ))
+        let planned = self.plan_copy(id, op, beneath, source)?;
+        let (met, owner) = (&planned.copied.met, planned.owner);
+        Ok(Digest::sha256(format!("{met:?} {owner:?}").as_bytes()))
     }
 
-    /// What a COPY takes, without times; owners only where they are kept.
-    pub(super) fn copied(&self, op: &graph::Copy, source: &Output) -> Result<Digest, Error> {
+    /// What a COPY takes, without times; owners only where they are kept. `None` while some of it is
+    /// unread.
+    pub(super) fn copied(
+        &self,
+        op: &graph::Copy,
+        source: &Output,
+    ) -> Result<Option<Digest>, Error> {
         let from = self.source(source)?;
-        let owners = op.owner.is_none() && matches!(source, Output::Root(_));
-        selection::digest(&from, &op.sources, owners)
-            .and_then(selection::known)
-            .map_err(|e| self.explain_copy(e, op, &from))
+        let found = match source {
+            Output::Files(selected) if selected.patterns == op.sources => selected.digest(),
+            Output::Files(_) => selection::digest(&from, &op.sources, false),
+            Output::Root(_) => selection::digest(&from, &op.sources, op.owner.is_none()),
+        };
+        found.map_err(|e| self.explain_copy(e, op, &from))
     }
 
     fn copy_request(
@@ -121,10 +162,10 @@ impl Carrier<'_> {
     }
 
     /// The source of a COPY as a root, so that links in it are followed inside it.
-    fn source(&self, source: &Output) -> Result<std::sync::Arc<Root>, Error> {
+    fn source(&self, source: &Output) -> Result<Arc<Root>, Error> {
         match source {
             Output::Root(slots) => self.root(&slots.layers()),
-            Output::Files(files) => Ok(std::sync::Arc::new(as_root(files.clone()))),
+            Output::Files(selected) => Ok(selected.root()),
         }
     }
 

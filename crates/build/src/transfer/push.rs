@@ -171,6 +171,7 @@ impl Executor for Pusher<'_> {
 
     fn digest(
         &self,
+        _: NodeId,
         _: &Node,
         _: usize,
         _: &[Option<Descriptor>],

@@ -21,8 +21,11 @@ fn main() -> ExitCode {
             what_is_missing_is_explained,
             an_epoch_makes_the_same_image_anywhere,
             steps_are_kept_only_on_request,
+            what_did_not_change_is_not_opened_again,
         },
     ];
+    #[cfg(unix)]
+    all.extend(tests![memory::{what_is_new_is_read_once_and_then_known}]);
     #[cfg(target_os = "linux")]
     all.extend(tests![running::alone => running::{
         a_full_hit_starts_no_process,

@@ -155,7 +155,13 @@ impl Executor for Counters {
         })
     }
 
-    fn digest(&self, _: &Node, index: usize, inputs: &[String]) -> Result<Option<Digest>, String> {
+    fn digest(
+        &self,
+        _: NodeId,
+        _: &Node,
+        index: usize,
+        inputs: &[String],
+    ) -> Result<Option<Digest>, String> {
         let output = &inputs[index];
         Ok(Some(Digest::sha256(output.as_bytes())))
     }

@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use super::{Change, Met};
+use super::{Change, Copied, Met};
 use crate::{Entry, Error, ErrorKind, Kind, LayerPath, Meta, Root, links::LinkedTree, root};
 
 pub(super) struct Destination<'r> {
@@ -60,6 +60,9 @@ impl<'r> Destination<'r> {
     /// Puts the folder `path` and those above it into the changes, as they are; makes what is
     /// missing.
     pub(super) fn enter(&mut self, path: &LayerPath) -> Result<(), Error> {
+        if self.changes.tree().get(path).is_some_and(Entry::is_dir) {
+            return Ok(()); // and so are those above it
+        }
         let missing = path.ancestors().chain([path.clone()]).skip(1);
         for folder in missing {
             if folder.is_root() || self.changes.tree().get(&folder).is_some_and(Entry::is_dir) {
@@ -116,20 +119,20 @@ impl<'r> Destination<'r> {
         }
     }
 
-    pub(super) fn changes(self) -> Vec<Change> {
+    pub(super) fn finish(self) -> Copied {
         let sources = self.sources;
-        self.changes
-            .finish()
+        let changes = self.changes.finish();
+        let changes = changes
             .into_iter()
             .map(|entry| Change {
                 source: entry.file().and_then(|_| sources.get(&entry.path).cloned()),
                 entry,
             })
-            .collect()
-    }
-
-    pub(super) fn met(self) -> Vec<Met> {
-        self.met.into_inner().into_iter().collect()
+            .collect();
+        Copied {
+            changes,
+            met: self.met.into_inner().into_iter().collect(),
+        }
     }
 }
 

@@ -160,7 +160,7 @@ fn where_things_go() {
     ];
     for (sources, destination, expected) in rows {
         let request = request(sources, destination);
-        let found = copy::plan(&source, &request, &base).unwrap();
+        let found = copy::plan(&source, &request, &base).unwrap().changes;
         let mut expected = expected.to_vec();
         // The first name in order is the file.
         if let Some(h) = expected.iter_mut().find(|l| l.contains("h == ")) {
@@ -197,7 +197,7 @@ fn what_is_refused() {
         (&["f", "g"], "/etc/conf", ErrorKind::Conflict, "etc/conf"),
         (&["f"], "/loop/x", ErrorKind::Loop, "loop/x"),
     ] {
-        let found = copy::plan(&source, &request(sources, destination), &base);
+        let found = copy::plan(&source, &request(sources, destination), &base).map(|c| c.changes);
         if at.is_empty() {
             assert_eq!(show(&found.unwrap()), ["app/", "app/file < file/file"]);
             continue;
@@ -215,7 +215,7 @@ fn what_is_refused() {
 fn owners_modes_and_times() {
     let (source, base) = (source(), base());
     let of = |request: &Request, p: &str| {
-        let changes = copy::plan(&source, request, &base).unwrap();
+        let changes = copy::plan(&source, request, &base).unwrap().changes;
         let found = changes.iter().find(|c| c.entry.path == path(p)).unwrap();
         let m = &found.entry.meta;
         (m.mode, m.uid, m.gid, m.mtime.seconds)
@@ -273,7 +273,7 @@ fn modes() {
 fn a_later_source_replaces_a_file_that_others_link_to() {
     let source = files(&["a/", "a/f = old", "a/l == a/f", "b/", "b/f = new"]);
     let request = request(&["a", "b"], "/n/");
-    let found = copy::plan(&source, &request, &base()).unwrap();
+    let found = copy::plan(&source, &request, &base()).unwrap().changes;
     assert_eq!(show(&found), ["n/", "n/f < b/f", "n/l < a/f"]);
 }
 
@@ -281,14 +281,18 @@ fn a_later_source_replaces_a_file_that_others_link_to() {
 fn only_what_is_copied_is_linked() {
     let source = files(&["a/", "a/l == f", "a/m == f", "f = 1"]);
     // In a tree as archives may have it, the file comes after its links.
-    let found = copy::plan(&source, &request(&["a"], "/n"), &base()).unwrap();
+    let found = copy::plan(&source, &request(&["a"], "/n"), &base())
+        .unwrap()
+        .changes;
     assert_eq!(show(&found), ["n/", "n/l < f", "n/m == n/l"]);
 }
 
 #[test]
 fn what_a_plan_met() {
     let met = |destination: &str, base: &Root| {
-        copy::met(&source(), &request(&["f"], destination), base).unwrap()
+        copy::plan(&source(), &request(&["f"], destination), base)
+            .unwrap()
+            .met
     };
     let lines = |met: &[copy::Met]| -> Vec<String> {
         met.iter()
@@ -340,7 +344,9 @@ fn devices_and_pipes_are_copied_and_an_archive_without_folders_is_taken() {
     let mut source = files(&["d/deep/f = 1"]);
     source.entry(entry("d/pipe", Kind::Fifo));
     source.entry(symlink("d/l", "nowhere"));
-    let found = copy::plan(&source, &request(&["d"], "/n"), &base()).unwrap();
+    let found = copy::plan(&source, &request(&["d"], "/n"), &base())
+        .unwrap()
+        .changes;
     let paths: Vec<_> = found.iter().map(|c| c.entry.path.to_string()).collect();
     assert_eq!(paths, ["n", "n/deep", "n/deep/f", "n/l", "n/pipe"]);
 }

@@ -1,0 +1,195 @@
+//! The files of a context that a leaf selects: scanned once, digested once, and where most of them
+//! are new, read once: by the COPY that packs them. Refuses to keep a digest of what nobody read.
+
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+    sync::{Arc, Mutex},
+};
+
+use kiln_graph::{Graph, Op};
+use kiln_image::Digest;
+use kiln_layer::{
+    Content, Entry, File, Files, Kind, LayerPath, Opening, Packed, Packing, Root, Tree,
+    copy::Change, pack_entries,
+};
+
+use super::lock;
+use crate::{Error, context::as_root, selection};
+
+/// How much of new content is read before the plan is made, so that a record can be found first:
+/// more takes longer than packing what is then thrown away. Each file counts 4 KiB more than it has.
+const FIRST: u64 = 8 << 20;
+
+/// Which contexts may be read by the COPY that packs them, and how much of them is read before.
+/// Where a RUN stands on such a COPY, making a layer that a record then takes the place of costs
+/// more than reading twice: such contexts are read first, unless nobody looks for records.
+pub(crate) struct Late(HashSet<Vec<String>>);
+
+impl Late {
+    /// For a build of `graph`.
+    pub(crate) fn of(graph: &Graph, no_cache: bool) -> Self {
+        let mut below_run = vec![false; graph.len()];
+        for (id, node) in graph.iter().rev() {
+            let stood_on = matches!(node.op, Op::Run(_)) || below_run[id.index()];
+            if let (true, Some(root)) = (stood_on, node.root()) {
+                below_run[root.index()] = true;
+            }
+        }
+        let (mut late, mut first) = (HashSet::new(), HashSet::new());
+        for (id, node) in graph.iter() {
+            for input in &node.inputs {
+                if let Op::Context { select, .. } = &graph.node(*input).op {
+                    let set = match below_run[id.index()] && !no_cache {
+                        true => &mut first,
+                        false => &mut late,
+                    };
+                    set.insert(select.patterns.clone());
+                }
+            }
+        }
+        Self(&late - &first)
+    }
+
+    /// For who wants to know what is recorded, whatever it takes.
+    pub(crate) fn none() -> Self {
+        Self(HashSet::new())
+    }
+
+    pub(super) fn read_up_to(&self, patterns: &[String]) -> u64 {
+        match self.0.contains(patterns) {
+            true => FIRST,
+            false => u64::MAX,
+        }
+    }
+}
+
+/// The files that some patterns select.
+pub(crate) struct Selected {
+    pub(super) patterns: Vec<String>,
+    files: Arc<dyn Files>,
+    state: Mutex<State>,
+}
+
+struct State {
+    root: Arc<Root>,
+    digest: Option<Digest>,
+}
+
+impl Selected {
+    pub(super) fn new(patterns: Vec<String>, files: Arc<dyn Files>) -> Self {
+        let state = State {
+            root: Arc::new(as_root(Arc::clone(&files))),
+            digest: None,
+        };
+        Self {
+            patterns,
+            files,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// The files as a root, so that links in them are followed inside.
+    pub(super) fn root(&self) -> Arc<Root> {
+        Arc::clone(&lock(&self.state).root)
+    }
+
+    /// What a COPY of the patterns sees of them; `None` before all of it was read.
+    pub(super) fn digest(&self) -> Result<Option<Digest>, Error> {
+        let root = {
+            let state = lock(&self.state);
+            if state.digest.is_some() {
+                return Ok(state.digest);
+            }
+            Arc::clone(&state.root)
+        };
+        let digest = selection::digest(&root, &self.patterns, false)?;
+        let mut state = lock(&self.state);
+        // Not if others have read more meanwhile: they will ask again.
+        if Arc::ptr_eq(&state.root, &root) {
+            state.digest = digest;
+        }
+        Ok(digest)
+    }
+
+    /// `changes`, which were made of these files, have been packed: what was unread is known now.
+    /// `None` when nothing was. What no change needed is read here.
+    pub(super) fn learn(
+        &self,
+        changes: &[Change],
+        packed: Option<&Packed>,
+    ) -> Result<Option<HashMap<LayerPath, Digest>>, Error> {
+        let root = self.root();
+        let tree = Files::tree(&*root);
+        if !tree
+            .iter()
+            .any(|entry| entry.file().is_some_and(File::is_unread))
+        {
+            return Ok(None);
+        }
+        let mut read = HashMap::new();
+        for Change { entry, source } in changes {
+            let file = packed
+                .and_then(|p| p.tree.get(&entry.path))
+                .and_then(Entry::file);
+            if let (Some(file), Some(source)) = (file, source) {
+                read.insert(source.clone(), file.digest);
+            }
+        }
+        self.read_rest(tree, &mut read)?;
+        let known = |entry: &Entry| {
+            let mut entry = entry.clone();
+            if let Kind::File(file) = &mut entry.kind
+                && let Some(digest) = read.get(&entry.path)
+            {
+                file.digest = *digest;
+            }
+            entry
+        };
+        let known = Known {
+            files: Arc::clone(&self.files),
+            tree: Tree::from_entries(tree.iter().map(known).collect()),
+        };
+        lock(&self.state).root = Arc::new(as_root(Arc::new(known)));
+        Ok(Some(read))
+    }
+
+    /// What is selected and was not copied: another source took its place.
+    fn read_rest(&self, tree: &Tree, read: &mut HashMap<LayerPath, Digest>) -> Result<(), Error> {
+        let unread = |e: &&Entry| e.file().is_some_and(File::is_unread);
+        let rest = tree.iter().filter(unread);
+        let rest: Vec<&Entry> = rest.filter(|e| !read.contains_key(&e.path)).collect();
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let open = |entry: &Entry| {
+            let content = self.files.open(&entry.path);
+            content.map_err(|e| kiln_layer::Error::from(e).at(&entry.path))
+        };
+        let (_, packed) = pack_entries(rest, &open, io::sink(), &Packing::default())?;
+        let files = packed.tree.iter();
+        let files = files.filter_map(|e| Some((e.path.clone(), e.file()?.digest)));
+        read.extend(files);
+        Ok(())
+    }
+}
+
+/// Files of which more is known than when they were looked at.
+struct Known {
+    files: Arc<dyn Files>,
+    tree: Tree,
+}
+
+impl Files for Known {
+    fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    fn open(&self, path: &LayerPath) -> io::Result<Content> {
+        self.files.open(path)
+    }
+
+    fn opening(&self) -> Opening<'_> {
+        self.files.opening()
+    }
+}

@@ -11,10 +11,16 @@ use std::{
 use flate2::bufread::MultiGzDecoder;
 use kiln_image::{Digest, HashingWriter, media::Compression};
 
+use zstd::zstd_safe::CParameter;
+
 use crate::Error;
 
 /// The level of gzip when none is asked for.
 const GZIP_LEVEL: i32 = 6;
+/// Its name and version: other bytes for the same input are another version. The second one has jobs as
+/// long as the window: the first had zstd's own, four times as long, which took 150 MiB of memory on
+/// eight processors and kept a layer of 8 MiB on one of them.
+const ZSTD_NAME: &str = "kiln-zstd/2";
 /// The level of zstd when none is asked for.
 const ZSTD_LEVEL: i32 = 3;
 /// The largest window, as a power of two, that a zstd stream may ask for: 128 MiB, as the `zstd`
@@ -100,7 +106,7 @@ impl<W: Write> Compressor<W> {
             Compression::Zstd => {
                 let level = within(how.level.unwrap_or(ZSTD_LEVEL), 1, 19, "zstd")?;
                 let stream = zstd(out, level, threads, how.window_log)?;
-                (Stream::Zstd(stream), "kiln-zstd/1", level)
+                (Stream::Zstd(stream), ZSTD_NAME, level)
             }
         };
         let is_zstd = how.with == Compression::Zstd;
@@ -235,12 +241,15 @@ fn zstd<W: Write>(
         return Err(Error::invalid(what).hint("it is a power of two, 10 to 27"));
     }
     // What a reader with the usual 8 MiB can take.
-    let window_log = window_log.unwrap_or(if level < 10 { 21 } else { 23 });
+    let usual = if level < 10 { 21 } else { 23 };
+    // Who asks for a window wants what is far apart to be seen together.
+    let job = if window_log.is_some() { 0 } else { 1 << usual };
     let mut encoder = zstd::Encoder::new(to, level).map_err(|e| Error::io("compress", e))?;
     // Without any worker the bytes are others than with one or more.
     encoder
         .multithread(u32::try_from(threads).unwrap_or(1))
-        .and_then(|()| encoder.window_log(window_log))
+        .and_then(|()| encoder.window_log(window_log.unwrap_or(usual)))
+        .and_then(|()| encoder.set_parameter(CParameter::JobSize(job)))
         .map_err(|e| Error::io("compress", e))?;
     Ok(encoder)
 }

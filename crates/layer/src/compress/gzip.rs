@@ -32,6 +32,8 @@ struct Block {
     /// How many of the bytes come before the block.
     before: usize,
     is_last: bool,
+    /// Where it is compressed to.
+    deflated: Vec<u8>,
 }
 
 impl Block {
@@ -39,25 +41,31 @@ impl Block {
         self.bytes.len() == self.before + BLOCK
     }
 
-    /// What comes after this one, in a buffer that is used again.
-    fn next(&self, mut bytes: Vec<u8>) -> Self {
+    /// What comes after this one, in buffers that are used again.
+    fn next(&self, spare: Self) -> Self {
+        let Self {
+            mut bytes,
+            mut deflated,
+            ..
+        } = spare;
         let before = &self.bytes[self.bytes.len().saturating_sub(WINDOW)..];
         bytes.clear();
         bytes.reserve_exact(WINDOW + BLOCK);
         bytes.extend_from_slice(before);
+        deflated.clear();
         Self {
             bytes,
             before: before.len(),
             is_last: false,
+            deflated,
         }
     }
 }
 
-/// A block that was compressed, and its buffer back.
+/// A block that was compressed.
 struct Done {
-    deflated: Vec<u8>,
     crc: Crc,
-    block: Vec<u8>,
+    block: Block,
 }
 
 struct Job {
@@ -72,7 +80,7 @@ pub(super) struct Stitcher<W> {
     threads: usize,
     crc: Crc,
     block: Block,
-    spare: Vec<Vec<u8>>,
+    spare: Vec<Block>,
     /// None as long as one block is all there is.
     workers: Option<SyncSender<Job>>,
     waiting: VecDeque<Receiver<io::Result<Done>>>,
@@ -130,7 +138,7 @@ impl<W: Write> Stitcher<W> {
     }
 
     fn put(&mut self, done: Done) -> io::Result<()> {
-        self.out.write_all(&done.deflated)?;
+        self.out.write_all(&done.block.deflated)?;
         self.crc.combine(&done.crc);
         self.spare.push(done.block);
         Ok(())
@@ -190,7 +198,8 @@ fn start(threads: usize, level: u32) -> io::Result<SyncSender<Job>> {
     Ok(give)
 }
 
-fn deflate(block: Block, level: u32) -> io::Result<Done> {
+fn deflate(mut block: Block, level: u32) -> io::Result<Done> {
+    let out = &mut block.deflated;
     let (before, bytes) = block.bytes.split_at(block.before);
     let mut stream = Compress::new(Compression::new(level), false);
     if !before.is_empty() {
@@ -201,11 +210,11 @@ fn deflate(block: Block, level: u32) -> io::Result<Done> {
     } else {
         FlushCompress::Sync
     };
-    let mut out = Vec::with_capacity(bytes.len() / 2 + 1024);
+    out.reserve(bytes.len() / 2 + 1024);
     loop {
         let read = usize::try_from(stream.total_in()).map_err(io::Error::other)?;
         let status = stream
-            .compress_vec(&bytes[read..], &mut out, flush)
+            .compress_vec(&bytes[read..], out, flush)
             .map_err(io::Error::other)?;
         let all_read = stream.total_in() == bytes.len() as u64;
         // Room that is left over says that all has been flushed.
@@ -220,9 +229,5 @@ fn deflate(block: Block, level: u32) -> io::Result<Done> {
     }
     let mut crc = Crc::new();
     crc.update(bytes);
-    Ok(Done {
-        deflated: out,
-        crc,
-        block: block.bytes,
-    })
+    Ok(Done { crc, block })
 }

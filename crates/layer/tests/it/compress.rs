@@ -73,7 +73,7 @@ fn the_bytes_are_a_promise() {
     ]
     .assert_eq(&digest(Compression::Gzip, len));
     expect![
-        "kiln-zstd/1 3 sha256:de63480de802e235188edeef7f435b9cfd27413b42ab3c5d10b6c288bd8cb8c5"
+        "kiln-zstd/2 3 sha256:2dd48cf090bf7f9efbb97c4ebe69fcc7616427052cd58cf39136e4880708fdaf"
     ]
     .assert_eq(&digest(Compression::Zstd, len));
     expect![

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use kiln_layer::{Files as _, LayerPath, Root, Times, Tree};
+use kiln_layer::{LayerPath, Root, Times, Tree};
 
 use crate::Error;
 use crate::containers::Container;
@@ -53,7 +53,7 @@ impl Container {
 fn between(changes: &Tree, image: &Root) -> Vec<(Change, String)> {
     let mut all: BTreeMap<LayerPath, Change> = BTreeMap::new();
     for entry in changes.iter().filter(|entry| !entry.path.is_root()) {
-        let below = image.tree().get(&entry.path);
+        let below = image.lookup(&entry.path);
         let change = match below {
             _ if entry.is_whiteout() => Change::Deleted,
             None => Change::Added,
@@ -73,6 +73,7 @@ fn between(changes: &Tree, image: &Root) -> Vec<(Change, String)> {
 #[cfg(test)]
 mod tests {
     use kiln_image::Digest;
+    use kiln_layer::Files as _;
     use kiln_layer::{Entry, InMemory, Meta, RootLayer};
 
     use super::*;

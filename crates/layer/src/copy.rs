@@ -97,7 +97,7 @@ pub fn make_folder(
 ) -> Result<Vec<Change>, Error> {
     let mut to = Destination::new(onto, folder(owner, mode, made));
     let path = to.resolve(&destination::clean(path)?)?;
-    if to.get(&path).is_some_and(Entry::is_dir) {
+    if to.is_dir(&path) {
         return Ok(Vec::new());
     }
     to.enter(&path)?;
@@ -160,7 +160,7 @@ impl Copy<'_, '_> {
             return self.contents(&found.path, &target);
         }
         let into = self.request.many || destination::says_folder(text);
-        let is_there = self.to.get(&target).is_some_and(Entry::is_dir);
+        let is_there = self.to.is_dir(&target);
         let target = match source.name() {
             Some(name) if into || is_there => target.join(name)?,
             _ => target,

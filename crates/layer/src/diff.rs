@@ -91,14 +91,13 @@ pub fn upper_changes<E>(
     upper: &Tree,
     same: &mut dyn FnMut(&Entry, &Entry) -> Result<bool, E>,
 ) -> Result<Tree, E> {
-    use crate::Files as _;
-    let below = lower.tree();
     let mut changed = BTreeSet::new();
     let mut whiteouts = BTreeSet::new();
     // The kernel marks the topmost folder only: all folders in it hide as well.
     let mut hiding: BTreeSet<LayerPath> = BTreeSet::new();
     for entry in upper.iter() {
-        let before = below.get(&entry.path);
+        let before = lower.lookup(&entry.path);
+        let before = before.as_deref();
         match (&entry.kind, before.map(|e| &e.kind)) {
             (Kind::Whiteout, None) => {}
             (Kind::Whiteout, Some(_)) => {
@@ -110,9 +109,9 @@ pub fn upper_changes<E>(
                 let above = entry.path.parent();
                 if *opaque || above.is_some_and(|p| hiding.contains(&p)) {
                     hiding.insert(entry.path.clone());
-                    let hidden = below.children(&entry.path);
+                    let hidden = lower.children(&entry.path).into_iter();
                     let hidden = hidden.filter(|e| upper.get(&e.path).is_none());
-                    whiteouts.extend(hidden.map(|e| e.path.clone()));
+                    whiteouts.extend(hidden.map(|e| e.path));
                 }
                 if before.is_some_and(|b| b.meta != entry.meta) {
                     changed.insert(entry.path.clone());

@@ -18,6 +18,7 @@ mod pack;
 mod path;
 mod pipe;
 mod root;
+mod stack;
 mod target;
 mod tree;
 pub mod usage;

@@ -85,6 +85,30 @@ impl Tree {
         self.0.range(self.0.from(path), self.0.beyond(path))
     }
 
+    /// [`Tree::get`] by the bytes of a path.
+    pub(crate) fn at(&self, path: &[u8]) -> Option<&Entry> {
+        self.0.get(path)
+    }
+
+    /// All entries beneath `path`, in order.
+    pub(crate) fn inside(&self, path: &[u8]) -> Inside<'_> {
+        Inside(self.0.range(self.0.after(path), self.0.beyond(path)))
+    }
+
+    /// The paths directly inside the folder `path`, in order, also those that have no entry of their
+    /// own, but entries beneath them.
+    pub(crate) fn each_child(&self, path: &[u8], each: &mut dyn FnMut(&[u8])) {
+        let start = path.len() + usize::from(!path.is_empty());
+        let mut range = self.inside(path).0;
+        while let Some(entry) = range.next() {
+            let inner = entry.path.as_bytes();
+            let end = inner[start..].iter().position(|b| *b == b'/');
+            let child = &inner[..end.map_or(inner.len(), |end| start + end)];
+            each(child);
+            range.skip_within(child);
+        }
+    }
+
     /// Puts `entry` in its place and gives back what was there. What is beneath it stays.
     pub fn insert(&mut self, entry: Entry) -> Option<Entry> {
         self.0.insert(entry)
@@ -241,6 +265,18 @@ impl Iterator for IntoIter {
 impl fmt::Debug for IntoIter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IntoIter").finish_non_exhaustive()
+    }
+}
+
+/// The entries beneath a folder: see [`Tree::inside`].
+#[derive(Clone)]
+pub(crate) struct Inside<'a>(Range<'a>);
+
+impl<'a> Iterator for Inside<'a> {
+    type Item = &'a Entry;
+
+    fn next(&mut self) -> Option<&'a Entry> {
+        self.0.next()
     }
 }
 

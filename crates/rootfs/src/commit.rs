@@ -64,7 +64,7 @@ pub(crate) fn as_image(
     let mut changed = Vec::new();
     for one in found {
         let below = lower.lookup(&one.path);
-        if let Some(note) = crate::disk::as_image(one, below, ids) {
+        if let Some(note) = crate::disk::as_image(one, below.as_deref(), ids) {
             changed.push((one.path.clone(), note));
         }
     }

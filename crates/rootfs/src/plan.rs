@@ -10,9 +10,7 @@
 use std::collections::HashMap;
 
 use kiln_image::Digest;
-use kiln_layer::{
-    Entry, File, Files as _, Kind, LayerPath, Meta, Root, Times, Tree, keeps_attribute,
-};
+use kiln_layer::{Entry, File, Kind, LayerPath, Meta, Root, Times, Tree, keeps_attribute};
 
 use crate::upper::{Found, What};
 
@@ -153,10 +151,10 @@ struct Planner<'a> {
 impl Planner<'_> {
     /// A whiteout for each thing below a folder that it hides and does not have itself.
     fn spell_out(&mut self, folder: &LayerPath, found: &[Found]) {
-        if !self.lower.lookup(folder).is_some_and(Entry::is_dir) {
+        if !self.lower.lookup(folder).is_some_and(|e| e.is_dir()) {
             return;
         }
-        for child in self.lower.tree().children(folder) {
+        for child in self.lower.children(folder) {
             if found
                 .binary_search_by_key(&&child.path, |f| &f.path)
                 .is_err()
@@ -173,6 +171,7 @@ impl Planner<'_> {
 
     fn fate(&mut self, one: &Found) -> Fate {
         let below = self.lower.lookup(&one.path);
+        let below = below.as_deref();
         let mut known = None;
         let kind = match &one.what {
             What::Whiteout if below.is_some() => return Fate::Keep(whiteout(one)),
@@ -232,7 +231,7 @@ impl Planner<'_> {
         if !self.same_meta(&one.meta, &below.meta) {
             return None;
         }
-        let (_, file) = self.lower.tree().file(&one.path)?;
+        let file = self.lower.file(&one.path)?;
         (file.size == size).then_some(file.digest)
     }
 

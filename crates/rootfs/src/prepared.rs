@@ -1,6 +1,7 @@
 //! A root that is ready to be mounted, and what has to be put on top of the image's own layers for
 //! that: mount points that it lacks, and folders that foreign layers use without naming them.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -111,7 +112,7 @@ pub(crate) fn patches(root: &Root, implied: &[LayerPath], tree: &mut Tree) {
         // As an unpacked body has it already.
         if entry.meta != Meta::with_mode(0o755) {
             above(root, path, tree);
-            tree.insert(entry.clone());
+            tree.insert(entry.into_owned());
         }
     }
 }
@@ -121,6 +122,6 @@ fn above(root: &Root, path: &LayerPath, tree: &mut Tree) {
     for folder in path.ancestors() {
         let known = root.lookup(&folder).filter(|entry| entry.is_dir());
         let made = || Entry::folder(folder.clone(), Meta::with_mode(0o755));
-        tree.insert(known.cloned().unwrap_or_else(made));
+        tree.insert(known.map_or_else(made, Cow::into_owned));
     }
 }

@@ -1,5 +1,6 @@
 //! From layers to a root that a process can stand on.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -109,8 +110,8 @@ impl Roots {
             std::fs::create_dir(folder).map_err(|e| Error::io("make the folder", folder, e))
         };
         make(&prepared.layer)?;
-        let top = prepared.root.lookup(&LayerPath::root()).cloned();
-        let top: Tree = top.into_iter().collect();
+        let top = prepared.root.lookup(&LayerPath::root());
+        let top: Tree = top.into_iter().map(Cow::into_owned).collect();
         self.bodies.make(&top, &prepared.upper)?;
         make(&prepared.work)?;
         Ok(prepared)

@@ -238,7 +238,10 @@ fn refuse_archives(from: &Root, sources: &[LayerPath]) -> Result<(), Error> {
         let Some(path) = from.resolve(source).ok().map(|r| r.path) else {
             continue;
         };
-        if !matches!(from.tree().get(&path).map(|e| &e.kind), Some(Kind::File(_))) {
+        if !matches!(
+            from.lookup(&path).as_deref().map(|e| &e.kind),
+            Some(Kind::File(_))
+        ) {
             continue;
         }
         let mut head = [0; 512];

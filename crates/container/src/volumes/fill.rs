@@ -151,8 +151,7 @@ impl Subtree {
             return Ok(found);
         }
         let mut first: HashMap<LayerPath, LayerPath> = HashMap::new();
-        for entry in root.tree().within(&found.top) {
-            let mut entry = entry.clone();
+        for mut entry in root.within(&found.top) {
             let Some(path) = entry.path.strip(&found.top) else {
                 continue;
             };
@@ -160,9 +159,9 @@ impl Subtree {
                 let known = target
                     .strip(&found.top)
                     .or_else(|| first.get(target).cloned());
-                entry.kind = match (known, root.tree().file(target)) {
+                entry.kind = match (known, root.file(target)) {
                     (Some(target), _) => Kind::Hardlink { target },
-                    (None, Some((_, file))) => {
+                    (None, Some(file)) => {
                         first.insert(target.clone(), path.clone());
                         Kind::File(file.clone())
                     }

@@ -1,6 +1,7 @@
 //! The root that is copied onto, with the changes made so far on top.
 
 use std::{
+    borrow::Cow,
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
 };
@@ -30,13 +31,18 @@ impl<'r> Destination<'r> {
     }
 
     /// What is at `path` now.
-    pub(super) fn get(&self, path: &LayerPath) -> Option<&Entry> {
-        let changed = self.changes.tree().get(path);
+    pub(super) fn get(&self, path: &LayerPath) -> Option<Cow<'_, Entry>> {
+        let changed = self.changes.tree().get(path).map(Cow::Borrowed);
         changed.or_else(|| self.below(path))
     }
 
+    /// Whether there is a folder at `path` now.
+    pub(super) fn is_dir(&self, path: &LayerPath) -> bool {
+        self.get(path).is_some_and(|e| e.is_dir())
+    }
+
     /// What the root has at `path`, which is noted as met.
-    fn below(&self, path: &LayerPath) -> Option<&'r Entry> {
+    fn below(&self, path: &LayerPath) -> Option<Cow<'r, Entry>> {
         let found = self.onto.lookup(path)?;
         let link = match &found.kind {
             Kind::Symlink { target } => Some(target.clone()),
@@ -69,8 +75,8 @@ impl<'r> Destination<'r> {
                 continue;
             }
             let entry = match self.get(&folder) {
-                Some(entry) if entry.is_dir() => entry.clone(),
-                Some(entry) => return Err(not_a_folder(entry)),
+                Some(entry) if entry.is_dir() => entry.into_owned(),
+                Some(entry) => return Err(not_a_folder(&entry)),
                 None => Entry::folder(folder, self.made.clone()),
             };
             self.changes.put(entry);
@@ -82,7 +88,7 @@ impl<'r> Destination<'r> {
     pub(super) fn folder(&mut self, path: LayerPath, meta: Meta) -> Result<(), Error> {
         self.parents(&path)?;
         if let Some(entry) = self.get(&path).filter(|e| !e.is_dir()) {
-            return Err(not_a_folder(entry));
+            return Err(not_a_folder(&entry));
         }
         self.changes.put(Entry::folder(path, meta));
         Ok(())
@@ -91,7 +97,7 @@ impl<'r> Destination<'r> {
     /// Puts everything else.
     pub(super) fn leaf(&mut self, entry: Entry, source: Option<LayerPath>) -> Result<(), Error> {
         self.parents(&entry.path)?;
-        if self.get(&entry.path).is_some_and(Entry::is_dir) || entry.path.is_root() {
+        if self.is_dir(&entry.path) || entry.path.is_root() {
             let what = format!(
                 "is a folder, which a {} cannot replace",
                 match entry.kind {

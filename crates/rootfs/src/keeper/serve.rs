@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use kiln_image::Digest;
-use kiln_layer::{Files as _, LayerPath, Packed, Root, Times, Tree};
+use kiln_layer::{LayerPath, Packed, Root, Times, Tree};
 use kiln_sandbox::Incoming;
 use kiln_store::Store;
 
@@ -153,8 +153,10 @@ impl Server {
         let mut entries = 0;
         recent.retain(|(_, root)| {
             // The latest stays whatever its size.
-            let keep = entries == 0 || entries + root.tree().len() <= REMEMBERED;
-            entries += root.tree().len();
+            let layers = root.layers().iter();
+            let len: usize = layers.map(|l| l.files.tree().len()).sum();
+            let keep = entries == 0 || entries + len <= REMEMBERED;
+            entries += len;
             keep
         });
         Ok(root)

@@ -42,13 +42,13 @@ pub(crate) struct Carrier<'a> {
     pub(crate) now: i64,
     pub(crate) epoch: Option<i64>,
     known: Known,
-    /// For each node, whether a RUN will stand on what it gives; nothing before the plan is made.
-    mounted: OnceLock<Vec<bool>>,
 }
 
-/// What was read before and need not be read again.
+/// What was found out before and need not be found out again.
 #[derive(Default)]
 struct Known {
+    /// For each node, whether a RUN will stand on what it gives; nothing before the plan is made.
+    mounted: OnceLock<Vec<bool>>,
     contexts: Mutex<HashMap<Vec<String>, Arc<Selected>>>,
     copies: Mutex<HashMap<NodeId, Arc<Planned>>>,
     roots: Mutex<HashMap<Vec<Digest>, Arc<Root>>>,
@@ -77,7 +77,6 @@ impl<'a> Carrier<'a> {
             now,
             epoch,
             known: Known::default(),
-            mounted: OnceLock::new(),
         }
     }
 
@@ -88,12 +87,12 @@ impl<'a> Carrier<'a> {
             false => Vec::new(),
         };
         // One plan for each carrier: a second one would be the same.
-        let _ = self.mounted.set(mounted);
+        let _ = self.known.mounted.set(mounted);
     }
 
     /// Whether the layer that the node makes is to be mounted.
     fn is_mounted(&self, id: NodeId) -> bool {
-        let mounted = self.mounted.get();
+        let mounted = self.known.mounted.get();
         mounted.is_some_and(|all| all.get(id.index()).copied().unwrap_or_default())
     }
 

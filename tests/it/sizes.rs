@@ -5,6 +5,7 @@ use std::fs;
 use kiln_tests::{
     base::busybox,
     kiln::Kiln,
+    registry::Registry,
     who::{Who, everybody},
 };
 use serde_json::Value;
@@ -203,10 +204,16 @@ fn mistakes() {
 
 /// However an image came, and whatever of it is left: nothing is unpacked.
 #[test]
-fn loaded_imported_and_without_trees() {
+fn pulled_loaded_imported_and_without_trees() {
     let kiln = Who::Root.kiln();
     built(&kiln);
     let want = json(&kiln, &["tree", "app"]);
+    let (registry, puller) = (Registry::start(), Kiln::new());
+    let name = format!("{}/app:latest", registry.address());
+    kiln.ok(["tag", "app", &name]);
+    kiln.ok(["push", "-q", &name]);
+    puller.ok(["pull", "-q", &name]);
+    assert_eq!(json(&puller, &["tree", &name])["Layers"], want["Layers"]);
     kiln.ok(["save", "-o", "app.tar", "app"]);
     let other = Kiln::new();
     let tar = kiln.scratch().join("app.tar");

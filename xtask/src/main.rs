@@ -40,7 +40,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        about: "[--runs N]: time whole builds beside buildah's, and write the numbers to bench/",
+        about: "[--runs N] [--user NAME] [--layers]: time layers, builds and starts beside others', to bench/",
         run: bench::command,
     },
     Command {

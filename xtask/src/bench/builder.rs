@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use kiln_tests::base;
 
-use super::work::Work;
+use super::disk;
+use super::rows::{Took, timed};
+use super::work::{Before, Work};
 use crate::Result;
 use crate::process;
 
@@ -85,7 +86,28 @@ impl Builder {
     }
 
     /// Builds, and tells how long it took.
-    pub(super) fn build(&self, work: &Work, cold: bool) -> Result<Duration> {
+    pub(super) fn build(&self, work: &Work, run: usize) -> Result<Took> {
+        let mut command = self.prepared(work, run)?;
+        timed(&mut command)
+    }
+
+    /// The command, after what has to be so before it.
+    fn prepared(&self, work: &Work, run: usize) -> Result<Command> {
+        match &work.before {
+            Before::Known | Before::NoCache => {}
+            Before::Fresh => {
+                self.remove()?;
+                fs::create_dir_all(&self.store)?;
+            }
+            Before::Changed(file) => {
+                fs::write(file, format!("{run} {}\n", self.name).repeat(100))?;
+            }
+            Before::Rewritten(text) => {
+                let time = format!("{}-{run}", self.name);
+                let file = work.context.join("Dockerfile");
+                fs::write(file, text.replace("TIME", &time))?;
+            }
+        }
         let mut command = self.command();
         match self.name {
             "kiln" => command.args(["build", "-q", "-t", "bench-result"]),
@@ -100,13 +122,17 @@ impl Builder {
                 "bench-result",
             ]),
         };
-        if cold {
+        if matches!(work.before, Before::NoCache) {
             command.arg("--no-cache");
         }
         command.arg(&work.context);
-        let start = Instant::now();
-        check(&mut command)?;
-        Ok(start.elapsed())
+        Ok(command)
+    }
+
+    /// Removes the store, and what is mounted in it.
+    fn remove(&self) -> Result<()> {
+        disk::unmount_inside(&self.store)?;
+        Ok(fs::remove_dir_all(&self.store)?)
     }
 }
 

@@ -8,15 +8,15 @@ use crate::Result;
 use crate::process;
 
 /// The head of a report.
-pub(super) fn report(builders: &[Builder]) -> Result<String> {
+pub(super) fn report(builders: &[Builder], disk: &str) -> Result<String> {
     let cpu = field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".to_owned());
     let memory = field("/proc/meminfo", "MemTotal").unwrap_or_else(|| "unknown".to_owned());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let kernel = process::output(Command::new("uname").arg("-sr"))?;
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let mut text = format!(
-        "# Builds and starts, {}\n\n`cargo xtask bench`, all in turns, each after one run that is not \
-         counted.\n\n- {cores} cores, {cpu}, {memory}\n- {}, load at the start: {}\n",
+        "# Layers, builds and starts, {}\n\n`cargo xtask bench`, all in turns, each after one run that is \
+         not counted.\n\n- {cores} cores, {cpu}, {memory}\n- {}, load at the start: {}\n- {disk}\n",
         today()?,
         kernel.trim(),
         load.split_whitespace()
@@ -26,6 +26,17 @@ pub(super) fn report(builders: &[Builder]) -> Result<String> {
     );
     for builder in builders {
         text.push_str(&format!("- {}: {}\n", builder.name, builder.version));
+    }
+    for program in ["tar", "pigz", "zstd", "openssl", "umoci"] {
+        let mut command = Command::new(program);
+        let command = command.arg(if program == "openssl" {
+            "version"
+        } else {
+            "--version"
+        });
+        if let Ok(said) = process::output(command) {
+            text.push_str(&format!("- {}\n", said.lines().next().unwrap_or(program)));
+        }
     }
     Ok(text)
 }

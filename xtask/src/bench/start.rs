@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kiln_tests::base;
 
-use super::{Row, write_rows};
+use super::rows::{Row, Took, timed as time, write as write_rows};
 use crate::Result;
 use crate::process;
 
@@ -74,10 +74,13 @@ fn ready(example: &Path, bundle: &Path, user: Option<&str>, runs: usize) -> Resu
     let alone = |name: &str, mut command: Command| -> Result<Row> {
         let said = process::output(command.arg(runs.to_string()))?;
         let times = said.lines().next().unwrap_or_default().split_whitespace();
-        let walls = times.map(|time| -> Result<_> { Ok(Duration::from_micros(time.parse()?)) });
+        let took = times.map(|time| -> Result<_> {
+            let wall = Duration::from_micros(time.parse()?);
+            Ok(Took { wall, cpu: None })
+        });
         Ok(Row {
-            builder: name.to_owned(),
-            walls: walls.collect::<Result<_>>()?,
+            name: name.to_owned(),
+            took: took.collect::<Result<_>>()?,
         })
     };
     let mut rows = vec![alone("kiln's sandbox, root", Command::new(example))?];
@@ -211,14 +214,11 @@ impl Starter {
         }
     }
 
-    fn start(&self) -> Result<Duration> {
+    fn start(&self) -> Result<Took> {
         let mut command = (self.command)();
-        command.stdin(Stdio::null()).stdout(Stdio::null());
-        let start = Instant::now();
-        match process::succeeds(&mut command)? {
-            true => Ok(start.elapsed()),
-            false => Err(format!("{} failed", process::shown(&command)).into()),
-        }
+        let took = time(command.stdin(Stdio::null()).stdout(Stdio::null()))?;
+        // A start takes less than the clock of the processors can tell.
+        Ok(Took { cpu: None, ..took })
     }
 }
 
@@ -227,14 +227,11 @@ fn timed(starters: &[Starter], runs: usize) -> Result<Vec<Row>> {
     let mut rows: Vec<Row> = Vec::new();
     for starter in starters {
         starter.start()?;
-        rows.push(Row {
-            builder: starter.name.clone(),
-            walls: Vec::new(),
-        });
+        rows.push(Row::new(starter.name.clone()));
     }
     for _ in 0..runs {
         for (starter, row) in starters.iter().zip(&mut rows) {
-            row.walls.push(starter.start()?);
+            row.took.push(starter.start()?);
         }
     }
     Ok(rows)

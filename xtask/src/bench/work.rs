@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::Result;
+use crate::process;
 
 /// One build.
 pub(super) struct Work {
@@ -11,18 +13,75 @@ pub(super) struct Work {
     pub(super) about: &'static str,
     /// Its context, with the Dockerfile.
     pub(super) context: PathBuf,
-    /// Whether records of earlier builds are left unused.
-    pub(super) cold: bool,
+    /// What is so before each run.
+    pub(super) before: Before,
+    /// Whether `find` over the context is measured beside it.
+    pub(super) beside_find: bool,
+}
+
+/// What is so before a run of a build.
+pub(super) enum Before {
+    /// It was built before.
+    Known,
+    /// The Dockerfile is this one, with `TIME` in it another word each time.
+    Rewritten(&'static str),
+    /// The store is empty.
+    Fresh,
+    /// One file of the context has changed.
+    Changed(PathBuf),
+    /// Records of earlier builds are left unused.
+    NoCache,
 }
 
 /// How many files the large context has.
 const FILES: usize = 50_000;
 
-pub(super) fn all(folder: &Path) -> Result<Vec<Work>> {
+/// Builds of small things.
+pub(super) fn small(folder: &Path) -> Result<Vec<Work>> {
     Ok(vec![
         cached(&folder.join("cached"))?,
         empty_runs(&folder.join("runs"))?,
-        many_files(&folder.join("files"))?,
+    ])
+}
+
+/// Where the large context is.
+pub(super) fn files(folder: &Path) -> PathBuf {
+    folder.join("files")
+}
+
+/// Builds of many files, and what follows each other on the same context.
+pub(super) fn large(folder: &Path) -> Result<Vec<Work>> {
+    let files = files(folder);
+    write(&files, "FROM scratch\nCOPY . /\n", FILES)?;
+    let work = |about, before, beside_find| Work {
+        about,
+        context: files.clone(),
+        before,
+        beside_find,
+    };
+    Ok(vec![
+        // First: what follows empties the stores.
+        many_changes(&folder.join("changes"), &files)?,
+        work(
+            "COPY of 50,000 small files (4 KiB on average), in a fresh store",
+            Before::Fresh,
+            false,
+        ),
+        work(
+            "COPY of 50,000 small files, `--no-cache` in a store that has built it before",
+            Before::NoCache,
+            false,
+        ),
+        work(
+            "COPY of 50,000 small files, nothing changed",
+            Before::Known,
+            true,
+        ),
+        work(
+            "COPY of 50,000 small files, one of them changed",
+            Before::Changed(files.join(format!("d{}/f{}", FILES / 200, FILES / 2 + 42))),
+            false,
+        ),
     ])
 }
 
@@ -37,7 +96,8 @@ fn cached(folder: &Path) -> Result<Work> {
     Ok(Work {
         about: "20 instructions, 200 files, everything known",
         context: folder.to_path_buf(),
-        cold: false,
+        before: Before::Known,
+        beside_find: false,
     })
 }
 
@@ -47,18 +107,29 @@ fn empty_runs(folder: &Path) -> Result<Work> {
     Ok(Work {
         about: "30 RUNs of echo, nothing known",
         context: folder.to_path_buf(),
-        cold: true,
+        before: Before::NoCache,
+        beside_find: false,
     })
 }
 
-fn many_files(folder: &Path) -> Result<Work> {
-    write(folder, "FROM scratch\nCOPY . /\n", FILES)?;
+/// A RUN that touches a lot of what is below it.
+fn many_changes(folder: &Path, files: &Path) -> Result<Work> {
+    process::output(Command::new("cp").arg("-a").arg(files).arg(folder))?;
+    fs::write(folder.join("Dockerfile"), CHANGES)?;
     Ok(Work {
-        about: "COPY of 50,000 small files (4 KiB on average) to a local image, nothing known",
+        about: "a RUN that deletes 10,000 of 50,000 files and appends to 10,000 others",
         context: folder.to_path_buf(),
-        cold: true,
+        before: Before::Rewritten(CHANGES),
+        beside_find: false,
     })
 }
+
+/// In folders of 100 files.
+const CHANGES: &str = "FROM localhost/bench
+COPY . /files
+RUN : TIME; cd /files && for i in $(seq 0 99); do rm -r d$i; done && \
+    for i in $(seq 100 199); do for f in d$i/*; do echo more >> $f; done; done
+";
 
 /// A Dockerfile and `count` files of up to 8 KiB in folders of 100.
 fn write(folder: &Path, dockerfile: &str, count: usize) -> Result<()> {

@@ -11,7 +11,7 @@ use std::{
 use kiln_image::Digest;
 
 use crate::{
-    Entry, Error, ErrorKind, File, Files, Kind, LayerPath, Tree,
+    Entry, Error, ErrorKind, File, Files, Kind, LayerPath, Opening, Tree,
     files::not_a_file,
     flatten,
     merge::Merge,
@@ -248,6 +248,20 @@ impl Files for Root {
             })) if !entry.is_dir() => self.layers[layer].files.open(path),
             Some(found) => Err(not_a_file(path, found.as_ref().map(|f| &f.entry.kind))),
         }
+    }
+
+    fn opening(&self) -> Opening<'_> {
+        let mut layers: Vec<Option<Opening<'_>>> = self.layers.iter().map(|_| None).collect();
+        Box::new(move |path| match self.find(path) {
+            Some(Some(Found {
+                layer: Some(layer),
+                entry,
+            })) if !entry.is_dir() => {
+                let files = &self.layers[layer].files;
+                layers[layer].get_or_insert_with(|| files.opening())(path)
+            }
+            _ => self.open(path),
+        })
     }
 
     fn read(

@@ -4,17 +4,20 @@
 use std::{
     fs::File,
     io::{self, Cursor, Read, Write},
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use kiln_image::Digest;
 use kiln_layer::{
     Content, Entry, Error, ErrorKind, Files, InMemory, Kind, Packed, Packer, Packing, Previous,
-    Time, Times, Tree, copy::Change, pack_changes, pack_entries,
+    Root, RootLayer, Time, Times, Tree, copy::Change, pack_changes, pack_entries,
 };
 use proptest::prelude::*;
 
-use crate::support::{entry, everything, hardlink, meta, path, unread};
+use crate::support::{entry, everything, files, hardlink, meta, path, unread};
 
 /// What one thread gives, entry by entry.
 fn one_by_one(files: &InMemory, times: Times) -> (Vec<u8>, Packed) {
@@ -426,4 +429,45 @@ fn a_previous_tar_that_is_another_is_no_help_and_no_harm() {
         ..on(1)
     };
     assert!(together(&source, &how).unwrap().0 == tar);
+}
+
+#[test]
+fn a_root_opens_one_after_the_other_what_it_opens() {
+    let lower = files(&[
+        "a/",
+        "a/x = lower",
+        "a/y = both",
+        "b = below",
+        "c/",
+        "c/z = hidden",
+    ]);
+    let upper = files(&["a/", "a/y = upper", "d == a/y", "-b", "c/ opaque", "e -> a"]);
+    let layer = |files: InMemory| RootLayer {
+        diff_id: Digest::sha256(b""),
+        files: Arc::new(files),
+    };
+    let root = Root::new(vec![layer(lower), layer(upper)]);
+    let read = |opened: io::Result<Content>| -> Result<String, io::ErrorKind> {
+        let mut text = String::new();
+        opened
+            .map_err(|e| e.kind())?
+            .read_to_string(&mut text)
+            .unwrap();
+        Ok(text)
+    };
+    let mut opening = root.opening();
+    for (p, expected) in [
+        ("a/x", Some("lower")),
+        ("a/y", Some("upper")),
+        ("d", Some("upper")),
+        ("b", None),
+        ("c/z", None),
+        ("c", None),
+        ("e", None),
+        ("a/y", Some("upper")),
+    ] {
+        let found = read(opening(&path(p)));
+        assert_eq!(found.as_deref().ok(), expected, "{p}");
+        assert_eq!(found, read(root.open(&path(p))), "{p}");
+    }
 }

@@ -15,6 +15,7 @@ mod doctor;
 mod everybody;
 mod exec;
 mod files;
+mod forms;
 mod images;
 mod inspect;
 mod interop;

@@ -31,11 +31,11 @@ pub use event::{Event, How, StepInfo, Stream, Transfer};
 pub use indexes::StoreIndexes;
 pub use local::Local;
 pub use request::{Context, Indexes, Look, Request, Settings};
-pub use transfer::{From, Loaded, Pulled};
+pub use transfer::{From, Loaded, Pulled, Push, Pushed};
 pub use worker::{Layer, Network, Step, StepIo, Worker};
 
 pub use kiln_durable as durable;
-pub use kiln_graph::{Cancel, Limits};
+pub use kiln_graph::{Cancel, Compression, Limits};
 pub use kiln_image as image;
 pub use kiln_layer as layer;
 pub use kiln_parser as parser;

@@ -15,6 +15,8 @@ use kiln_store::Facts;
 
 use crate::{Builder, Error, ErrorKind, Transfer, time};
 
+pub use push::{Push, Pushed};
+
 /// What a pull gave.
 #[derive(Clone, Debug)]
 pub struct Pulled {

@@ -116,6 +116,10 @@ pub struct Pack {
     pub layer: Option<Digest>,
     /// The compression.
     pub compression: Compression,
+    /// Its level; `None`: the usual one, and a blob of any other level is as good.
+    pub level: Option<i32>,
+    /// Whether it has to be just that, also where a blob came from elsewhere in another form.
+    pub exact: bool,
 }
 
 /// The compression of a packed layer.
@@ -130,6 +134,10 @@ pub enum Compression {
     Zstd,
     /// A plain tar.
     None,
+    /// gzip, with a table of contents by which files can be fetched one at a time.
+    EStargz,
+    /// zstd, with such a table.
+    ZstdChunked,
 }
 
 /// Where a layer is to be brought.
@@ -211,6 +219,12 @@ impl Op {
                     parts.text("layer", &layer.to_string());
                 }
                 parts.text("compression", &format!("{:?}", pack.compression));
+                if let Some(level) = pack.level {
+                    parts.text("level", &level.to_string());
+                }
+                if pack.exact {
+                    parts.text("exact", "yes");
+                }
             }
             Op::Upload(upload) => parts.text("to", &upload.to.to_string()),
         }

@@ -6,6 +6,7 @@ mod gzip;
 use std::{
     fmt,
     io::{self, BufReader, Cursor, Read, Write},
+    ops::RangeInclusive,
 };
 
 use flate2::bufread::MultiGzDecoder;
@@ -99,12 +100,12 @@ impl<W: Write> Compressor<W> {
         let (stream, compressor, level) = match how.with {
             Compression::None => (Stream::Plain(out), "plain/1", 0),
             Compression::Gzip => {
-                let level = within(how.level.unwrap_or(GZIP_LEVEL), 0, 9, "gzip")?;
+                let level = within(how.level.unwrap_or(GZIP_LEVEL), how.with, "gzip")?;
                 let stream = gzip::Stitcher::new(out, level.unsigned_abs(), threads);
                 (Stream::Gzip(stream.map_err(failed)?), gzip::NAME, level)
             }
             Compression::Zstd => {
-                let level = within(how.level.unwrap_or(ZSTD_LEVEL), 1, 19, "zstd")?;
+                let level = within(how.level.unwrap_or(ZSTD_LEVEL), how.with, "zstd")?;
                 let stream = zstd(out, level, threads, how.window_log)?;
                 (Stream::Zstd(stream), ZSTD_NAME, level)
             }
@@ -222,12 +223,26 @@ pub fn compress_with(
     Ok(compressor.finish()?.1)
 }
 
-fn within(level: i32, least: i32, most: i32, name: &str) -> Result<i32, Error> {
-    if (least..=most).contains(&level) {
-        return Ok(level);
+/// The levels that there are of a compression; none of a plain tar.
+pub fn levels(with: Compression) -> Option<RangeInclusive<i32>> {
+    match with {
+        Compression::None => None,
+        Compression::Gzip => Some(0..=9),
+        Compression::Zstd => Some(1..=19),
     }
+}
+
+/// `level`, when there is such a one; `name` is what a person calls the compression.
+pub(crate) fn within(level: i32, with: Compression, name: &str) -> Result<i32, Error> {
     let what = format!("{name} has no level {level}");
-    Err(Error::invalid(what).hint(format!("levels are {least} to {most}")))
+    match levels(with) {
+        Some(levels) if levels.contains(&level) => Ok(level),
+        Some(levels) => {
+            let (least, most) = (levels.start(), levels.end());
+            Err(Error::invalid(what).hint(format!("levels are {least} to {most}")))
+        }
+        None => Err(Error::invalid(what)),
+    }
 }
 
 fn zstd<W: Write>(

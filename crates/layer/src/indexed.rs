@@ -142,16 +142,11 @@ pub fn compress(
 
 /// The level that is meant by `asked`.
 fn level(layout: Layout, asked: Option<i32>) -> Result<i32, Error> {
-    let (usual, levels, name) = match layout {
-        Layout::EStargz => (6, 0..=9, "estargz"),
-        Layout::ZstdChunked => (3, 1..=19, "zstd:chunked"),
+    let (usual, name) = match layout {
+        Layout::EStargz => (6, "estargz"),
+        Layout::ZstdChunked => (3, "zstd:chunked"),
     };
-    let level = asked.unwrap_or(usual);
-    if levels.contains(&level) {
-        return Ok(level);
-    }
-    let what = format!("{name} has no level {level}");
-    Err(Error::invalid(what).hint(format!("levels are {} to {}", levels.start(), levels.end())))
+    crate::compress::within(asked.unwrap_or(usual), layout.compression(), name)
 }
 
 /// An entry that has no place in a table of contents.

@@ -26,7 +26,9 @@ mod xattrs;
 
 pub use apply::{Applied, apply, apply_within};
 pub use archive::Limits;
-pub use compress::{Compressed, Compressing, Compressor, compress, compress_with, decompress};
+pub use compress::{
+    Compressed, Compressing, Compressor, compress, compress_with, decompress, levels,
+};
 pub use diff::{diff, upper_changes};
 pub use disk::{
     Directory, Folder, Keep, Opener, PlainTar, Refusal, Scan, Scanned, Shown, Unpacked, Whiteouts,

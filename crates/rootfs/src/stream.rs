@@ -1,12 +1,13 @@
 //! The packed forms of layers: the uncompressed tar as a stream, and blobs to push or to save.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::thread;
 
 use kiln_image::media::Compression;
 use kiln_image::{Descriptor, Digest, Verifier};
-use kiln_layer::pipe;
-use kiln_store::{Facts, PackedAs};
+use kiln_layer::{indexed, pipe};
+use kiln_store::{Facts, Form, PackedAs};
 
 use crate::roots::no_body;
 use crate::{Error, ErrorKind, Roots};
@@ -45,19 +46,17 @@ impl Roots {
         Ok(Box::new(Verifier::new(tar, *diff_id, known.facts.size)))
     }
 
-    /// A blob of a layer to push or to save: one that is here, else made now. What it is becomes
-    /// known to the store.
+    /// A blob of a layer to push or to save: one that is here and will do, else made now. What it is
+    /// becomes known to the store, so that it is made once.
     ///
     /// # Errors
     ///
-    /// As [`packed`](Self::packed), and what the store gives.
-    pub fn compressed(
-        &self,
-        diff_id: &Digest,
-        compression: Compression,
-    ) -> Result<Descriptor, Error> {
+    /// As [`packed`](Self::packed), what the store gives, and [`ErrorKind::Unsupported`] for a layer
+    /// that has something for which a table of contents has no words.
+    pub fn compressed(&self, diff_id: &Digest, form: impl Into<Form>) -> Result<PackedAs, Error> {
+        let form = form.into();
         let layers = self.store().layers();
-        let here = || layers.packed(diff_id, compression);
+        let here = || layers.packed(diff_id, form);
         if let Some(blob) = here()? {
             return Ok(blob);
         }
@@ -65,33 +64,48 @@ impl Roots {
         if let Some(blob) = here()? {
             return Ok(blob);
         }
+        let packed = self.compress(diff_id, &form)?;
+        if form.compression != Compression::None {
+            let facts = Facts {
+                packed: vec![packed.clone()],
+                ..Facts::default()
+            };
+            layers.put(diff_id, facts, None)?;
+        }
+        Ok(packed)
+    }
+
+    fn compress(&self, diff_id: &Digest, form: &Form) -> Result<PackedAs, Error> {
         let failed = |e: io::Error| {
             let what = format!("pack the layer `{diff_id}`");
             Error::new(ErrorKind::Io, what).because(e)
         };
         let mut tar = self.packed(diff_id)?;
         let mut blob = self.store().blobs().create()?;
-        let media_type = compression.layer_media_type();
-        if compression == Compression::None {
-            io::copy(&mut tar, &mut blob).map_err(failed)?;
-            let (digest, size) = blob.finish(None)?;
-            return Ok(Descriptor::new(media_type, digest, size));
-        }
-        let made = kiln_layer::compress(&mut *tar, &mut blob, compression, None)?;
+        let (made, inside, annotations) = match form.layout {
+            Some(layout) => {
+                let made = indexed::compress(0, &mut *tar, &mut blob, layout, form.level)?;
+                let inside = Some(made.diff_id).filter(|inside| inside != diff_id);
+                (made.packed, inside, made.annotations)
+            }
+            None => {
+                let with = form.compression;
+                let made = kiln_layer::compress(&mut *tar, &mut blob, with, form.level)?;
+                (made, None, BTreeMap::new())
+            }
+        };
         // The end of the tar has to be seen, for that is where its digest is checked.
         io::copy(&mut tar, &mut io::sink()).map_err(failed)?;
         blob.finish(Some((made.digest, made.size)))?;
-        let descriptor = Descriptor::new(media_type, made.digest, made.size);
-        let packed = PackedAs {
-            compression,
+        let media_type = form.compression.layer_media_type();
+        let mut descriptor = Descriptor::new(media_type, made.digest, made.size);
+        descriptor.annotations = annotations;
+        Ok(PackedAs {
+            compression: form.compression,
             compressor: made.compressor.to_owned(),
-            descriptor: descriptor.clone(),
-        };
-        let facts = Facts {
-            packed: vec![packed],
-            ..Facts::default()
-        };
-        layers.put(diff_id, facts, None)?;
-        Ok(descriptor)
+            level: Some(made.level),
+            descriptor,
+            inside,
+        })
     }
 }

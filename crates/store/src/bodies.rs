@@ -51,7 +51,7 @@ impl Layers<'_> {
     /// Keeps a plain tar of a layer of which there is only a compressed blob.
     fn keep_plain(&self, diff_id: &Digest, facts: &Facts) -> Result<(), Error> {
         let blobs = self.0.blobs();
-        let here = |p: &&crate::PackedAs| blobs.has(&p.descriptor.digest);
+        let here = |p: &&crate::PackedAs| p.is_body() && blobs.has(&p.descriptor.digest);
         let Some(packed) = facts.packed.iter().find(here) else {
             return match self.unpacked(diff_id)? {
                 Some(_) => Err(Error::new(
@@ -99,7 +99,7 @@ impl Layers<'_> {
             return Ok(Some(Box::new(blobs.open(diff_id)?)));
         }
         for packed in self.known(diff_id)?.facts.packed {
-            if blobs.has(&packed.descriptor.digest) {
+            if packed.is_body() && blobs.has(&packed.descriptor.digest) {
                 let (_, plain) = decompress(blobs.open(&packed.descriptor.digest)?)?;
                 return Ok(Some(plain));
             }

@@ -146,7 +146,7 @@ impl Store {
             // Told where layers are looked at, or where keeps are.
             return Ok(true);
         };
-        let packed = |p: &crate::PackedAs| self.blobs().has(&p.descriptor.digest);
+        let packed = |p: &crate::PackedAs| p.is_body() && self.blobs().has(&p.descriptor.digest);
         Ok(self.blobs().has(diff_id)
             || layer.facts.packed.iter().any(packed)
             || !layer.facts.locations.is_empty()
@@ -247,7 +247,7 @@ fn layer(store: &Store, diff_id: &Digest) -> Result<Vec<Problem>, Error> {
         let opened = store.blobs().open(&blob.digest)?;
         let plain = decompress(opened).map_err(io::Error::from);
         let why = match plain.and_then(|(_, plain)| sha256_of(plain)) {
-            Ok(is) if is == *diff_id => continue,
+            Ok(is) if is == packed.diff_id(diff_id) => continue,
             Ok(is) => format!("its blob `{}` is `{is}` when unpacked", blob.digest),
             Err(e) => format!("its blob `{}` cannot be unpacked: {e}", blob.digest),
         };

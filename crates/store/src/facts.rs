@@ -1,6 +1,7 @@
 //! What is known of a layer, whatever bodies it has here: facts outlive bodies.
 
 use kiln_image::{Descriptor, Digest, Location, media::Compression};
+use kiln_layer::indexed::Layout;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, ErrorKind};
@@ -43,8 +44,76 @@ pub struct PackedAs {
     pub compression: Compression,
     /// The compressor and its version; `foreign` when somebody else's.
     pub compressor: String,
-    /// The blob.
+    /// The level at which it was packed, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<i32>,
+    /// The blob. Annotations say where its table of contents is, if it has one.
     pub descriptor: Descriptor,
+    /// The diff id of the tar in the blob, where that is not the layer's: an eStargz blob has its
+    /// table of contents in the tar. It is for pushing, and no body of the layer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<Digest>,
+}
+
+/// Which blob of a layer is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Form {
+    /// How it is compressed.
+    pub compression: Compression,
+    /// Whether it has a table of contents, and which.
+    pub layout: Option<Layout>,
+    /// At which level; `None`: at any.
+    pub level: Option<i32>,
+    /// Whether it has to be just that. Otherwise a blob that came from elsewhere is as good.
+    pub exact: bool,
+}
+
+impl From<Compression> for Form {
+    /// Just that compression, without a table of contents.
+    fn from(compression: Compression) -> Self {
+        Self {
+            compression,
+            layout: None,
+            level: None,
+            exact: true,
+        }
+    }
+}
+
+impl PackedAs {
+    /// What somebody else packed.
+    pub fn foreign(compression: Compression, descriptor: Descriptor) -> Self {
+        Self {
+            compression,
+            compressor: FOREIGN.to_owned(),
+            level: None,
+            descriptor,
+            inside: None,
+        }
+    }
+
+    /// Whether the tar of the layer is in it.
+    pub fn is_body(&self) -> bool {
+        self.inside.is_none()
+    }
+
+    /// The diff id of the tar in it; the layer's is `layer`.
+    pub fn diff_id(&self, layer: &Digest) -> Digest {
+        self.inside.unwrap_or(*layer)
+    }
+
+    /// Whether it is of this form.
+    pub fn is(&self, form: &Form) -> bool {
+        let layout = Layout::of(&self.descriptor.annotations);
+        self.compression == form.compression
+            && layout.is_ok_and(|layout| layout == form.layout)
+            && (form.level.is_none() || form.level == self.level)
+    }
+
+    /// Whether it will do where this form is asked for.
+    pub fn serves(&self, form: &Form) -> bool {
+        self.is(form) || (!form.exact && self.compressor == FOREIGN)
+    }
 }
 
 /// A repository that has a blob of a layer.

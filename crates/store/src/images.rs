@@ -270,8 +270,8 @@ impl Images<'_> {
             match self.0.layers().packed(diff_id, compression)? {
                 Some(found) => layers.push(Descriptor::new(
                     compression.layer_media_type(),
-                    found.digest,
-                    found.size,
+                    found.descriptor.digest,
+                    found.descriptor.size,
                 )),
                 None => lacking.push(*diff_id),
             }

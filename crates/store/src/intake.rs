@@ -13,11 +13,11 @@ use kiln_image::{
     Config, Descriptor, Digest, Error as ImageError, ErrorKind as ImageErrorKind, Location,
     Manifest, Open, Raw, Reference, Sink, Taken, Verifier, media, media::Compression,
 };
-use kiln_layer::{Applied, Nothing, apply, decompress};
+use kiln_layer::{Applied, Nothing, apply, decompress, indexed::annotations_of};
 
 use crate::{
-    BlobWriter, Build, Elsewhere, Error, FOREIGN, Facts, ImageRecord, PackedAs, Store,
-    bodies::content_of, resume::Resume,
+    BlobWriter, Build, Elsewhere, Error, Facts, ImageRecord, PackedAs, Store, bodies::content_of,
+    resume::Resume,
 };
 
 /// Takes images into the store for a [`Build`]; names are set when that is sealed.
@@ -135,11 +135,12 @@ impl Intake<'_> {
             ..Facts::default()
         };
         if compression != Compression::None {
-            facts.packed.push(PackedAs {
-                compression,
-                compressor: FOREIGN.to_owned(),
-                descriptor: Descriptor::new(&blob.media_type, blob.digest, blob.size),
-            });
+            let mut descriptor = Descriptor::new(&blob.media_type, blob.digest, blob.size);
+            // Where its table of contents is stays true wherever the blob goes.
+            descriptor.annotations = annotations_of(&blob.annotations);
+            facts
+                .packed
+                .push(PackedAs::foreign(compression, descriptor));
         }
         self.build.keep(&[applied.diff_id])?;
         let layers = self.store().layers();

@@ -11,7 +11,7 @@ use kiln_image::{Descriptor, Digest, media::Compression};
 use kiln_layer::Tree;
 
 use crate::{
-    Error, ErrorKind, Facts, Layer, Store,
+    Error, ErrorKind, Facts, Form, Layer, PackedAs, Store,
     base::{exists, read, remove_file},
     layout::sha256,
     owner::Unsynced,
@@ -74,7 +74,7 @@ impl Layers<'_> {
         }
         for packed in &facts.packed {
             if packed.descriptor.digest != *diff_id {
-                self.remember(&packed.descriptor.digest, diff_id)?;
+                self.remember(&packed.descriptor.digest, &packed.diff_id(diff_id))?;
             }
         }
         self.0.owner()?.claim(&[*diff_id])?;
@@ -104,7 +104,7 @@ impl Layers<'_> {
         if facts != old {
             for packed in &facts.packed {
                 if packed.descriptor.digest != *diff_id {
-                    self.remember(&packed.descriptor.digest, diff_id)?;
+                    self.remember(&packed.descriptor.digest, &packed.diff_id(diff_id))?;
                 }
             }
             self.write(diff_id, &facts, true)?;
@@ -209,26 +209,30 @@ impl Layers<'_> {
         Ok(Lease::take(&self.0.layout().lock(&name))?)
     }
 
-    /// The blob of a layer in a certain format, when such a blob is here.
+    /// A blob of a layer that will do where `form` is asked for, when it is here: rather of that form
+    /// than what came from elsewhere.
     ///
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound) when the layer was never put.
     pub fn packed(
         &self,
         diff_id: &Digest,
-        compression: Compression,
-    ) -> Result<Option<Descriptor>, Error> {
+        form: impl Into<Form>,
+    ) -> Result<Option<PackedAs>, Error> {
+        let form = form.into();
         let facts = self.known(diff_id)?.facts;
-        for packed in facts.packed {
-            if packed.compression == compression && self.0.blobs().has(&packed.descriptor.digest) {
-                return Ok(Some(packed.descriptor));
-            }
+        let here = |p: &&PackedAs| p.serves(&form) && self.0.blobs().has(&p.descriptor.digest);
+        let mut found: Vec<&PackedAs> = facts.packed.iter().filter(here).collect();
+        found.sort_by_key(|p| !p.is(&form));
+        if let Some(best) = found.first() {
+            return Ok(Some((*best).clone()));
         }
-        if compression == Compression::None
+        if form.compression == Compression::None
             && let Some(size) = self.0.blobs().size(diff_id)?
         {
-            let media_type = compression.layer_media_type();
-            return Ok(Some(Descriptor::new(media_type, *diff_id, size)));
+            let media_type = form.compression.layer_media_type();
+            let blob = Descriptor::new(media_type, *diff_id, size);
+            return Ok(Some(PackedAs::foreign(form.compression, blob)));
         }
         Ok(None)
     }

@@ -29,7 +29,7 @@ pub use build::Build;
 pub use check::Problem;
 pub use collect::{CollectOptions, Collected};
 pub use error::{Error, ErrorKind};
-pub use facts::{Elsewhere, FOREIGN, Facts, Layer, PackedAs};
+pub use facts::{Elsewhere, FOREIGN, Facts, Form, Layer, PackedAs};
 pub use images::{Found, Images, Listed, Named};
 pub use indexes::Indexes;
 pub use intake::Intake;

@@ -1,29 +1,65 @@
-//! Push: each layer is compressed where no compressed form of it is known, and uploaded, in
-//! parallel; then the documents, then the name. The work is a graph like that of a build.
+//! Push: each layer is compressed where no compressed form of it is known that will do, and uploaded,
+//! in parallel; then the documents, then the name. The work is a graph like that of a build.
 
-use std::sync::{Mutex, PoisonError};
+mod pusher;
 
-use kiln_cache::{Memory, Record};
+use kiln_cache::Memory;
 use kiln_graph::{
-    Cancel, Context, Executor, Graph, GraphBuilder, Node, NodeId, Op, Pack, Settings, Upload, plan,
+    Cancel, Compression, Context, Graph, GraphBuilder, NodeId, Op, Pack, Settings, Upload, plan,
     solve,
 };
 use kiln_image::{
-    Descriptor, Digest, Manifest, Progress, Raw, Reference, Select, Sink, copy, media,
-    media::Compression,
+    Config, Descriptor, Digest, Manifest, Progress, Raw, Reference, Select, Sink, copy, media,
 };
+use kiln_layer::{indexed::Layout, levels};
 use kiln_registry::Remote;
-use kiln_store::ImageRecord;
+use kiln_store::{FOREIGN, Form, ImageRecord, PackedAs};
 
+use self::pusher::Pusher;
 use super::{On, plain::whole, tell};
-use crate::{Builder, Error, ErrorKind, Transfer};
+use crate::{Builder, Error, ErrorKind};
+
+/// How the layers of an image are compressed on their way to a registry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Push {
+    /// The form; `None`: what a blob that is here already has, else gzip.
+    pub compression: Option<Compression>,
+    /// The level; `None`: the usual one of the form, or what a blob that is here already has.
+    pub level: Option<i32>,
+    /// Whether blobs that came from elsewhere in another form are compressed anew as well, instead
+    /// of going out as they came.
+    pub force: bool,
+}
+
+/// What a push gave.
+#[derive(Clone, Debug)]
+pub struct Pushed {
+    /// The manifest as it is in the registry.
+    pub descriptor: Descriptor,
+    /// The image id there, when it is another than here: the tars in the layers' blobs are others,
+    /// which eStargz makes them, for its table of contents is one of their files.
+    pub id: Option<Digest>,
+    /// How many layers went out as they came, though another form was asked for.
+    pub kept: usize,
+}
+
+/// How many layers of an image came in another form than is asked for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Came {
+    /// Compressed otherwise.
+    others: usize,
+    /// Not compressed, and to be compressed now.
+    bare: usize,
+}
 
 impl Builder {
-    /// Pushes the image `name` to its registry, and answers with the manifest as it is there.
+    /// Pushes the image `name` to its registry.
     ///
     /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound) when the store has no such image; what the registry says.
-    pub fn push(&self, name: &Reference, on: On<'_>) -> Result<Descriptor, Error> {
+    /// [`NotFound`](ErrorKind::NotFound) when the store has no such image;
+    /// [`Input`](ErrorKind::Input) for a level that there is not; what the registry says.
+    pub fn push(&self, name: &Reference, how: &Push, on: On<'_>) -> Result<Pushed, Error> {
+        let form = form(how)?;
         let Some(image) = self.store().images().get(name)? else {
             let what = format!(
                 "an image does not exist locally with the tag: {}",
@@ -35,38 +71,94 @@ impl Builder {
             )));
         };
         let remote = self.client().repository(name);
-        let names = std::slice::from_ref(name);
         if let Some(manifest) = whole(self.store(), &image)? {
-            let source = self.store().source().giving(name.clone(), manifest);
-            let told = |p: Progress<'_>| tell(on, &p);
-            return Ok(copy(&source, &remote, name, names, &Select::All, &told)?);
+            let came = self.came(&manifest, &image, &form, how)?;
+            if came.bare == 0 && (!how.force || came.others == 0) {
+                let source = self.store().source().giving(name.clone(), manifest);
+                let told = |p: Progress<'_>| tell(on, &p);
+                let names = std::slice::from_ref(name);
+                let descriptor = copy(&source, &remote, name, names, &Select::All, &told)?;
+                return Ok(Pushed {
+                    descriptor,
+                    id: None,
+                    kept: how.compression.map_or(0, |_| came.others),
+                });
+            }
         }
-        let layers = self.upload_layers(&image, name, &remote, on)?;
-        let config = self.store().images().config(&image)?;
+        let layers = self.upload_layers(&image, name, how, &remote, on)?;
+        let config = self.config_for(&image, &layers)?;
+        let kept = layers
+            .iter()
+            .filter(|l| !l.is(&form) && l.compressor == FOREIGN);
+        let kept = how.compression.map_or(0, |_| kept.count());
         let described = config.descriptor(media::CONFIG);
+        let layers = layers.into_iter().map(described_here).collect();
         let manifest = Raw::new(Manifest::new(described.clone(), layers));
         let descriptor = manifest.descriptor(media::MANIFEST);
         remote.put_document(&described, config.bytes())?;
         remote.put_document(&descriptor, manifest.bytes())?;
         remote.name(&descriptor, name)?;
-        Ok(descriptor)
+        Ok(Pushed {
+            descriptor,
+            id: Some(config.digest()).filter(|id| *id != image.id),
+            kept,
+        })
     }
 
-    /// Brings every layer to the registry, and gives their descriptors there, bottom first.
+    /// How the layers came with the manifest of an image.
+    fn came(
+        &self,
+        manifest: &Descriptor,
+        image: &ImageRecord,
+        form: &Form,
+        how: &Push,
+    ) -> Result<Came, Error> {
+        let bytes = self.store().blobs().read(&manifest.digest)?;
+        let manifest: Raw<Manifest> = Raw::parse(bytes)?;
+        let mut came = Came::default();
+        for (diff_id, layer) in image.layers.iter().zip(&manifest.layers) {
+            let known = self.store().layers().get(diff_id)?;
+            let facts = known.map(|layer| layer.facts).unwrap_or_default();
+            let is_so = |p: &PackedAs| p.descriptor.digest == layer.digest && p.is(form);
+            if layer.digest != *diff_id {
+                came.others += usize::from(!facts.packed.iter().any(is_so));
+                continue;
+            }
+            // A plain tar in an archive was not yet compressed by anybody; one that a registry has
+            // stays what it is there, unless something else is asked for.
+            let is_there = facts.locations.iter().any(|l| l.digest == layer.digest);
+            let may_stay = is_there && how.compression.is_none() && !how.force;
+            if form.compression != media::Compression::None && !may_stay {
+                came.bare += 1;
+            }
+        }
+        Ok(came)
+    }
+
+    /// The config of the image whose layers are these: its own, unless the tars in them are others.
+    fn config_for(&self, image: &ImageRecord, layers: &[PackedAs]) -> Result<Raw<Config>, Error> {
+        let config = self.store().images().config(image)?;
+        let both = image.layers.iter().zip(layers);
+        let diff_ids: Vec<Digest> = both.map(|(layer, packed)| packed.diff_id(layer)).collect();
+        if diff_ids == config.rootfs.diff_ids {
+            return Ok(config);
+        }
+        let mut other = Config::clone(&config);
+        other.rootfs.diff_ids = diff_ids;
+        Ok(Raw::new(other))
+    }
+
+    /// Brings every layer to the registry, and gives what they are there, bottom first.
     fn upload_layers(
         &self,
         image: &ImageRecord,
         name: &Reference,
+        how: &Push,
         remote: &Remote,
         on: On<'_>,
-    ) -> Result<Vec<Descriptor>, Error> {
-        let (graph, uploads) = graph(image, name);
-        let pusher = Pusher {
-            builder: self,
-            remote,
-            on,
-            known: Mutex::default(),
-        };
+    ) -> Result<Vec<PackedAs>, Error> {
+        let (graph, uploads) = graph(image, name, how);
+        let pusher = Pusher::new(self, remote, on);
         let settings = Settings {
             limits: self.limits(),
             ..Settings::default()
@@ -81,113 +173,78 @@ impl Builder {
         };
         let solved = planned.and_then(|plan| solve(&context, plan, &pusher));
         let solved = solved.map_err(crate::job::solve_error)?;
-        let descriptor = |id: &NodeId| solved.output(*id).cloned().flatten();
-        let layers: Option<Vec<Descriptor>> = uploads.iter().map(descriptor).collect();
+        let packed = |id: &NodeId| solved.output(*id).cloned().flatten();
+        let layers: Option<Vec<PackedAs>> = uploads.iter().map(packed).collect();
         layers.ok_or_else(|| Error::new(ErrorKind::Io, "a layer was not uploaded"))
     }
 }
 
+/// A blob as an OCI manifest names it, whatever it was called where it came from.
+fn described_here(packed: PackedAs) -> Descriptor {
+    let media_type = packed.compression.layer_media_type();
+    Descriptor {
+        media_type: media_type.to_owned(),
+        ..packed.descriptor
+    }
+}
+
+/// The form that is asked for.
+fn form(how: &Push) -> Result<Form, Error> {
+    let compression = how.compression.unwrap_or_default();
+    let form = form_of(compression, how.level, how.force)?;
+    let Some(level) = how.level else {
+        return Ok(form);
+    };
+    let what = format!("there is no compression level {level}");
+    match levels(form.compression) {
+        Some(levels) if levels.contains(&level) => Ok(form),
+        Some(levels) => Err(Error::new(ErrorKind::Input, what).hint(format!(
+            "levels of this compression are {} to {}",
+            levels.start(),
+            levels.end()
+        ))),
+        None => {
+            Err(Error::new(ErrorKind::Input, what)
+                .hint("layers that are not compressed have no level"))
+        }
+    }
+}
+
+/// What a node that packs is to give.
+fn form_of(compression: Compression, level: Option<i32>, exact: bool) -> Result<Form, Error> {
+    let (compression, layout) = match compression {
+        Compression::Gzip => (media::Compression::Gzip, None),
+        Compression::Zstd => (media::Compression::Zstd, None),
+        Compression::None => (media::Compression::None, None),
+        Compression::EStargz => (media::Compression::Gzip, Some(Layout::EStargz)),
+        Compression::ZstdChunked => (media::Compression::Zstd, Some(Layout::ZstdChunked)),
+        other => {
+            let what = format!("the compression `{other:?}`");
+            return Err(Error::new(ErrorKind::Unsupported, what));
+        }
+    };
+    Ok(Form {
+        compression,
+        layout,
+        level,
+        exact,
+    })
+}
+
 /// One node to compress and one to upload for each layer; equal layers are one.
-fn graph(image: &ImageRecord, name: &Reference) -> (Graph, Vec<NodeId>) {
+fn graph(image: &ImageRecord, name: &Reference, how: &Push) -> (Graph, Vec<NodeId>) {
     let mut graph = GraphBuilder::new();
     let mut uploads = Vec::new();
     for layer in &image.layers {
         let pack = Op::Pack(Pack {
             layer: Some(*layer),
-            compression: kiln_graph::Compression::Gzip,
+            compression: how.compression.unwrap_or_default(),
+            level: how.level,
+            exact: how.force,
         });
         let packed = graph.add(pack, &[], None);
         let upload = Op::Upload(Upload { to: name.clone() });
         uploads.push(graph.add(upload, &[packed], None));
     }
     (graph.finish(), uploads)
-}
-
-/// Compresses and uploads.
-struct Pusher<'a> {
-    builder: &'a Builder,
-    remote: &'a Remote,
-    on: On<'a>,
-    known: Mutex<Vec<Descriptor>>,
-}
-
-impl Pusher<'_> {
-    fn upload(&self, blob: &Descriptor) -> Result<Descriptor, Error> {
-        let store = self.builder.store();
-        let open = |from: u64| -> std::io::Result<Box<dyn std::io::Read + Send>> {
-            let mut file = store
-                .blobs()
-                .open(&blob.digest)
-                .map_err(std::io::Error::other)?;
-            std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(from))?;
-            Ok(Box::new(file))
-        };
-        let locations = kiln_image::Source::locations(&store.source(), blob);
-        let mut progress = |bytes| (self.on)(Transfer::Bytes(blob, bytes));
-        let how = self
-            .remote
-            .put_blob(blob, &open, &locations, &mut progress)?;
-        (self.on)(Transfer::Taken(blob, how));
-        Ok(blob.clone())
-    }
-}
-
-impl Executor for Pusher<'_> {
-    type Output = Option<Descriptor>;
-    type Error = Error;
-
-    fn leaf(&self, _: &Node) -> Result<Option<Digest>, Error> {
-        Err(Error::new(ErrorKind::Unsupported, "a context in a push"))
-    }
-
-    fn execute(
-        &self,
-        _: NodeId,
-        node: &Node,
-        inputs: &[Option<Descriptor>],
-        _: &Cancel,
-    ) -> Result<Option<Descriptor>, Error> {
-        match (&node.op, inputs) {
-            (Op::Pack(pack), _) => {
-                let Some(layer) = &pack.layer else {
-                    return Err(Error::new(
-                        ErrorKind::Unsupported,
-                        "a layer that is not named",
-                    ));
-                };
-                let packed = self.builder.roots().compressed(layer, Compression::Gzip)?;
-                let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-                known.push(packed.clone());
-                (self.on)(Transfer::Layers(&known));
-                Ok(Some(packed))
-            }
-            (Op::Upload(_), [Some(packed)]) => self.upload(packed).map(Some),
-            (op, _) => Err(Error::new(
-                ErrorKind::Unsupported,
-                format!("`{op}` in a push"),
-            )),
-        }
-    }
-
-    fn digest(
-        &self,
-        _: NodeId,
-        _: &Node,
-        _: usize,
-        _: &[Option<Descriptor>],
-    ) -> Result<Option<Digest>, Error> {
-        Ok(None)
-    }
-
-    fn save(&self, _: &Option<Descriptor>) -> Result<Record, Error> {
-        Ok(Record::default())
-    }
-
-    fn load(
-        &self,
-        _: &Record,
-        _: Option<&[Option<Descriptor>]>,
-    ) -> Result<Option<Option<Descriptor>>, Error> {
-        Ok(None)
-    }
 }

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Args;
-use kiln_build::image::Reference;
+use clap::{Args, ValueEnum};
+use kiln_build::{Compression, image::Reference};
 
 use crate::{failure::Failure, host, progress::layers::Layers};
 
@@ -11,9 +11,49 @@ use crate::{failure::Failure, host, progress::layers::Layers};
 pub(crate) struct Push {
     /// The image's name: its registry is where it goes
     name: String,
+    /// How to compress layers that are not compressed yet (default: gzip)
+    #[arg(long, value_enum, value_name = "FORM", alias = "compression-format")]
+    compression: Option<Form>,
+    /// How hard: 0 to 9 for gzip and estargz (default: 6), 1 to 19 for zstd and zstd:chunked
+    /// (default: 3)
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    compression_level: Option<i32>,
+    /// Compress also layers that came from elsewhere in another form
+    #[arg(long)]
+    force_compression: bool,
     /// Print nothing but the name
     #[arg(short, long)]
     quiet: bool,
+}
+
+/// The forms, by the names that podman and buildx have for them.
+#[derive(Clone, Copy, ValueEnum)]
+enum Form {
+    /// What everything reads
+    Gzip,
+    /// Faster and smaller
+    Zstd,
+    /// gzip, with a table of contents: files can be fetched one at a time
+    #[value(name = "estargz")]
+    EStargz,
+    /// zstd, with a table of contents
+    #[value(name = "zstd:chunked")]
+    ZstdChunked,
+    /// Plain tars
+    #[value(alias = "uncompressed")]
+    None,
+}
+
+impl From<Form> for Compression {
+    fn from(form: Form) -> Self {
+        match form {
+            Form::Gzip => Compression::Gzip,
+            Form::Zstd => Compression::Zstd,
+            Form::EStargz => Compression::EStargz,
+            Form::ZstdChunked => Compression::ZstdChunked,
+            Form::None => Compression::None,
+        }
+    }
 }
 
 impl Push {
@@ -31,15 +71,35 @@ impl Push {
             host::print(&format!("The push refers to repository [{repository}]\n"))?;
         }
         let layers = Layers::new("Pushed", "Layer already exists", self.quiet);
-        let pushed = builder.push(&name, &|t| layers.tell(&t))?;
+        let how = kiln_build::Push {
+            compression: self.compression.map(Compression::from),
+            level: self.compression_level,
+            force: self.force_compression,
+        };
+        let pushed = builder.push(&name, &how, &|t| layers.tell(&t))?;
         match self.quiet {
             true => host::print(&format!("{name}\n"))?,
             false => host::print(&format!(
                 "{}: digest: {} size: {}\n",
                 name.tag().unwrap_or_default(),
-                pushed.digest,
-                pushed.size
+                pushed.descriptor.digest,
+                pushed.descriptor.size
             ))?,
+        }
+        if let Some(id) = pushed.id {
+            host::say(&format!(
+                "the image has the id {} there: eStargz adds its table of contents to each layer's files",
+                id.short()
+            ));
+        }
+        if pushed.kept > 0 {
+            host::say(&match pushed.kept {
+                1 => "1 layer went out as it came; `--force-compression` compresses it anew"
+                    .to_owned(),
+                n => format!(
+                    "{n} layers went out as they came; `--force-compression` compresses them anew"
+                ),
+            });
         }
         Ok(ExitCode::SUCCESS)
     }

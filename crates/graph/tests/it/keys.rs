@@ -195,8 +195,8 @@ fn packing_and_uploading_are_always_carried_out() {
     let compression = Compression::Zstd;
     let pack = g.add(
         Op::Pack(Pack {
-            layer: None,
             compression,
+            ..Pack::default()
         }),
         &[run],
         None,

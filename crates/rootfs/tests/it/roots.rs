@@ -76,7 +76,7 @@ pub(crate) fn layer_upon_layer() {
         .roots
         .compressed(&first.diff_id, Compression::Gzip)
         .unwrap();
-    let blob = world.roots.store().blobs().path(&gzip.digest);
+    let blob = world.roots.store().blobs().path(&gzip.descriptor.digest);
     let unzipped = bash(
         &world.scratch.0,
         &format!("gzip -dc {} | sha256sum", blob.display()),
@@ -163,7 +163,7 @@ pub(crate) fn several_at_once() {
             // Only as a compressed blob.
             let gzip = world.roots.compressed(&diff_id, Compression::Gzip).unwrap();
             std::fs::remove_file(world.roots.store().blobs().path(&diff_id)).unwrap();
-            assert!(world.roots.store().blobs().has(&gzip.digest));
+            assert!(world.roots.store().blobs().has(&gzip.descriptor.digest));
         }
         layers.push(diff_id);
     }

@@ -3,8 +3,11 @@
 use std::io::Read;
 
 use kiln_image::{Descriptor, Digest, Location, media::Compression};
-use kiln_layer::LayerPath;
-use kiln_store::{Elsewhere, ErrorKind, FOREIGN, Facts, PackedAs, Store};
+use kiln_layer::{
+    LayerPath,
+    indexed::{self, Layout},
+};
+use kiln_store::{Elsewhere, ErrorKind, Facts, Form, PackedAs, Store};
 
 use crate::support::{Made, Place, count, is_whole, layer};
 
@@ -23,13 +26,7 @@ fn content(store: &Store, diff_id: &Digest) -> String {
 fn packed(made: &Made, compression: Compression) -> (Vec<u8>, PackedAs) {
     let bytes = made.packed(compression);
     let descriptor = Descriptor::of(compression.layer_media_type(), &bytes);
-    let compressor = FOREIGN.to_owned();
-    let packed = PackedAs {
-        compression,
-        compressor,
-        descriptor,
-    };
-    (bytes, packed)
+    (bytes, PackedAs::foreign(compression, descriptor))
 }
 
 #[cfg(unix)]
@@ -94,10 +91,13 @@ fn what_is_known_adds_up() {
     let here = |c| layers.packed(&made.diff_id, c).unwrap();
     assert_eq!(here(Compression::Gzip), None, "known, but not here");
     store.blobs().put(&gzip).unwrap();
-    assert_eq!(here(Compression::Gzip), Some(as_gzip.descriptor));
+    assert_eq!(here(Compression::Gzip), Some(as_gzip));
     assert_eq!(here(Compression::None), None);
     store.blobs().put(&made.tar).unwrap();
-    assert_eq!(here(Compression::None).unwrap().digest, made.diff_id);
+    assert_eq!(
+        here(Compression::None).unwrap().descriptor.digest,
+        made.diff_id
+    );
     is_whole(&store);
 }
 
@@ -242,4 +242,107 @@ fn an_unpacked_body_is_adopted_whole_and_once() {
     assert_eq!(layers.unpacked(&made.diff_id).unwrap(), None);
     drop((build, store));
     assert_eq!(count(&place.root(), "tmp"), 0);
+}
+
+/// Which blob is given to whom: the form that was asked for, else what came from elsewhere unless it
+/// has to be just that form.
+#[test]
+fn the_blob_that_will_do() {
+    let place = Place::new();
+    let store = place.open();
+    let made = layer("etc/file", b"hello");
+    let layers = store.layers();
+    let (gzip, foreign) = packed(&made, Compression::Gzip);
+    let (zstd, as_zstd) = packed(&made, Compression::Zstd);
+    let ours = PackedAs {
+        compressor: "kiln-zstd/1".to_owned(),
+        level: Some(3),
+        ..as_zstd
+    };
+    let facts = Facts {
+        packed: vec![foreign.clone(), ours.clone()],
+        ..made.facts()
+    };
+    layers.put(&made.diff_id, facts, Some(&made.tree)).unwrap();
+    store.blobs().put(&gzip).unwrap();
+    store.blobs().put(&zstd).unwrap();
+    let form = |compression, level, exact| Form {
+        compression,
+        layout: None,
+        level,
+        exact,
+    };
+    let estargz = Form {
+        layout: Some(Layout::EStargz),
+        ..form(Compression::Gzip, None, false)
+    };
+    let just_estargz = Form {
+        exact: true,
+        ..estargz
+    };
+    for (asked, expected) in [
+        (form(Compression::Gzip, None, false), Some(&foreign)),
+        (form(Compression::Gzip, None, true), Some(&foreign)),
+        (form(Compression::Gzip, Some(9), false), Some(&foreign)),
+        (form(Compression::Gzip, Some(9), true), None),
+        (form(Compression::Zstd, None, false), Some(&ours)),
+        (form(Compression::Zstd, Some(3), true), Some(&ours)),
+        (form(Compression::Zstd, Some(5), true), None),
+        (form(Compression::Zstd, Some(5), false), Some(&foreign)),
+        (estargz, Some(&foreign)),
+        (just_estargz, None),
+    ] {
+        let found = layers.packed(&made.diff_id, asked).unwrap();
+        assert_eq!(found.as_ref(), expected, "{asked:?}");
+    }
+}
+
+/// A blob with another tar in it is for pushing, and no body of the layer; it knows its own diff id.
+#[test]
+fn a_blob_with_another_tar_is_no_body() {
+    let place = Place::new();
+    let store = place.open();
+    let made = layer("etc/file", b"hello");
+    let layers = store.layers();
+    let mut blob = Vec::new();
+    let layout = Layout::EStargz;
+    let estargz = indexed::compress(1, &mut &made.tar[..], &mut blob, layout, None).unwrap();
+    let media_type = Compression::Gzip.layer_media_type();
+    let mut descriptor = Descriptor::of(media_type, &blob);
+    descriptor.annotations = estargz.annotations;
+    let packed = PackedAs {
+        compressor: layout.compressor().to_owned(),
+        inside: Some(estargz.diff_id),
+        ..PackedAs::foreign(Compression::Gzip, descriptor)
+    };
+    let facts = Facts {
+        packed: vec![packed.clone()],
+        ..made.facts()
+    };
+    layers.put(&made.diff_id, facts, Some(&made.tree)).unwrap();
+    store.blobs().put(&blob).unwrap();
+    assert!(layers.tar(&made.diff_id).unwrap().is_none());
+    assert_eq!(
+        layers.files(&made.diff_id).err().unwrap().kind(),
+        ErrorKind::NotFound
+    );
+    assert_eq!(
+        layers.packed(&made.diff_id, Compression::Gzip).unwrap(),
+        None
+    );
+    let form = Form {
+        layout: Some(layout),
+        ..Form::from(Compression::Gzip)
+    };
+    assert_eq!(
+        layers.packed(&made.diff_id, form).unwrap(),
+        Some(packed.clone())
+    );
+    let blob = packed.descriptor.digest;
+    assert_eq!(layers.diff_id_of(&blob).unwrap(), Some(estargz.diff_id));
+    // What is written down is read again.
+    let again = place.open().layers().get(&made.diff_id).unwrap().unwrap();
+    assert_eq!(again.facts.packed, [packed]);
+    store.blobs().put(&made.tar).unwrap();
+    assert!(store.check().unwrap().is_empty());
 }

@@ -59,7 +59,7 @@ pub(super) fn write(report: &mut String, about: &str, rows: &[Row]) -> Result<()
     writeln!(report, "\n## {about}\n")?;
     writeln!(
         report,
-        "| who | best, ms | median, ms | cpu of the best, s | all, ms |"
+        "| who | best, ms | median, ms | least cpu, s | all, ms |"
     )?;
     writeln!(report, "|---|---|---|---|---|")?;
     for row in rows {

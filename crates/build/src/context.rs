@@ -347,3 +347,7 @@ pub(crate) fn as_root(files: Arc<dyn Files>) -> Root {
     let diff_id = Digest::sha256(b"");
     Root::new(vec![RootLayer { diff_id, files }])
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

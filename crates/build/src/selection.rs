@@ -123,7 +123,16 @@ pub(crate) fn expand(tree: &Tree, source: &str) -> Result<Vec<LayerPath>, Error>
     let depth = pattern.len();
     let hit =
         |e: &&Entry| e.path.depth() == depth && matches!(fit(&pattern, &e.path), Fit::Selected);
-    Ok(tree.iter().filter(hit).map(|e| e.path.clone()).collect())
+    // Nothing matches outside of the folders that are written out.
+    let mut above = LayerPath::root();
+    for part in &pattern {
+        match part {
+            Part::Literal(name) => above = above.join(name)?,
+            Part::Magic(_) => break,
+        }
+    }
+    let inside = tree.within(&above);
+    Ok(inside.filter(hit).map(|e| e.path.clone()).collect())
 }
 
 /// What a COPY of `sources` sees of a tree: names, kinds, modes, contents; owners where they are
@@ -136,55 +145,104 @@ pub(crate) fn digest(
     sources: &[String],
     owners: bool,
 ) -> Result<Option<Digest>, Error> {
-    let tree = kiln_layer::Files::tree(root);
+    let tree = whole(root);
     let mut sum = Sum::new(owners);
     for source in sources {
         sum.text(source.as_bytes());
         for path in expand(tree, source)? {
-            let found = root
-                .resolve(&path)
-                .ok()
-                .filter(|r| path.is_root() || r.entry.is_some());
-            let Some(found) = found else {
+            let Some(found) = real(root, tree, &path) else {
                 return Err(Error::new(
                     ErrorKind::NotFound,
                     format!("`{source}` is not there"),
                 ));
             };
             sum.text(path.name().unwrap_or_default());
-            for entry in tree.within(&found.path) {
-                if entry.file().is_some_and(kiln_layer::File::is_unread) {
+            let above = found.as_bytes().len();
+            for entry in tree.within(&found) {
+                let file = match &entry.kind {
+                    Kind::Hardlink { target } => tree.get(target).and_then(Entry::file),
+                    _ => entry.file(),
+                };
+                if file.is_some_and(kiln_layer::File::is_unread) {
                     return Ok(None);
                 }
-                let inner = entry.path.strip(&found.path).unwrap_or_default();
-                sum.entry(inner.as_bytes(), entry, tree);
+                let inner = &entry.path.as_bytes()[above..];
+                let inner = inner.strip_prefix(b"/").unwrap_or(inner);
+                sum.entry(inner, entry, tree);
             }
         }
     }
-    Ok(Some(sum.0.finish().1))
+    Ok(Some(sum.finish()))
 }
 
-struct Sum(HashingWriter<std::io::Sink>, bool);
+/// All that a root shows. That of one layer which removes nothing, as a context is, is its tree.
+fn whole(root: &Root) -> &Tree {
+    if let [layer] = root.layers() {
+        let tree = layer.files.tree();
+        let removes = |e: &Entry| matches!(e.kind, Kind::Whiteout | Kind::Dir { opaque: true });
+        if !tree.iter().any(removes) {
+            return tree;
+        }
+    }
+    kiln_layer::Files::tree(root)
+}
+
+/// Where what is at `path` really is, links on the way and its own followed; `None` where nothing is.
+fn real(root: &Root, tree: &Tree, path: &LayerPath) -> Option<LayerPath> {
+    let is_plain = |p: &LayerPath| {
+        let entry = tree.get(p);
+        p.is_root() || entry.is_some_and(|e| !matches!(e.kind, Kind::Symlink { .. }))
+    };
+    if is_plain(path) && path.ancestors().all(|p| is_plain(&p)) {
+        return Some(path.clone());
+    }
+    let found = root.resolve(path).ok()?;
+    (path.is_root() || found.entry.is_some()).then_some(found.path)
+}
+
+struct Sum {
+    hash: HashingWriter<std::io::Sink>,
+    /// What is still to be hashed: many small pieces are slow.
+    pending: Vec<u8>,
+    owners: bool,
+}
 
 impl Sum {
+    const MANY: usize = 32 << 10;
+
     fn new(owners: bool) -> Self {
-        Self(HashingWriter::new(std::io::sink()), owners)
+        Self {
+            hash: HashingWriter::new(std::io::sink()),
+            pending: Vec::with_capacity(Self::MANY + 4096),
+            owners,
+        }
     }
 
-    fn raw(&mut self, bytes: &[u8]) {
-        std::io::Write::write_all(&mut self.0, bytes).expect("a sink takes everything");
+    fn flush(&mut self) {
+        let pending = &self.pending;
+        std::io::Write::write_all(&mut self.hash, pending).expect("a sink takes everything");
+        self.pending.clear();
+    }
+
+    fn finish(mut self) -> Digest {
+        self.flush();
+        self.hash.finish().1
     }
 
     /// Length first, so that no two sequences of texts give the same bytes.
     fn text(&mut self, bytes: &[u8]) {
-        self.raw(&(bytes.len() as u64).to_le_bytes());
-        self.raw(bytes);
+        self.pending
+            .extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+        self.pending.extend_from_slice(bytes);
+        if self.pending.len() > Self::MANY {
+            self.flush();
+        }
     }
 
     fn entry(&mut self, name: &[u8], entry: &Entry, tree: &Tree) {
         self.text(name);
         self.text(&entry.meta.mode.to_le_bytes());
-        if self.1 {
+        if self.owners {
             self.text(&entry.meta.uid.to_le_bytes());
             self.text(&entry.meta.gid.to_le_bytes());
         }
@@ -192,23 +250,29 @@ impl Sum {
             self.text(key);
             self.text(value);
         }
-        let (kind, content): (&str, Vec<u8>) = match &entry.kind {
-            Kind::File(file) => ("file", file.digest.bytes().to_vec()),
+        let device = |major: u32, minor: u32| {
+            let mut both = [0; 8];
+            both[..4].copy_from_slice(&major.to_le_bytes());
+            both[4..].copy_from_slice(&minor.to_le_bytes());
+            both
+        };
+        let numbers;
+        let (kind, content): (&str, &[u8]) = match &entry.kind {
+            Kind::File(file) => ("file", file.digest.bytes()),
             Kind::Hardlink { target } => match tree.get(target).and_then(Entry::file) {
-                Some(file) => ("file", file.digest.bytes().to_vec()),
-                None => ("link", target.as_bytes().to_vec()),
+                Some(file) => ("file", file.digest.bytes()),
+                None => ("link", target.as_bytes()),
             },
-            Kind::Symlink { target } => ("symlink", target.clone()),
-            Kind::Char { major, minor } => {
-                ("char", [*major, *minor].map(u32::to_le_bytes).concat())
+            Kind::Symlink { target } => ("symlink", target),
+            Kind::Char { major, minor } | Kind::Block { major, minor } => {
+                numbers = device(*major, *minor);
+                let is_char = matches!(entry.kind, Kind::Char { .. });
+                (if is_char { "char" } else { "block" }, &numbers)
             }
-            Kind::Block { major, minor } => {
-                ("block", [*major, *minor].map(u32::to_le_bytes).concat())
-            }
-            other => (other.name(), Vec::new()),
+            other => (other.name(), &[]),
         };
         self.text(kind.as_bytes());
-        self.text(&content);
+        self.text(content);
     }
 }
 

@@ -5,6 +5,7 @@ mod collecting;
 mod content;
 mod crowd;
 mod images;
+mod indexes;
 mod kills;
 mod layers;
 mod moving;

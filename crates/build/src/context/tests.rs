@@ -99,7 +99,7 @@ fn what_somebody_read_is_learnt() {
         let path: LayerPath = path.parse().unwrap();
         let mut content = String::new();
         let mut open = files.open(&path).unwrap();
-        std::io::Read::read_to_string(&mut open, &mut content).unwrap();
+        io::Read::read_to_string(&mut open, &mut content).unwrap();
         assert_eq!(content, text);
         read.file(path, kiln_layer::Meta::default(), content);
     }

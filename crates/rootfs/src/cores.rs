@@ -8,7 +8,7 @@ use std::thread;
 use crate::Error;
 
 /// The most threads for one piece of work, as for packing.
-const MOST: usize = 8;
+pub(crate) const MOST: usize = 8;
 
 /// Does `work` for each of `items` on as many threads as there are cores; a single one stays on this
 /// thread. What it gives is in the order of the items.

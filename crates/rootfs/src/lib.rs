@@ -29,6 +29,8 @@ mod plan;
 mod prepared;
 mod repeated;
 mod roots;
+#[cfg(target_os = "linux")]
+mod spread;
 mod stream;
 #[cfg(target_os = "linux")]
 mod unpack;

@@ -5,10 +5,11 @@
 //! to it meanwhile, what goes away while it is looked at is not there.
 
 use std::collections::BTreeMap;
-use std::ffi::CStr;
+use std::ffi::{CStr, OsStr};
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use kiln_layer::{LayerPath, Meta, Time, keeps_attribute};
 use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags, StatxFlags};
@@ -16,6 +17,7 @@ use rustix::io::Errno;
 
 use crate::Error;
 use crate::disk::ATTRIBUTE;
+use crate::spread::spread;
 
 /// What overlayfs keeps on the disk for itself when mounted with `userxattr`.
 pub(crate) const OVERLAY: &[u8] = b"user.overlay.";
@@ -63,29 +65,34 @@ pub(crate) enum What {
     Whiteout,
 }
 
-/// All entries, a folder directly before what is in it; the first one is the directory itself.
-/// `live`: somebody else may change it meanwhile.
+/// All entries in the order of their paths, a folder before what is in it; the first one is the directory
+/// itself. Large ones are looked through by all cores. `live`: somebody else may change it meanwhile.
 pub(crate) fn scan(upper: &Path, live: bool) -> Result<Vec<Found>, Error> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let top = fs::open(upper, flags, Mode::empty())
         .map_err(|e| Error::io("open the directory of changes", upper, e))?;
-    let mut scan = Scan {
-        upper,
-        live,
-        found: Vec::new(),
-    };
+    let scan = Scan { upper, live };
     let stat = fs::statx(&top, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)
         .map_err(|e| Error::io("look at", upper, e))?;
     let mut attributes = scan.attributes(&own_path(&top), &LayerPath::root())?;
     let opaque = attributes.own.contains_key(OPAQUE.to_bytes());
-    scan.found.push(Found {
+    let mut found = vec![Found {
         path: LayerPath::root(),
         meta: meta(&stat, attributes.image),
         what: What::Dir { opaque: false },
         note: attributes.own.remove(ATTRIBUTE),
-    });
-    scan.folder(&top, &LayerPath::root(), opaque)?;
-    Ok(scan.found)
+    }];
+    let mut inner = Vec::new();
+    scan.folder(
+        &Arc::new(top),
+        &LayerPath::root(),
+        opaque,
+        (&mut found, &mut inner),
+    )?;
+    let parts = spread(inner, |place, more| scan.place(place, more))?;
+    found.extend(parts.into_iter().flatten());
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(found)
 }
 
 /// Extended attributes, told apart by whom they are for.
@@ -98,39 +105,64 @@ struct Attributes {
 struct Scan<'a> {
     upper: &'a Path,
     live: bool,
-    found: Vec<Found>,
+}
+
+/// A folder that was looked at and not into.
+struct Place {
+    parent: Arc<OwnedFd>,
+    name: Vec<u8>,
+    found: Found,
+    /// The folder has an opaque mark of any kind, so that files in it may be whiteouts.
+    marked: bool,
 }
 
 impl Scan<'_> {
-    /// `marked`: the folder has an opaque mark of any kind, so that files in it may be whiteouts.
-    fn folder(&mut self, folder: &OwnedFd, at: &LayerPath, marked: bool) -> Result<(), Error> {
-        for name in self.names(folder, at)? {
-            let path = at.join(&name)?;
-            let before = self.found.len();
-            match self.all_at(folder, &name, &path, marked) {
-                Err(e) if self.live && is_gone(&e) => self.found.truncate(before),
-                done => done?,
-            }
+    /// A folder and what is in it, but for the folders there, which are for `more`.
+    fn place(&self, place: Place, more: &mut Vec<Place>) -> Result<Vec<Found>, Error> {
+        let Place {
+            parent,
+            name,
+            found,
+            marked,
+        } = place;
+        let path = found.path.clone();
+        let mut all = vec![found];
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let inner = fs::openat(&parent, &name[..], flags, Mode::empty());
+        drop(parent);
+        let done = inner
+            .map_err(|e| self.failed("open", &path, e))
+            .and_then(|inner| self.folder(&Arc::new(inner), &path, marked, (&mut all, more)));
+        match done {
+            Err(e) if self.live && is_gone(&e) => Ok(Vec::new()),
+            done => done.map(|()| all),
         }
-        Ok(())
     }
 
-    /// An entry, and what is in it.
-    fn all_at(
-        &mut self,
-        folder: &OwnedFd,
-        name: &[u8],
-        path: &LayerPath,
+    /// What is in a folder; the folders there are for `more`.
+    fn folder(
+        &self,
+        folder: &Arc<OwnedFd>,
+        at: &LayerPath,
         marked: bool,
+        (all, more): (&mut Vec<Found>, &mut Vec<Place>),
     ) -> Result<(), Error> {
-        let (found, inner_marked) = self.entry(folder, name, path.clone(), marked)?;
-        let is_dir = matches!(found.what, What::Dir { .. });
-        self.found.push(found);
-        if is_dir {
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
-            let inner = fs::openat(folder, name, flags | OFlags::CLOEXEC, Mode::empty());
-            let inner = inner.map_err(self.failed("open", path))?;
-            self.folder(&inner, path, inner_marked)?;
+        let own = own_path(folder);
+        for name in self.names(folder, at)? {
+            let path = at.join(&name)?;
+            let (found, inner_marked) = match self.entry((folder, &own), &name, path, marked) {
+                Err(e) if self.live && is_gone(&e) => continue,
+                entry => entry?,
+            };
+            match found.what {
+                What::Dir { .. } => more.push(Place {
+                    parent: folder.clone(),
+                    name,
+                    found,
+                    marked: inner_marked,
+                }),
+                _ => all.push(found),
+            }
         }
         Ok(())
     }
@@ -138,21 +170,19 @@ impl Scan<'_> {
     /// One entry, and whether it has an opaque mark of any kind.
     fn entry(
         &self,
-        folder: &OwnedFd,
+        (folder, own): (&OwnedFd, &Path),
         name: &[u8],
         path: LayerPath,
         marked: bool,
     ) -> Result<(Found, bool), Error> {
         let basic = StatxFlags::BASIC_STATS;
         let stat = fs::statx(folder, name, AtFlags::SYMLINK_NOFOLLOW, basic)
-            .map_err(self.failed("look at", &path))?;
-        let mut own = own_path(folder);
-        own.push(std::ffi::OsStr::from_bytes(name));
+            .map_err(|e| self.failed("look at", &path, e))?;
         let whiteout = is_zero_device(&stat);
         // A whiteout has no attributes that matter, and there may be many of them.
         let mut attributes = match whiteout {
             true => Attributes::default(),
-            false => self.attributes(&own, &path)?,
+            false => self.attributes(&own.join(OsStr::from_bytes(name)), &path)?,
         };
         let mark = attributes.own.remove(OPAQUE.to_bytes());
         let what = match FileType::from_raw_mode(u32::from(stat.stx_mode)) {
@@ -165,7 +195,7 @@ impl Scan<'_> {
             },
             FileType::Symlink => {
                 let target = fs::readlinkat(folder, name, Vec::new())
-                    .map_err(self.failed("read the link", &path))?;
+                    .map_err(|e| self.failed("read the link", &path, e))?;
                 What::Symlink {
                     target: target.into_bytes(),
                 }
@@ -182,13 +212,12 @@ impl Scan<'_> {
         Ok((found, marked))
     }
 
-    fn failed(&self, what: &'static str, path: &LayerPath) -> impl FnOnce(Errno) -> Error {
-        let on_disk = on_disk(self.upper, path);
-        move |e| Error::io(what, &on_disk, e)
+    fn failed(&self, what: &str, path: &LayerPath, e: Errno) -> Error {
+        Error::io(what, &on_disk(self.upper, path), e)
     }
 
     fn names(&self, folder: &OwnedFd, at: &LayerPath) -> Result<Vec<Vec<u8>>, Error> {
-        let failed = |e: Errno| self.failed("list", at)(e);
+        let failed = |e: Errno| self.failed("list", at, e);
         let mut names = Vec::new();
         for entry in Dir::read_from(folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
@@ -202,7 +231,7 @@ impl Scan<'_> {
     }
 
     fn attributes(&self, own: &Path, path: &LayerPath) -> Result<Attributes, Error> {
-        let failed = |e: Errno| self.failed("read the extended attributes of", path)(e);
+        let failed = |e: Errno| self.failed("read the extended attributes of", path, e);
         let mut found = Attributes::default();
         for name in attribute_names(own).map_err(failed)? {
             let value = match attribute(own, &name) {

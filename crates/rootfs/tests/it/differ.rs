@@ -426,6 +426,13 @@ pub(crate) fn sockets_are_left_out() {
     );
 }
 
+/// More folders than one thread looks into alone, deep ones and wide ones.
+pub(crate) fn many_folders() {
+    let script = "for i in $(seq 300); do mkdir -p m/$i/x; echo $i > m/$i/x/f; ln m/$i/x/f m/$i/l; done; rm -r d/sub; p=deep; for i in $(seq 120); do p=$p/d; done; mkdir -p $p; echo x > $p/x";
+    let done = run("many folders", script);
+    assert_eq!(done.packed.tree.len(), 1 + 300 * 4 + 2 + 121 + 1);
+}
+
 /// A hole takes no room in the body, which is the directory itself.
 pub(crate) fn holes_stay() {
     let done = run("holes", "truncate -s 1G a; echo end >> a; truncate -s 1G b");

@@ -57,6 +57,7 @@ fn of_root() -> Vec<Test> {
             rows,
             fractions_of_seconds,
             sockets_are_left_out,
+            many_folders,
             holes_stay,
             files_over_8_gib,
             clamped_times,

@@ -13,6 +13,7 @@ mod memory;
 mod pack;
 mod packing;
 mod pipe;
+mod properties;
 mod scan;
 mod sparse;
 mod usage;

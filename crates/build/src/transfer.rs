@@ -157,11 +157,11 @@ impl Builder {
         let (_, plain) = decompress(tar)?;
         let mut tee = Tee {
             from: plain,
-            to: self.store().blobs().create()?,
+            to: self.store().blobs().create_hashed()?,
         };
         let applied = apply(&mut tee, &mut Nothing)?;
         io::copy(&mut tee, &mut io::sink()).map_err(|e| Error::io("read the archive", e))?;
-        tee.to.finish(Some((applied.diff_id, applied.size)))?;
+        tee.to.finish(&applied.diff_id, applied.size)?;
         let files = applied.tree.iter().filter_map(kiln_layer::Entry::file);
         let facts = Facts {
             size: applied.size,

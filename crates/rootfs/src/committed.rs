@@ -74,7 +74,7 @@ impl Roots {
             let packed = self.bodies.changes(upper, root, stubs, times, None)?;
             return Ok((None, packed.tree));
         }
-        let blob = self.store.blobs().create()?;
+        let blob = self.store.blobs().create_hashed()?;
         let mut tar = std::io::BufWriter::with_capacity(256 << 10, blob);
         let packed = self
             .bodies
@@ -86,7 +86,7 @@ impl Roots {
             Error::new(ErrorKind::Io, "write the layer").because(e.into_error())
         };
         let blob = tar.into_inner().map_err(failed)?;
-        blob.finish(Some((packed.diff_id, packed.size)))?;
+        blob.finish(&packed.diff_id, packed.size)?;
         let repeated = Repeated::of(&packed.tree, root);
         let made = self.learn(&packed)?;
         Ok((Some(Committed { repeated, ..made }), packed.tree))

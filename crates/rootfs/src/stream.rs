@@ -81,7 +81,7 @@ impl Roots {
             Error::new(ErrorKind::Io, what).because(e)
         };
         let mut tar = self.packed(diff_id)?;
-        let mut blob = self.store().blobs().create()?;
+        let mut blob = self.store().blobs().create_hashed()?;
         let (made, inside, annotations) = match form.layout {
             Some(layout) => {
                 let made = indexed::compress(0, &mut *tar, &mut blob, layout, form.level)?;
@@ -96,7 +96,7 @@ impl Roots {
         };
         // The end of the tar has to be seen, for that is where its digest is checked.
         io::copy(&mut tar, &mut io::sink()).map_err(failed)?;
-        blob.finish(Some((made.digest, made.size)))?;
+        blob.finish(&made.digest, made.size)?;
         let media_type = form.compression.layer_media_type();
         let mut descriptor = Descriptor::new(media_type, made.digest, made.size);
         descriptor.annotations = annotations;

@@ -109,12 +109,24 @@ impl Blobs<'_> {
     /// # Errors
     /// [`Full`](ErrorKind::Full), or what else the system said.
     pub fn create(&self) -> Result<BlobWriter, Error> {
+        Ok(BlobWriter {
+            out: HashingWriter::new(self.create_hashed()?),
+        })
+    }
+
+    /// The same for whoever finds the digest of what they write themselves: nothing is hashed a
+    /// second time.
+    ///
+    /// # Errors
+    /// As [`create`](Blobs::create).
+    pub fn create_hashed(&self) -> Result<HashedBlob, Error> {
         let owner = self.0.owner()?;
         let file = NewFile::create_in(&owner.tmp()?)?;
-        Ok(BlobWriter {
+        Ok(HashedBlob {
             store: self.0.clone(),
             owner,
-            out: HashingWriter::new(file),
+            file,
+            size: 0,
         })
     }
 }
@@ -123,11 +135,10 @@ fn missing(digest: &Digest) -> Error {
     Error::new(ErrorKind::NotFound, format!("find the blob `{digest}`"))
 }
 
-/// A blob that is being written. Dropped before it is finished, it never was.
+/// A blob that is being written, whose digest is found on the way. Dropped before it is finished, it
+/// never was.
 pub struct BlobWriter {
-    store: Store,
-    owner: Arc<Owner>,
-    out: HashingWriter<NewFile>,
+    out: HashingWriter<HashedBlob>,
 }
 
 impl BlobWriter {
@@ -136,7 +147,7 @@ impl BlobWriter {
     /// # Errors
     /// [`Mismatch`](ErrorKind::Mismatch) when `expected` is something else: then it never was.
     pub fn finish(self, expected: Option<(Digest, u64)>) -> Result<(Digest, u64), Error> {
-        let (file, digest, size) = self.out.finish();
+        let (blob, digest, size) = self.out.finish();
         if let Some((wanted, length)) = expected
             && (wanted, length) != (digest, size)
         {
@@ -148,12 +159,7 @@ impl BlobWriter {
                 ),
             ));
         }
-        self.owner.claim(&[digest])?;
-        let path = self.store.layout().blob(&digest);
-        if !exists(&path)? {
-            self.owner
-                .place(Unsynced::Blob, Some(&digest), || Ok(file.keep(&path)?))?;
-        }
+        blob.finish(&digest, size)?;
         Ok((digest, size))
     }
 }
@@ -165,6 +171,55 @@ impl Write for BlobWriter {
 
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
+    }
+}
+
+/// A blob that is being written by somebody who hashes it. Dropped before it is finished, it never
+/// was.
+pub struct HashedBlob {
+    store: Store,
+    owner: Arc<Owner>,
+    file: NewFile,
+    size: u64,
+}
+
+impl HashedBlob {
+    /// Makes the blob visible. The digest is believed; the size is compared.
+    ///
+    /// # Errors
+    /// [`Mismatch`](ErrorKind::Mismatch) when not all of it came: then it never was.
+    pub fn finish(self, digest: &Digest, size: u64) -> Result<(), Error> {
+        if self.size != size {
+            let came = self.size;
+            let what = format!("write the blob `{digest}`: {came} of {size} bytes came");
+            return Err(Error::new(ErrorKind::Mismatch, what));
+        }
+        self.owner.claim(&[*digest])?;
+        let path = self.store.layout().blob(digest);
+        if !exists(&path)? {
+            self.owner.place(Unsynced::Blob, Some(digest), || {
+                Ok(self.file.keep(&path)?)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl Write for HashedBlob {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let n = self.file.write(buf)?;
+        self.size += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl std::fmt::Debug for HashedBlob {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "HashedBlob({} bytes)", self.size)
     }
 }
 

@@ -16,7 +16,7 @@ use kiln_image::{
 use kiln_layer::{Applied, Nothing, apply, decompress, indexed::annotations_of};
 
 use crate::{
-    BlobWriter, Build, Elsewhere, Error, Facts, ImageRecord, PackedAs, Store, bodies::content_of,
+    Build, Elsewhere, Error, Facts, HashedBlob, ImageRecord, PackedAs, Store, bodies::content_of,
     resume::Resume,
 };
 
@@ -64,7 +64,7 @@ impl Sink for Intake<'_> {
             (Box::new(store.blobs().open(&blob.digest)?), None)
         } else {
             let remote = Resume::new(open, blob.size);
-            (Box::new(remote), Some(store.blobs().create()?))
+            (Box::new(remote), Some(store.blobs().create_hashed()?))
         };
         let mut tee = Tee {
             inner: Verifier::new(reader, blob.digest, blob.size),
@@ -216,7 +216,7 @@ fn read_layer(
 /// Reads a blob, verifies it, and writes it down on the way.
 struct Tee<'a> {
     inner: Verifier<Box<dyn Read + Send + 'a>>,
-    out: Option<BlobWriter>,
+    out: Option<HashedBlob>,
     seen: Arc<AtomicU64>,
     /// What went wrong here, whatever the layers above make of it.
     failed: Option<ImageError>,
@@ -236,7 +236,7 @@ impl Tee<'_> {
 
     fn keep(&mut self, blob: &Descriptor) -> Result<(), Error> {
         match self.out.take() {
-            Some(out) => out.finish(Some((blob.digest, blob.size))).map(drop),
+            Some(out) => out.finish(&blob.digest, blob.size),
             None => Ok(()),
         }
     }

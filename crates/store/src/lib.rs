@@ -24,7 +24,7 @@ mod usage;
 mod view;
 
 pub use base::{Opener, Remover};
-pub use blobs::{BlobWriter, Blobs};
+pub use blobs::{BlobWriter, Blobs, HashedBlob};
 pub use build::Build;
 pub use check::Problem;
 pub use collect::{CollectOptions, Collected};

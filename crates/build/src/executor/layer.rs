@@ -77,13 +77,13 @@ impl Carrier<'_> {
         from: &dyn Files,
         how: &Packing<'_>,
     ) -> Result<Packed, Error> {
-        let blob = self.store.blobs().create()?;
+        let blob = self.store.blobs().create_hashed()?;
         let out = io::BufWriter::with_capacity(BUFFER, blob);
         let (buffered, packed) = pack_changes(changes, from, out, how)?;
         let blob = buffered
             .into_inner()
             .map_err(|e| Error::io("write a layer", e.into_error()))?;
-        blob.finish(Some((packed.diff_id, packed.size)))?;
+        blob.finish(&packed.diff_id, packed.size)?;
         let files = packed.tree.iter().filter_map(Entry::file);
         let facts = Facts {
             dialect: Some(kiln_layer::DIALECT),

@@ -34,6 +34,10 @@ fn a_blob_that_is_not_the_announced_one_never_was() {
         assert_eq!(e.kind(), ErrorKind::Mismatch);
         assert!(e.to_string().contains(&expected.0.to_string()), "{e}");
     }
+    let mut cut = store.blobs().create_hashed().unwrap();
+    cut.write_all(b"expect").unwrap();
+    let e = cut.finish(&expected.0, 8).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Mismatch);
     let mut writer = store.blobs().create().unwrap();
     writer.write_all(b"abandoned").unwrap();
     drop(writer);

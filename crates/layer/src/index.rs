@@ -65,14 +65,18 @@ impl Stamp {
         (self.device, self.inode)
     }
 
+    /// Whether its ctime can be one that the kernel at hand has set. That of a whole second is from who
+    /// made the file system, most likely: two images that were made alike, one mounted in the place of
+    /// the other, show the same stamps whatever is in their files.
+    pub(crate) fn is_of_a_clock(&self) -> bool {
+        self.ctime.nanos != 0
+    }
+
     /// Whether a change after `now`, when it was looked at, is sure to give another ctime.
     pub(crate) fn is_settled(&self, now: Time) -> bool {
-        // File systems that have whole seconds only, perhaps even ones; and stamps from a timer
-        // that ticks up to every 10 ms.
-        let coarse = self.ctime.nanos == 0;
         let nanos = |t: Time| i128::from(t.seconds) * 1_000_000_000 + i128::from(t.nanos);
-        let granularity = if coarse { 2_000_000_000 } else { 100_000_000 };
-        nanos(now) - nanos(self.ctime) >= granularity
+        // Stamps are from a timer that ticks up to every 10 ms.
+        nanos(now) - nanos(self.ctime) >= 100_000_000
     }
 }
 

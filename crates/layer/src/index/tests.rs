@@ -31,9 +31,6 @@ fn only_what_has_aged_is_settled() {
         (time(10, 5), time(10, 100_000_005), true),
         (time(9, 950_000_000), time(10, 40_000_000), false),
         (time(9, 950_000_000), time(10, 50_000_000), true),
-        // Whole seconds may be even ones.
-        (time(10, 0), time(11, 999_999_999), false),
-        (time(10, 0), time(12, 0), true),
         // A time that is yet to come.
         (time(10, 5), time(9, 0), false),
         (time(i64::MAX, 5), time(i64::MIN, 0), false),
@@ -45,6 +42,12 @@ fn only_what_has_aged_is_settled() {
             "{ctime:?} {now:?}"
         );
     }
+}
+
+#[test]
+fn whole_seconds_are_of_no_clock() {
+    let of = |nanos| stamp(1, Time { seconds: 10, nanos }).is_of_a_clock();
+    assert!(!of(0) && of(1) && of(999_999_999));
 }
 
 #[test]

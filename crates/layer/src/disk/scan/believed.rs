@@ -1,6 +1,6 @@
 //! On which file systems a ctime says that a file is what it was: on those where the kernel at hand
 //! sets it at every change. It refuses those that somebody else writes to at the same time, with
-//! another clock, and those that have no ctime of their own.
+//! another clock, and those whose ctimes come with an image that was made elsewhere.
 
 use std::os::fd::BorrowedFd;
 
@@ -36,19 +36,21 @@ impl Believed {
 
     /// Whether the stamp of a file in the folder tells its changes.
     pub(super) fn takes(self, stamp: &Stamp) -> bool {
-        match self.kind {
+        let known = match self.kind {
             Kind::No => false,
             Kind::Own => stamp.device == self.device,
             Kind::Overlay => true,
-        }
+        };
+        known && stamp.is_of_a_clock()
     }
 }
 
 #[cfg(target_os = "linux")]
 fn kind(folder: BorrowedFd<'_>) -> Kind {
     const OVERLAY: u64 = 0x794c_7630;
-    /// ext2 to ext4, xfs, btrfs, tmpfs, f2fs, bcachefs, zfs, erofs, squashfs.
-    const LOCAL: [u64; 9] = [
+    /// ext2 to ext4, xfs, btrfs, tmpfs, f2fs, bcachefs, zfs. Not erofs and squashfs: nobody writes to
+    /// them, but another image may be mounted in the place of one.
+    const LOCAL: [u64; 7] = [
         0xef53,
         0x5846_5342,
         0x9123_683e,
@@ -56,8 +58,6 @@ fn kind(folder: BorrowedFd<'_>) -> Kind {
         0xf2f5_2010,
         0xca45_1a4e,
         0x2fc1_2fc1,
-        0xe0f5_e1e2,
-        0x7371_7368,
     ];
     let Ok(found) = rustix::fs::fstatfs(folder) else {
         return Kind::No;

@@ -3,7 +3,7 @@
 use std::{cmp::Reverse, fmt::Write as _, process::ExitCode};
 
 use clap::Args;
-use kiln_build::layer::usage::{Content, Duplicate, Usage, Waste};
+use kiln_build::layer::usage::{Content, Duplicate, How, Usage, Waste};
 
 use super::{Image, Layer, formatted, json, tree::head, usage, words};
 use crate::{failure::Failure, host};
@@ -24,6 +24,8 @@ pub(crate) struct Big {
 const NUMBER: usize = 10;
 /// So many places are named of one waste.
 const PLACES: usize = 3;
+/// Below this part of the image nobody need change a Dockerfile.
+const WORTH: u64 = 100;
 
 impl Big {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
@@ -75,6 +77,7 @@ pub(super) fn text(image: &Image, usage: &Usage<'_>, number: usize) -> String {
     let (size, share) = (words::size(saved), words::share(saved, report.total));
     let _ = writeln!(report.text, "\nCould be saved: {size} ({share})");
     report.savings(usage, number);
+    report.advice(usage);
     report.text
 }
 
@@ -120,6 +123,33 @@ impl Report<'_> {
         let (count, bytes) = left.fold((0, 0), |(n, sum), bytes| (n + 1, sum + bytes));
         if count > 0 {
             self.row(bytes, &format!("… {count} more"));
+        }
+    }
+
+    /// What to do about wastes, where they are worth it.
+    fn advice(&mut self, usage: &Usage<'_>) {
+        let (mut taken, mut again) = (0, 0);
+        for waste in usage.wastes() {
+            match waste.how {
+                How::Repeated(_) => again += waste.bytes,
+                _ => taken += waste.bytes,
+            }
+        }
+        let least = (self.total / WORTH).max(1);
+        let all = [
+            (
+                taken,
+                "Deleted, replaced: do it in the RUN that writes it, or keep it out of the COPY\n",
+            ),
+            (
+                again,
+                "Written again: `COPY --chmod`, `COPY --chown`, or in the RUN that makes it\n",
+            ),
+        ];
+        let worth = all.into_iter().filter(|(bytes, _)| *bytes >= least);
+        let told: String = worth.map(|(_, advice)| advice).collect();
+        if !told.is_empty() {
+            let _ = write!(self.text, "\n{told}");
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::cmp::Reverse;
 
-use kiln_build::layer::usage::Place;
+use kiln_build::layer::usage::{Place, Sum};
 
 use super::{Layer, words};
 
@@ -54,21 +54,9 @@ struct Outline<'l> {
 impl Outline<'_> {
     /// What is in a folder. `branches` stand before each line; `told` was said of all of it.
     fn inside(&mut self, folder: Place<'_, '_>, level: usize, branches: &str, told: &str) {
-        let mut inside: Vec<_> = folder.inside().into_iter().map(|p| (p, p.sum())).collect();
-        inside.sort_by_key(|(_, sum)| Reverse(sum.bytes));
-        let fit = inside.iter().take_while(|(_, sum)| sum.bytes >= self.least);
-        let mut shown = match self.limits.all {
-            true => inside.len(),
-            // A layer that has something shows something.
-            false => fit.take(MOST).count().max(usize::from(level == 1)),
-        };
-        // For one more, a line that sums up is no shorter.
-        shown = if shown + 1 == inside.len() {
-            shown + 1
-        } else {
-            shown
-        };
-        let (shown, rest) = inside.split_at(shown.min(inside.len()));
+        let inside = sorted(folder);
+        let shown = self.shown(&inside, level);
+        let (shown, rest) = inside.split_at(shown);
         for (index, (place, sum)) in shown.iter().enumerate() {
             let is_last = index + 1 == shown.len() && rest.is_empty();
             let (own, deeper) = match is_last {
@@ -79,7 +67,10 @@ impl Outline<'_> {
             let is_one = words::is_gone_as_one(narrow.contents());
             // What is gone as one is not worth more lines.
             let worth = self.limits.all || !is_one;
-            let opened = level < self.limits.depth && narrow.file().is_none() && worth;
+            let opened = level < self.limits.depth
+                && narrow.file().is_none()
+                && worth
+                && self.shown(&sorted(narrow), level + 1) > 0;
             // Of parts of it, the lines below tell.
             let told_below = opened && !is_one;
             let fate = words::fate(narrow.contents(), self.layers);
@@ -90,7 +81,9 @@ impl Outline<'_> {
             let text = format!("{branches}{own}{}", name(narrow, folder));
             self.line(sum.bytes, text, note);
             if opened {
-                self.inside(narrow, level + 1, &format!("{branches}{deeper}"), &fate);
+                // What was left to the lines below is not told yet.
+                let told = if told_below { "" } else { &fate };
+                self.inside(narrow, level + 1, &format!("{branches}{deeper}"), told);
             }
         }
         if !rest.is_empty() {
@@ -104,6 +97,21 @@ impl Outline<'_> {
         }
     }
 
+    /// How many of a folder's parts have a line of their own; the rest is summed up.
+    fn shown(&self, inside: &[(Place<'_, '_>, Sum)], level: usize) -> usize {
+        if self.limits.all {
+            return inside.len();
+        }
+        let fit = inside.iter().take_while(|(_, sum)| sum.bytes >= self.least);
+        // A layer that has something shows something.
+        let least = usize::from(level == 1).min(inside.len());
+        match fit.take(MOST).count().max(least) {
+            // For one more, a line that sums up is no shorter.
+            shown if shown + 1 == inside.len() => inside.len(),
+            shown => shown,
+        }
+    }
+
     fn line(&mut self, bytes: u64, mut text: String, note: &str) {
         if !note.is_empty() {
             text.push_str("  ← ");
@@ -111,6 +119,13 @@ impl Outline<'_> {
         }
         self.lines.push(Line { bytes, text });
     }
+}
+
+/// What is in a folder, the largest first.
+fn sorted<'u, 'a>(folder: Place<'u, 'a>) -> Vec<(Place<'u, 'a>, Sum)> {
+    let mut inside: Vec<_> = folder.inside().into_iter().map(|p| (p, p.sum())).collect();
+    inside.sort_by_key(|(_, sum)| Reverse(sum.bytes));
+    inside
 }
 
 /// What a place is called in a folder: a file by its name, a folder with a slash behind it.

@@ -6,7 +6,7 @@ use kiln_build::{
 use serde_json::json;
 
 use super::{
-    Image, big, formatted, json, layers,
+    Image, Layer, big, formatted, json, layers,
     outline::Limits,
     tree::{self, Look},
     words,
@@ -205,6 +205,9 @@ fn the_largest() {
                              written, then replaced:
                              layer 1: ADD file:0123456789abcdef in /
                              layer 4: (not in the history)
+
+            Deleted, replaced: do it in the RUN that writes it, or keep it out of the COPY
+            Written again: `COPY --chmod`, `COPY --chown`, or in the RUN that makes it
         "#]],
     );
     told(
@@ -221,6 +224,9 @@ fn the_largest() {
                              layer 2: RUN apt-get update && apt-get install -…
                              layer 3: RUN rm -rf /var/lib/apt/lists && chmod …
                33kB   18.1%  … 3 more
+
+            Deleted, replaced: do it in the RUN that writes it, or keep it out of the COPY
+            Written again: `COPY --chmod`, `COPY --chown`, or in the RUN that makes it
         "#]],
     );
 }
@@ -409,6 +415,37 @@ fn as_json() {
 }
 
 #[test]
+fn what_became_of_a_part_is_said_where_no_line_below_says_it() {
+    let small: Vec<String> = (0..60).map(|i| format!("var/lib/small/{i}")).collect();
+    let mut files = vec![
+        ("usr/big", 0o755, 40_000, "a"),
+        ("var/lib/apt/lists/a", 0o644, 9_000, "b"),
+        ("var/lib/apt/lists/b", 0o644, 9_000, "c"),
+        ("var/lib/apt/states", 0o644, 100, "d"),
+    ];
+    files.extend(small.iter().map(|path| (path.as_str(), 0o644, 40, "e")));
+    let layers = [layer(&files), layer(&[("var/lib/apt/lists", 0, 0, "")])];
+    let image = Image {
+        name: "app".to_owned(),
+        id: String::new(),
+        layers: vec![Layer::default(), Layer::default()],
+    };
+    let trees: Vec<&Tree> = layers.iter().map(Files::tree).collect();
+    expect![[r#"
+        app: 60.5kB in 2 layers, 42.5kB seen in the end, 18kB (29.8%) deleted or written again later
+
+         60.5kB  100.0%  layer 1  (not in the history)
+           40kB   66.1%  ├─ usr/big
+         20.5kB   33.9%  └─ var/lib/
+         18.1kB   29.9%     ├─ apt/  ← 18kB deleted by layer 2: (not in the history)
+          2.4kB    4.0%     └─ small/
+
+             0B    0.0%  layer 2  (not in the history)  (deletes 18kB)
+    "#]]
+    .assert_eq(&tree_of(2, false, None)(&image, &Usage::of(&trees)));
+}
+
+#[test]
 fn an_image_of_nothing() {
     let image = Image {
         name: "none".to_owned(),
@@ -424,7 +461,7 @@ fn an_image_of_nothing() {
 #[test]
 fn instructions_in_few_letters() {
     let brief = |by: &str| {
-        super::Layer {
+        Layer {
             by: by.to_owned(),
             ..Default::default()
         }

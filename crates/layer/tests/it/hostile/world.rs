@@ -6,7 +6,7 @@ use std::{
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     process,
-    sync::{LazyLock, mpsc},
+    sync::{Mutex, PoisonError, mpsc},
     thread,
     time::Duration,
 };
@@ -20,20 +20,46 @@ pub(super) fn real(text: &str) -> String {
 }
 
 /// A file in `/tmp`, gone with the last test that needs it: the name is this process's own.
-static ABSOLUTE: LazyLock<PathBuf> = LazyLock::new(|| {
-    let path = PathBuf::from(real("/tmp/CANARY"));
-    fs::write(&path, "untouched").unwrap();
-    path
-});
+struct Absolute;
+
+/// How many worlds look at it.
+static LOOKING: Mutex<usize> = Mutex::new(0);
+
+impl Absolute {
+    fn path() -> PathBuf {
+        real("/tmp/CANARY").into()
+    }
+
+    fn new() -> Self {
+        let mut looking = LOOKING.lock().unwrap_or_else(PoisonError::into_inner);
+        if *looking == 0 {
+            fs::write(Self::path(), "untouched").unwrap();
+        }
+        *looking += 1;
+        Self
+    }
+}
+
+impl Drop for Absolute {
+    fn drop(&mut self) {
+        let mut looking = LOOKING.lock().unwrap_or_else(PoisonError::into_inner);
+        *looking -= 1;
+        if *looking == 0 {
+            let _ = fs::remove_file(Self::path());
+        }
+    }
+}
 
 /// A folder with three roots, and `canary` beside them.
 pub(super) struct World {
     temp: tempfile::TempDir,
+    _absolute: Absolute,
     before: Vec<(PathBuf, Vec<i64>)>,
 }
 
 impl World {
     pub(super) fn new() -> Self {
+        let absolute = Absolute::new();
         let temp = tempfile::tempdir().unwrap();
         let canary = temp.path().join("canary");
         fs::create_dir_all(canary.join("folder")).unwrap();
@@ -46,7 +72,11 @@ impl World {
             fs::create_dir(temp.path().join(format!("root{n}"))).unwrap();
         }
         let before = outside(temp.path());
-        Self { temp, before }
+        Self {
+            temp,
+            _absolute: absolute,
+            before,
+        }
     }
 
     /// One of them.
@@ -65,7 +95,7 @@ impl World {
 fn outside(temp: &Path) -> Vec<(PathBuf, Vec<i64>)> {
     let canary = temp.join("canary");
     let mut paths = vec![
-        ABSOLUTE.clone(),
+        Absolute::path(),
         canary.join("folder/file"),
         canary.clone(),
         // Reached by `/proc/self/cwd` and `/proc/self/root`.

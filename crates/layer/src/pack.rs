@@ -1,6 +1,5 @@
 //! Writing a layer's tar: one pass over each file gives its BLAKE3, its place in the tar and the
 //! stream's SHA-256. Refuses entries out of order: the same tree always gives the same bytes.
-
 //!
 //! [`Packer`] takes entries one at a time; the functions here take them all, and read on several
 //! threads: [`jobs`] are cut, [`reader`]s turn them into pieces of the tar, [`ordered`] puts those

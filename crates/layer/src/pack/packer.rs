@@ -41,9 +41,9 @@ impl<W: Write> Packer<W> {
     ///
     /// # Errors
     ///
-    /// [`Changed`](ErrorKind::Changed) when the content is not what the entry says,
-    /// [`Invalid`](ErrorKind::Invalid) for an entry out of order or a link without its file,
-    /// [`Unsupported`](ErrorKind::Unsupported) for what a tar cannot say, and what reading and
+    /// [`Changed`](crate::ErrorKind::Changed) when the content is not what the entry says,
+    /// [`Invalid`](crate::ErrorKind::Invalid) for an entry out of order or a link without its file,
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) for what a tar cannot say, and what reading and
     /// writing give. After an error the stream is of no use.
     pub fn add(&mut self, entry: &Entry, content: Option<&mut dyn Read>) -> Result<(), Error> {
         self.check(entry)?;

@@ -12,7 +12,7 @@ use crate::{failure::Failure, host};
 pub(crate) struct Big {
     /// An image: its name or id
     image: String,
-    /// How many of each to show [default: 10, and all of them with --format]
+    /// How many of each to show [default: 10 that are worth it, and all of them with --format]
     #[arg(short, long, value_name = "N")]
     number: Option<usize>,
     /// `json` or a Go template
@@ -26,6 +26,8 @@ const NUMBER: usize = 10;
 const PLACES: usize = 3;
 /// Below this part of the image nobody need change a Dockerfile.
 const WORTH: u64 = 100;
+/// Below this part of it a waste is not worth a line.
+const SMALL: u64 = 1000;
 
 impl Big {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
@@ -34,7 +36,7 @@ impl Big {
         let usage = usage(&root);
         let text = match &self.format {
             Some(format) => formatted(&json::big(&image, &usage, self.number), format)?,
-            None => text(&image, &usage, self.number.unwrap_or(NUMBER)),
+            None => text(&image, &usage, self.number),
         };
         host::print(&text)?;
         Ok(ExitCode::SUCCESS)
@@ -55,12 +57,18 @@ pub(super) fn could_be_saved(usage: &Usage<'_>) -> u64 {
     sum.deleted + sum.replaced + twice
 }
 
-pub(super) fn text(image: &Image, usage: &Usage<'_>, number: usize) -> String {
+pub(super) fn text(image: &Image, usage: &Usage<'_>, number: Option<usize>) -> String {
     let mut report = Report {
         text: head(image, usage),
         layers: &image.layers,
         total: usage.sum().bytes,
     };
+    // What is not worth a line has one if somebody asks for a number.
+    let least = match number {
+        Some(_) => 0,
+        None => report.total / SMALL,
+    };
+    let number = number.unwrap_or(NUMBER);
     report.text.push_str("\nLargest files\n");
     for content in largest(usage).into_iter().take(number) {
         let fate = words::fate([content], &image.layers);
@@ -76,7 +84,7 @@ pub(super) fn text(image: &Image, usage: &Usage<'_>, number: usize) -> String {
     let saved = could_be_saved(usage);
     let (size, share) = (words::size(saved), words::share(saved, report.total));
     let _ = writeln!(report.text, "\nCould be saved: {size} ({share})");
-    report.savings(usage, number);
+    report.savings(usage, number, least);
     report.advice(usage);
     report.text
 }
@@ -98,8 +106,8 @@ impl Report<'_> {
         let _ = writeln!(self.text, "{:17}{what}", "");
     }
 
-    /// Wastes and duplicates, the largest first.
-    fn savings(&mut self, usage: &Usage<'_>, number: usize) {
+    /// Wastes and duplicates, the largest first; those below `least` are summed up.
+    fn savings(&mut self, usage: &Usage<'_>, number: usize, least: u64) {
         let (wastes, duplicates) = (usage.wastes(), usage.duplicates());
         let mut wastes = wastes.iter().peekable();
         let mut duplicates = duplicates.iter().peekable();
@@ -109,6 +117,7 @@ impl Report<'_> {
                 duplicates.peek().map(|d| d.bytes),
             );
             match next {
+                (waste, twice) if waste.max(twice) < Some(least) => break,
                 (waste, twice) if waste >= twice => match wastes.next() {
                     Some(waste) => self.waste(waste),
                     None => return,

@@ -172,7 +172,7 @@ fn one_level() {
 #[test]
 fn the_largest() {
     told(
-        |image, usage| big::text(image, usage, 10),
+        |image, usage| big::text(image, usage, Some(10)),
         &expect![[r#"
             app:latest: 182kB in 4 layers, 118kB seen in the end, 64kB (35.1%) deleted or written again later
 
@@ -211,7 +211,7 @@ fn the_largest() {
         "#]],
     );
     told(
-        |image, usage| big::text(image, usage, 1),
+        |image, usage| big::text(image, usage, Some(1)),
         &expect![[r#"
             app:latest: 182kB in 4 layers, 118kB seen in the end, 64kB (35.1%) deleted or written again later
 
@@ -415,6 +415,17 @@ fn as_json() {
 }
 
 #[test]
+fn wastes_that_are_next_to_nothing_are_summed_up() {
+    let (image, layers) = sample();
+    let trees: Vec<&Tree> = layers.iter().map(Files::tree).collect();
+    let usage = Usage::of(&trees);
+    let text = big::text(&image, &usage, None);
+    assert!(text.contains("\n    50B    0.0%  … 1 more\n"), "{text}");
+    let text = big::text(&image, &usage, Some(10));
+    assert!(text.contains("\n    50B    0.0%  /etc/passwd\n"), "{text}");
+}
+
+#[test]
 fn what_became_of_a_part_is_said_where_no_line_below_says_it() {
     let small: Vec<String> = (0..60).map(|i| format!("var/lib/small/{i}")).collect();
     let mut files = vec![
@@ -454,7 +465,7 @@ fn an_image_of_nothing() {
     };
     let text = tree_of(3, false, None)(&image, &Usage::of(&[]));
     assert_eq!(text, "none: 0B in 0 layers, all of it seen in the end\n");
-    let text = big::text(&image, &Usage::of(&[]), 3);
+    let text = big::text(&image, &Usage::of(&[]), None);
     assert!(text.ends_with("Could be saved: 0B (0.0%)\n"), "{text}");
 }
 

@@ -1,6 +1,8 @@
 //! Which paths a COPY's patterns mean: while a folder is scanned, and in a tree that was. Patterns
 //! match component by component; no `**`. Knows no disk.
 
+use std::collections::{HashMap, HashSet};
+
 use kiln_image::{Digest, HashingWriter};
 use kiln_layer::{Entry, Kind, LayerPath, Root, Tree};
 use kiln_parser::glob;
@@ -135,8 +137,8 @@ pub(crate) fn expand(tree: &Tree, source: &str) -> Result<Vec<LayerPath>, Error>
     Ok(inside.filter(hit).map(|e| e.path.clone()).collect())
 }
 
-/// What a COPY of `sources` sees of a tree: names, kinds, modes, contents; owners where they are
-/// kept; never times. `None` when a file among it is unread.
+/// What a COPY of `sources` sees of a tree: names, kinds, modes, contents, which names are one file;
+/// owners where they are kept; never times. `None` when a file among it is unread.
 ///
 /// # Errors
 /// [`NotFound`](ErrorKind::NotFound) names the literal source that is not there.
@@ -147,6 +149,7 @@ pub(crate) fn digest(
 ) -> Result<Option<Digest>, Error> {
     let tree = whole(root);
     let mut sum = Sum::new(owners);
+    let linked = linked(tree);
     for source in sources {
         sum.text(source.as_bytes());
         for path in expand(tree, source)? {
@@ -158,10 +161,12 @@ pub(crate) fn digest(
             };
             sum.text(path.name().unwrap_or_default());
             let above = found.as_bytes().len();
+            // A COPY makes links of the names that it finds in one source.
+            let mut firsts: HashMap<&LayerPath, &[u8]> = HashMap::new();
             for entry in tree.within(&found) {
-                let file = match &entry.kind {
-                    Kind::Hardlink { target } => tree.get(target).and_then(Entry::file),
-                    _ => entry.file(),
+                let (own, file) = match &entry.kind {
+                    Kind::Hardlink { target } => (target, tree.get(target).and_then(Entry::file)),
+                    _ => (&entry.path, entry.file()),
                 };
                 if file.is_some_and(kiln_layer::File::is_unread) {
                     return Ok(None);
@@ -169,10 +174,29 @@ pub(crate) fn digest(
                 let inner = &entry.path.as_bytes()[above..];
                 let inner = inner.strip_prefix(b"/").unwrap_or(inner);
                 sum.entry(inner, entry, tree);
+                if linked.contains(own) {
+                    let first = *firsts.entry(own).or_insert(inner);
+                    if first != inner {
+                        // No name has this in it.
+                        sum.text(b"\0");
+                        sum.text(first);
+                    }
+                }
             }
         }
     }
     Ok(Some(sum.finish()))
+}
+
+/// The files that have several names, by the one that the others name.
+fn linked(tree: &Tree) -> HashSet<&LayerPath> {
+    let mut all = HashSet::new();
+    for entry in tree.iter() {
+        if let Kind::Hardlink { target } = &entry.kind {
+            all.insert(target);
+        }
+    }
+    all
 }
 
 /// All that a root shows. That of one layer which removes nothing, as a context is, is its tree.
@@ -354,5 +378,46 @@ mod tests {
         );
         let missing = digest(&root(&files), &["c".to_owned()], false).unwrap_err();
         assert_eq!(missing.kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn which_names_are_one_file_counts_where_both_are_taken() {
+        let link = |path: &str, target: &str| Entry {
+            path: path.parse().unwrap(),
+            meta: kiln_layer::Meta::with_mode(0o644),
+            kind: Kind::Hardlink {
+                target: target.parse().unwrap(),
+            },
+        };
+        let of = |links: &[(&str, &str)], sources: &[&str]| {
+            let mut memory = kiln_layer::InMemory::new();
+            for path in ["d/a", "d/b", "d/c", "e/a", "e/b"] {
+                match links.iter().find(|(name, _)| *name == path) {
+                    Some((name, target)) => memory.entry(link(name, target)),
+                    None => {
+                        let meta = kiln_layer::Meta::with_mode(0o644);
+                        memory.file(path.parse().unwrap(), meta, "x");
+                    }
+                }
+            }
+            let root = crate::context::as_root(std::sync::Arc::new(memory));
+            let sources: Vec<String> = sources.iter().map(ToString::to_string).collect();
+            digest(&root, &sources, false).unwrap().unwrap()
+        };
+        let apart = of(&[], &["d"]);
+        let one = of(&[("d/b", "d/a")], &["d"]);
+        assert_ne!(apart, one, "two names of one file");
+        assert_ne!(one, of(&[("d/c", "d/a")], &["d"]), "other names");
+        assert_ne!(one, of(&[("d/b", "d/a"), ("d/c", "d/a")], &["d"]), "three");
+        let beyond = of(&[("e/a", "d/a"), ("e/b", "d/a")], &["e"]);
+        assert_ne!(beyond, of(&[], &["e"]), "names of a file that is not taken");
+        assert_eq!(beyond, of(&[("e/b", "e/a")], &["e"]), "wherever it is");
+        let alone = of(&[("e/a", "d/a")], &["e"]);
+        assert_eq!(
+            of(&[("d/b", "d/a")], &["d/a", "d/b"]),
+            of(&[], &["d/a", "d/b"]),
+            "sources are copied for themselves"
+        );
+        assert_eq!(alone, of(&[], &["e"]), "one of two names");
     }
 }

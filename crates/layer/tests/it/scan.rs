@@ -7,7 +7,7 @@ use std::{
     os::unix::fs::{PermissionsExt, symlink},
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use kiln_layer::{Error, ErrorKind, Files, Folder, Index, Keep, Kind, LayerPath, Scan, Scanned};
@@ -372,8 +372,10 @@ fn a_file_that_does_not_hold_still_is_an_error() {
                 file.write_all(b"line\n").unwrap();
             }
         });
-        // It may hold still for the time of one scan, if its writer has to wait; not for all.
-        let noticed = (0..50).find_map(|_| Folder::scan(temp.path(), &all, 1).err());
+        // It holds still for the time of a scan if its writer has to wait; not for ever.
+        let end = Instant::now() + Duration::from_secs(60);
+        let noticed = std::iter::from_fn(|| (Instant::now() < end).then_some(()))
+            .find_map(|()| Folder::scan(temp.path(), &all, 1).err());
         stop.store(true, Ordering::Relaxed);
         let e = noticed.expect("a file that grows is noticed");
         assert_eq!(

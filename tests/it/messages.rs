@@ -1,6 +1,6 @@
 //! What a user is told when something is wrong.
 
-use kiln_tests::{base::busybox, kiln::Kiln};
+use kiln_tests::{base::busybox, kiln::Kiln, who::Who};
 
 /// Builds a Dockerfile that is wrong, and checks what is said of it.
 fn refused(text: &str, expected: &[&str]) {
@@ -98,6 +98,27 @@ fn warnings_for_what_is_copied_from_tutorials() {
     let context = kiln.context("app", &[("Dockerfile", text)]);
     let said = kiln.run(["build", "--progress=plain", context.to_str().unwrap()]);
     assert!(!said.err.contains("warning"), "{}", said.err);
+}
+
+#[test]
+fn a_file_that_may_not_be_read() {
+    let kiln = Who::WithIds.kiln();
+    let files = [("Dockerfile", "FROM scratch\nCOPY . /\n"), ("secret", "s")];
+    let context = kiln.context("app", &files);
+    let path = context.to_str().unwrap();
+    let nobody = std::os::unix::fs::PermissionsExt::from_mode(0);
+    std::fs::set_permissions(context.join("secret"), nobody).unwrap();
+    let e = kiln.fails(["build", path]).err;
+    for want in [
+        "Dockerfile:2:1",
+        "make it readable, or name it in `.dockerignore`",
+        "`secret`",
+        "Permission denied",
+    ] {
+        assert!(e.contains(want), "no `{want}` in:\n{e}");
+    }
+    std::fs::write(context.join(".dockerignore"), "secret\n").unwrap();
+    kiln.ok(["build", path]);
 }
 
 #[test]

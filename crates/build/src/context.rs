@@ -162,7 +162,12 @@ impl LocalContext {
         };
         let (folder, mut scanned) = Folder::scan_with(&self.root, &keep, &how).map_err(|e| {
             let what = format!("read the build context `{}`", self.root.display());
-            Error::new(ErrorKind::Io, what).because(e)
+            let error = Error::new(ErrorKind::Io, what);
+            match advice(&e) {
+                Some(advice) => error.hint(advice),
+                None => error,
+            }
+            .because(e)
         })?;
         if let Some(index) = scanned.index.take() {
             self.keep_index(index, look);
@@ -199,6 +204,15 @@ impl LocalContext {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What to do about something in a context that cannot be looked at.
+fn advice(e: &kiln_layer::Error) -> Option<String> {
+    let cause = std::error::Error::source(e).and_then(|e| e.downcast_ref::<io::Error>());
+    if cause.is_some_and(|e| e.kind() == io::ErrorKind::PermissionDenied) {
+        return Some("make it readable, or name it in `.dockerignore`".to_owned());
+    }
+    e.hint_text().map(str::to_owned)
 }
 
 /// The text of a small file, `None` where there is none. A pipe or a device is not waited for.

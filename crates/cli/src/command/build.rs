@@ -303,7 +303,7 @@ fn repeated(what: &Repeated, place: Option<Place>) -> Report {
     Report {
         error: false,
         message,
-        help: Some("set it where the files are made: `COPY --chmod`, `COPY --chown`, or in the RUN that makes them".to_owned()),
+        help: Some("set it where the files are made: `COPY --chmod`, `COPY --chown`, or in the RUN that makes them; `kiln image big` names them".to_owned()),
         place,
     }
 }

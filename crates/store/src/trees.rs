@@ -8,7 +8,7 @@ use std::{
 use kiln_image::{Algorithm, Digest};
 use kiln_layer::Tree;
 
-use crate::{Error, ErrorKind, Store, base::exists, owner::Unsynced};
+use crate::{Error, ErrorKind, Store, base::read, owner::Unsynced};
 
 /// The trees of a store.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +62,8 @@ impl Trees<'_> {
         let owner = self.0.owner()?;
         owner.claim(&[digest])?;
         let path = self.0.layout().tree(&digest);
-        if !exists(&path)? {
+        // One that was damaged is mended by whoever makes it again.
+        if read(&path)?.is_none_or(|there| there != bytes) {
             let tmp = owner.tmp()?;
             owner.place(Unsynced::Tree, Some(&digest), || {
                 Ok(kiln_durable::replace_by(&tmp, &path, &bytes)?)

@@ -77,6 +77,21 @@ fn trees_come_back() {
 }
 
 #[test]
+fn a_damaged_tree_is_mended_by_who_makes_it_again() {
+    let place = Place::new();
+    let tree = layer("mended", b"x").tree;
+    let digest = place.open().trees().put(&tree).unwrap();
+    let path = place.root().join("trees").join(digest.hex());
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    let store = place.open();
+    let damaged = store.trees().get(&digest).unwrap_err();
+    assert_eq!(damaged.kind(), ErrorKind::Damaged);
+    assert_eq!(store.trees().put(&tree).unwrap(), digest);
+    assert_eq!(*store.trees().get(&digest).unwrap().unwrap(), tree);
+}
+
+#[test]
 fn only_sha256_names_blobs_and_layers() {
     let place = Place::new();
     let store = place.open();

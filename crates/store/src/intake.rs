@@ -50,7 +50,8 @@ impl Sink for Intake<'_> {
         }
         if here && let Some(diff_id) = diff_id_of(store, &blob.digest)? {
             self.build.keep(&[diff_id])?;
-            if store.layers().tree(&diff_id)?.is_some() {
+            // A tree that is damaged is made anew, as one that is missing.
+            if let Ok(Some(_)) = store.layers().tree(&diff_id) {
                 let locations = elsewhere(blob, known);
                 let facts = Facts {
                     locations,

@@ -83,4 +83,5 @@ fn damaged(digest: &Digest) -> Error {
         ErrorKind::Damaged,
         format!("read the tree `{digest}`: the bytes on disk are not that tree"),
     )
+    .hint("pull the image again, or build it with `--no-cache`: that makes the tree anew")
 }

@@ -57,6 +57,31 @@ fn an_image_goes_in_and_comes_out_as_it_was() {
 }
 
 #[test]
+fn a_damaged_tree_is_made_anew_by_the_next_pull() {
+    let place = Place::new();
+    let (memory, _) = elsewhere("app", &["a"], Compression::Gzip);
+    pull(&memory, &place.open(), "app");
+    let trees = place.root().join("trees");
+    for tree in std::fs::read_dir(&trees).unwrap() {
+        std::fs::write(tree.unwrap().path(), "damaged").unwrap();
+    }
+    let store = place.open();
+    let layers = store
+        .images()
+        .get(&reference("app"))
+        .unwrap()
+        .unwrap()
+        .layers;
+    let e = store.layers().tree(&layers[0]).unwrap_err();
+    assert!(
+        e.hint_text().unwrap().contains("pull the image again"),
+        "{e}"
+    );
+    pull(&memory, &store, "app");
+    assert!(store.layers().tree(&layers[0]).unwrap().is_some());
+}
+
+#[test]
 fn what_is_here_is_not_taken_again() {
     let place = Place::new();
     let store = place.open();

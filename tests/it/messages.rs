@@ -106,7 +106,7 @@ fn a_file_that_may_not_be_read() {
     let files = [("Dockerfile", "FROM scratch\nCOPY . /\n"), ("secret", "s")];
     let context = kiln.context("app", &files);
     let path = context.to_str().unwrap();
-    let nobody = std::os::unix::fs::PermissionsExt::from_mode(0);
+    let nobody = std::os::unix::fs::PermissionsExt::from_mode(0o000);
     std::fs::set_permissions(context.join("secret"), nobody).unwrap();
     let e = kiln.fails(["build", path]).err;
     for want in [

@@ -12,7 +12,7 @@ use kiln_store::{Body, Build};
 use crate::committed::facts_of;
 use crate::cores::each;
 use crate::roots::no_body;
-use crate::{Committed, Error, ErrorKind, Roots};
+use crate::{Error, ErrorKind, Roots};
 
 impl Roots {
     /// The unpacked body of a layer, which is made where it is missing and checked against the diff
@@ -97,7 +97,7 @@ impl Roots {
     pub fn make_unpacked<E: From<Error>>(
         &self,
         write: impl FnOnce(&mut (dyn Write + Send)) -> Result<Packed, E>,
-    ) -> Result<Committed, E> {
+    ) -> Result<Packed, E> {
         let (scratch, at) = self.scratch()?;
         let (packed, applied) = self.write_and_unpack(write, &at.join(Body::ROOT))?;
         agree(&applied, &packed.diff_id, "unpacked it has")?;
@@ -106,7 +106,8 @@ impl Roots {
         let adopted = self.store.layers().adopt(&packed.diff_id, &at);
         adopted.map_err(Error::from)?;
         drop(scratch);
-        Ok(self.learn(&packed)?)
+        self.learn(&packed)?;
+        Ok(packed)
     }
 
     /// The writer on this thread, the unpacker on another, a pipe between them.

@@ -1,10 +1,12 @@
 //! From what a process changed in its root back to a layer.
 
+use std::io::Write;
+
 use kiln_image::Digest;
-use kiln_layer::{DIALECT, Packed, Times, Tree};
+use kiln_layer::{DIALECT, Packed, Root, Times, Tree};
 use kiln_store::Facts;
 
-use crate::{Error, ErrorKind, Prepared, Repeated, Roots};
+use crate::{Error, Prepared, Repeated, Roots};
 
 /// A layer that was made of an upper directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,8 +15,7 @@ pub struct Committed {
     pub diff_id: Digest,
     /// How long that tar is, in bytes.
     pub size: u64,
-    /// What it has of the files below once more, where that is worth telling. Nothing is known of
-    /// that for layers that were made without anything below.
+    /// What it has of the files below once more, where that is worth telling.
     pub repeated: Option<Repeated>,
 }
 
@@ -47,9 +48,8 @@ impl Roots {
         crate::maker::mark(&layer, &*self.bodies)?;
         // The facts say that there is a body: so it comes first.
         self.store.layers().adopt(&packed.diff_id, &layer)?;
-        let repeated = Repeated::of(&packed.tree, &root);
-        let made = self.learn(&packed)?;
-        Ok(Some(Committed { repeated, ..made }))
+        self.learn(&packed)?;
+        Ok(Some(Committed::of(&packed, &root)))
     }
 
     /// The layer that [`commit`](Self::commit) would make, while the root may still be mounted and
@@ -74,26 +74,16 @@ impl Roots {
             let packed = self.bodies.changes(upper, root, stubs, times, None)?;
             return Ok((None, packed.tree));
         }
-        let blob = self.store.blobs().create_hashed()?;
-        let mut tar = std::io::BufWriter::with_capacity(256 << 10, blob);
-        let packed = self
-            .bodies
-            .changes(upper, root, stubs, times, Some(&mut tar))?;
-        if packed.tree.is_empty() {
-            return Ok((None, packed.tree));
-        }
-        let failed = |e: std::io::IntoInnerError<_>| {
-            Error::new(ErrorKind::Io, "write the layer").because(e.into_error())
-        };
-        let blob = tar.into_inner().map_err(failed)?;
-        blob.finish(&packed.diff_id, packed.size)?;
-        let repeated = Repeated::of(&packed.tree, root);
-        let made = self.learn(&packed)?;
-        Ok((Some(Committed { repeated, ..made }), packed.tree))
+        let packed = self.make_packed(|tar| {
+            let tar: &mut (dyn Write + Send) = tar;
+            self.bodies.changes(upper, root, stubs, times, Some(tar))
+        })?;
+        let made = (!packed.tree.is_empty()).then(|| Committed::of(&packed, root));
+        Ok((made, packed.tree))
     }
 
     /// Tells the store of a layer that was made here.
-    pub(crate) fn learn(&self, packed: &Packed) -> Result<Committed, Error> {
+    pub(crate) fn learn(&self, packed: &Packed) -> Result<(), Error> {
         let Packed {
             diff_id,
             size,
@@ -103,12 +93,17 @@ impl Roots {
             dialect: Some(DIALECT),
             ..facts_of(*size, tree)
         };
-        self.store.layers().put(diff_id, facts, Some(tree))?;
-        Ok(Committed {
-            diff_id: *diff_id,
-            size: *size,
-            repeated: None,
-        })
+        Ok(self.store.layers().put(diff_id, facts, Some(tree))?)
+    }
+}
+
+impl Committed {
+    fn of(packed: &Packed, root: &Root) -> Self {
+        Self {
+            diff_id: packed.diff_id,
+            size: packed.size,
+            repeated: Repeated::of(&packed.tree, root),
+        }
     }
 }
 

@@ -1,12 +1,12 @@
 //! The packed forms of layers: the uncompressed tar as a stream, and blobs to push or to save.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::thread;
 
 use kiln_image::media::Compression;
 use kiln_image::{Descriptor, Digest, Verifier};
-use kiln_layer::{indexed, pipe};
+use kiln_layer::{Packed, indexed, pipe};
 use kiln_store::{Facts, Form, PackedAs};
 
 use crate::roots::no_body;
@@ -44,6 +44,32 @@ impl Roots {
         let thread = thread::Builder::new().name("pack".to_owned());
         thread.spawn(pack).map_err(failed)?;
         Ok(Box::new(Verifier::new(tar, *diff_id, known.facts.size)))
+    }
+
+    /// A layer made here whose only body is a plain tar, which `write` writes (of the dialect
+    /// [`DIALECT`](kiln_layer::DIALECT)). One without entries is not kept.
+    ///
+    /// # Errors
+    ///
+    /// That of `write`, and what the store gives. Nothing stays behind.
+    pub fn make_packed<E: From<Error>>(
+        &self,
+        write: impl FnOnce(&mut (dyn Write + Send)) -> Result<Packed, E>,
+    ) -> Result<Packed, E> {
+        let blob = self.store().blobs().create_hashed().map_err(Error::from)?;
+        let mut tar = io::BufWriter::with_capacity(256 << 10, blob);
+        let packed = write(&mut tar)?;
+        if packed.tree.is_empty() {
+            return Ok(packed);
+        }
+        let failed = |e: io::IntoInnerError<_>| {
+            Error::new(ErrorKind::Io, "write the layer").because(e.into_error())
+        };
+        let blob = tar.into_inner().map_err(failed)?;
+        let kept = blob.finish(&packed.diff_id, packed.size);
+        kept.map_err(Error::from)?;
+        self.learn(&packed)?;
+        Ok(packed)
     }
 
     /// A blob of a layer to push or to save: one that is here and will do, else made now. What it is

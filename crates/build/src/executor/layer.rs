@@ -7,19 +7,13 @@ use std::{fs, io, sync::Arc};
 use kiln_cache::{Key, KeyBuilder, Record, Records};
 use kiln_graph::{self as graph, NodeId};
 use kiln_image::Digest;
-use kiln_layer::{
-    Entry, Files, Packed, Packing, Previous, Times, Tree, copy::Change, pack_changes,
-};
-use kiln_store::Facts;
+use kiln_layer::{Files, Packed, Packing, Previous, Times, Tree, copy::Change, pack_changes};
 
 use crate::{Error, executor::Carrier, records::StoreRecords};
 
 /// From which size on (bytes of tar) it is worth remembering what a line gave: less is packed sooner
 /// than looked up.
 const WORTH: u64 = 1 << 20;
-
-/// Buffered are headers and small files; what is larger is written as it comes.
-const BUFFER: usize = 128 << 10;
 
 /// A line of a Dockerfile, whatever it copies: who remembers the layer that it gave last.
 pub(super) struct Line(Key);
@@ -61,56 +55,17 @@ impl Carrier<'_> {
             }),
             ..Packing::default()
         };
+        let write = |tar: &mut (dyn io::Write + Send)| -> Result<Packed, Error> {
+            Ok(pack_changes(changes, from, tar, &how)?.1)
+        };
         let packed = match self.is_mounted(id) {
-            true => self.unpacked(changes, from, &how)?,
-            false => self.packed(changes, from, &how)?,
+            true => self.roots.make_unpacked(write)?,
+            false => self.roots.make_packed(write)?,
         };
         if let Some(line) = line {
             self.remember(line, &packed)?;
         }
         Ok(Some(packed))
-    }
-
-    fn packed(
-        &self,
-        changes: &[Change],
-        from: &dyn Files,
-        how: &Packing<'_>,
-    ) -> Result<Packed, Error> {
-        let blob = self.store.blobs().create_hashed()?;
-        let out = io::BufWriter::with_capacity(BUFFER, blob);
-        let (buffered, packed) = pack_changes(changes, from, out, how)?;
-        let blob = buffered
-            .into_inner()
-            .map_err(|e| Error::io("write a layer", e.into_error()))?;
-        blob.finish(&packed.diff_id, packed.size)?;
-        let files = packed.tree.iter().filter_map(Entry::file);
-        let facts = Facts {
-            dialect: Some(kiln_layer::DIALECT),
-            size: packed.size,
-            content: files.map(|f| f.size).sum(),
-            ..Facts::default()
-        };
-        self.store
-            .layers()
-            .put(&packed.diff_id, facts, Some(&packed.tree))?;
-        Ok(packed)
-    }
-
-    /// The same for a layer that is to be mounted: the tar goes by, and is not kept.
-    fn unpacked(
-        &self,
-        changes: &[Change],
-        from: &dyn Files,
-        how: &Packing<'_>,
-    ) -> Result<Packed, Error> {
-        let mut made = None;
-        self.roots.make_unpacked(|tar| {
-            let (_, packed) = pack_changes(changes, from, tar, how)?;
-            made = Some(packed.clone());
-            Ok::<_, Error>(packed)
-        })?;
-        Ok(made.expect("what was unpacked was packed"))
     }
 
     /// What the line gave last. What is gone or cannot be read is as good as never made.

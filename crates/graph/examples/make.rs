@@ -128,6 +128,7 @@ fn add(g: &mut GraphBuilder, file: &str, rules: &HashMap<String, Rule>, target: 
     let Some(rule) = rules.get(target) else {
         let select = Select {
             patterns: vec![target.to_owned()],
+            ..Select::default()
         };
         let name = String::new();
         return g.add(Op::Context { name, select }, &[], None);

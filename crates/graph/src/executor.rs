@@ -14,7 +14,8 @@ pub trait Executor: Sync {
     /// Why a node failed.
     type Error: Send;
 
-    /// The digest of the content of a [`Context`](crate::Op::Context) leaf, without times. Asked
+    /// The digest of the content of a leaf whose operation does not say it, without times: a
+    /// [`Context`](crate::Op::Context), what is fetched. Asked
     /// for each such node before anything else.
     ///
     /// `None`: it is not known before the content is read. Whoever stands on the leaf is then

@@ -69,7 +69,7 @@ impl Node {
     /// what it adds.
     pub fn root(&self) -> Option<NodeId> {
         match self.op {
-            Op::Copy(_) | Op::Folder(_) | Op::Run(_) => self.inputs.first().copied(),
+            Op::Copy(_) | Op::Merge | Op::Folder(_) | Op::Run(_) => self.inputs.first().copied(),
             _ => None,
         }
     }

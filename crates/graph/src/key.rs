@@ -70,7 +70,8 @@ pub(crate) fn identity<X: Executor>(
     match &node.op {
         Op::Scratch => leaf("scratch".to_owned(), None),
         Op::Image { manifest, .. } => leaf(format!("image {manifest}"), x.tree(node)),
-        Op::Context { .. } => match x.leaf(node)? {
+        Op::Inline(inline) => leaf(format!("inline {}", inline.digest()), None),
+        Op::Context { .. } | Op::Http(_) | Op::Git(_) => match x.leaf(node)? {
             Some(digest) => leaf(format!("context {digest}"), x.tree(node)),
             None => Ok(Identity::Later),
         },

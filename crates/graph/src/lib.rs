@@ -15,6 +15,10 @@ pub use error::{SolveError, SolveErrorKind};
 pub use event::{By, Event};
 pub use executor::{Executor, Limits, Settings};
 pub use graph::{Graph, GraphBuilder, Node, NodeId, Origin};
-pub use op::{Class, Compression, Copy, Folder, Network, Op, Pack, Run, Select, Upload};
+pub use op::{
+    CacheMount, Class, Compression, Copy, Device, Folder, Git, Http, Inline, InlineFile, Mount,
+    MountKind, Network, Op, Pack, Run, SecretFile, SecretMount, Security, Select, Sharing,
+    SshMount, Submodules, Taken, Upload,
+};
 pub use plan::{Answer, Plan, plan};
 pub use solve::{Context, Solved, solve};

@@ -33,7 +33,7 @@ impl Carrier<'_> {
     ) -> Result<Output, Error> {
         let planned = self.plan_copy(id, op, beneath, source)?;
         let Planned { from, copied, .. } = &*planned;
-        if op.add {
+        if op.unpacks() {
             refuse_archives(from, &planned.sources)?;
         }
         let times = match (self.epoch, op.exact_times) {
@@ -115,10 +115,11 @@ impl Carrier<'_> {
         source: &Output,
     ) -> Result<Option<Digest>, Error> {
         let from = self.source(source)?;
+        let sources: Vec<String> = op.taken_from(1).collect();
         let found = match source {
-            Output::Files(selected) if selected.patterns == op.sources => selected.digest(),
-            Output::Files(_) => selection::digest(&from, &op.sources, false),
-            Output::Root(_) => selection::digest(&from, &op.sources, op.owner.is_none()),
+            Output::Files(selected) if selected.patterns == sources => selected.digest(),
+            Output::Files(_) => selection::digest(&from, &sources, false),
+            Output::Root(_) => selection::digest(&from, &sources, op.owner.is_none()),
         };
         found.map_err(|e| self.explain_copy(e, op, &from))
     }
@@ -136,13 +137,14 @@ impl Carrier<'_> {
             .transpose()?;
         let mode = op.mode.as_deref().map(copy::Mode::parse).transpose()?;
         let mut sources = Vec::new();
-        for pattern in &op.sources {
+        let patterns: Vec<String> = op.taken_from(1).collect();
+        for pattern in &patterns {
             sources.extend(selection::expand(from.tree(), pattern)?);
         }
         Ok(copy::Request {
             sources,
             destination: op.destination.clone().into_bytes(),
-            many: op.sources.len() > 1 || op.sources.iter().any(|s| is_pattern(s)),
+            many: patterns.len() > 1 || patterns.iter().any(|s| is_pattern(s)),
             owner,
             keep_owner: op.owner.is_none() && !op.exact_times,
             mode,
@@ -171,10 +173,11 @@ impl Carrier<'_> {
 
     /// Says of a source of a COPY that is not there why that may be.
     fn explain_copy(&self, e: Error, op: &graph::Copy, from: &Root) -> Error {
+        let sources: Vec<String> = op.taken_from(1).collect();
         if op.exact_times {
-            return self.explain_missing(e, &op.sources);
+            return self.explain_missing(e, &sources);
         }
-        let Some(source) = missing(&e, &op.sources) else {
+        let Some(source) = missing(&e, &sources) else {
             return e;
         };
         let what = format!("`/{source}` is not in the image or stage that `--from` names");

@@ -1,6 +1,6 @@
 //! COPY and local ADD.
 
-use kiln_graph::{Copy, NodeId, Op, Select};
+use kiln_graph::{Copy, NodeId, Op, Select, Taken};
 use kiln_parser::{
     Diagnostic, Span, Spanned, Word,
     ast::{self, Flag, Source},
@@ -126,17 +126,24 @@ impl Lowerer<'_, '_> {
             let patterns = sources.clone();
             let context = Op::Context {
                 name: String::new(),
-                select: Select { patterns },
+                select: Select {
+                    patterns,
+                    ..Select::default()
+                },
             };
             self.graph.add(context, &[], Some(place.origin.clone()))
         });
+        let taken = |path| Taken {
+            unpack: add,
+            ..Taken::first(path)
+        };
         let op = Copy {
-            sources,
+            sources: sources.into_iter().map(taken).collect(),
             destination: path::destination(&state.cwd(), &files.destination),
             owner: files.owner,
             mode: files.mode,
             exact_times: from.is_none(),
-            add,
+            ..Copy::default()
         };
         state.node = self.node(Op::Copy(op), &[state.node, source], place);
         Effect::layer(created_by)

@@ -52,6 +52,7 @@ impl Lowerer<'_, '_> {
             user: runtime.user.clone(),
             network: self.network(run.network.as_ref())?,
             hidden_env: self.proxies(state),
+            ..Run::default()
         };
         state.node = self.node(Op::Run(op), &[state.node], place);
         Effect::layer(created_by)

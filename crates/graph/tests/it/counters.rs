@@ -14,7 +14,7 @@ use std::{
 use kiln_cache::{Memory, Record};
 use kiln_graph::{
     Cancel, Class, Context, Copy, Event, Executor, Graph, GraphBuilder, Node, NodeId, Op, Plan,
-    Run, Select, Settings, SolveError, Solved, plan, solve,
+    Run, Select, Settings, SolveError, Solved, Taken, plan, solve,
 };
 use kiln_image::Digest;
 
@@ -194,14 +194,17 @@ pub(crate) fn most(x: &Counters, class: Class) -> usize {
 pub(crate) fn context(g: &mut GraphBuilder, pattern: &str) -> NodeId {
     let patterns = vec![pattern.to_owned()];
     let name = String::new();
-    let select = Select { patterns };
+    let select = Select {
+        patterns,
+        ..Select::default()
+    };
     g.add(Op::Context { name, select }, &[], None)
 }
 
 pub(crate) fn copy(g: &mut GraphBuilder, root: NodeId, file: &str) -> NodeId {
     let source = context(g, file);
     let op = Copy {
-        sources: vec![file.to_owned()],
+        sources: vec![Taken::first(file)],
         destination: "/".to_owned(),
         ..Copy::default()
     };

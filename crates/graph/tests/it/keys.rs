@@ -3,7 +3,7 @@
 use kiln_cache::{Memory, Record, Records, explain};
 use kiln_graph::{
     Compression, Context, Copy, Folder, Graph, GraphBuilder, Network, NodeId, Op, Origin, Pack,
-    Run, Settings, Upload, plan, solve,
+    Run, Settings, Taken, Upload, plan, solve,
 };
 use kiln_image::{Digest, Platform};
 
@@ -67,7 +67,7 @@ fn some_run() -> Run {
 
 fn some_copy() -> Copy {
     Copy {
-        sources: vec!["a".into()],
+        sources: vec![Taken::first("a")],
         destination: "/x/".into(),
         ..Copy::default()
     }
@@ -109,7 +109,7 @@ fn every_field_counts_and_is_named() {
         (
             "sources",
             copy(|_| ()),
-            copy(|c| c.sources.push("b".into())),
+            copy(|c| c.sources.push(Taken::first("b"))),
         ),
         (
             "destination",
@@ -119,7 +119,11 @@ fn every_field_counts_and_is_named() {
         ("owner", copy(|_| ()), copy(|c| c.owner = Some("1".into()))),
         ("mode", copy(|_| ()), copy(|c| c.mode = Some("1".into()))),
         ("times", copy(|_| ()), copy(|c| c.exact_times = true)),
-        ("operation", copy(|_| ()), copy(|c| c.add = true)),
+        (
+            "operation",
+            copy(|_| ()),
+            copy(|c| c.sources[0].unpack = true),
+        ),
         ("path", folder("/a", ""), folder("/b", "")),
         ("user", folder("/a", ""), folder("/a", "b")),
     ] {

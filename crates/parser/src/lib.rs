@@ -12,6 +12,7 @@ mod heredoc;
 pub mod ignore;
 mod json;
 mod lines;
+pub mod lint;
 mod span;
 mod split;
 mod suggest;

@@ -106,21 +106,29 @@ impl State {
 
 /// What an instruction came to, beside what it did to the state.
 struct Effect {
-    created_by: String,
+    /// Its line in the history.
+    created_by: Option<String>,
     makes_layer: bool,
 }
 
 impl Effect {
+    fn unlisted() -> Result<Self, Diagnostic> {
+        Ok(Self {
+            created_by: None,
+            makes_layer: false,
+        })
+    }
+
     fn config(created_by: String) -> Result<Self, Diagnostic> {
         Ok(Self {
-            created_by,
+            created_by: Some(created_by),
             makes_layer: false,
         })
     }
 
     fn layer(created_by: String) -> Result<Self, Diagnostic> {
         Ok(Self {
-            created_by,
+            created_by: Some(created_by),
             makes_layer: true,
         })
     }
@@ -243,8 +251,10 @@ impl<'a, 's> Lowerer<'a, 's> {
                 Err(error::not_yet(Span::new(start, end), other.keyword(), ""))
             }
         }?;
-        let entry = history::entry(effect.created_by.clone(), effect.makes_layer);
-        state.image.history.push(entry);
+        if let Some(created_by) = &effect.created_by {
+            let entry = history::entry(created_by.clone(), effect.makes_layer);
+            state.image.history.push(entry);
+        }
         Ok(effect)
     }
 
@@ -262,7 +272,10 @@ impl<'a, 's> Lowerer<'a, 's> {
             Some(same) => Arc::clone(same),
             None => Arc::new(runtime.clone()),
         };
-        let history = |_| state.image.history.last().cloned();
+        let history = |effect: Effect| {
+            effect.created_by?;
+            state.image.history.last().cloned()
+        };
         self.steps.push(Step {
             number: self.number,
             text: text.to_owned(),

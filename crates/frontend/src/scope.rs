@@ -114,35 +114,70 @@ fn parts(platform: &Platform) -> [(&'static str, String); 5] {
 
 /// The arguments of a stage, in the order in which they were declared.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Args(Vec<(String, Option<String>)>);
+pub(crate) struct Args(Vec<Arg>);
+
+#[derive(Clone, Debug)]
+struct Arg {
+    name: String,
+    value: Option<String>,
+    /// An ENV of that name came after the value, and has taken its place.
+    hidden: bool,
+}
 
 impl Args {
-    /// Declared again without a value, it keeps the one it has.
+    /// Declared again without a value, it is as it was. With one, it stands before an ENV that came
+    /// earlier.
     pub(crate) fn declare(&mut self, name: &str, value: Option<String>) {
-        match self.0.iter_mut().find(|(n, _)| n == name) {
-            Some((_, old)) => *old = value.or(old.take()),
-            None => self.0.push((name.to_owned(), value)),
+        let at = self.0.iter().position(|arg| arg.name == name);
+        match (at, value) {
+            (Some(_), None) => {}
+            (Some(at), value) => {
+                self.0[at].value = value;
+                self.0[at].hidden = false;
+            }
+            (None, value) => self.0.push(Arg {
+                name: name.to_owned(),
+                value,
+                hidden: false,
+            }),
         }
     }
 
-    /// The value of a variable: ENV is stronger than ARG.
+    /// An ENV takes the place of the argument of its name.
+    pub(crate) fn hide(&mut self, name: &str) {
+        for arg in self.0.iter_mut().filter(|arg| arg.name == name) {
+            arg.hidden = true;
+        }
+    }
+
+    /// A stage begins: what its base has in its environment takes the place of inherited arguments.
+    pub(crate) fn hide_all(&mut self, runtime: &Runtime) {
+        for arg in &mut self.0 {
+            arg.hidden |= runtime.env(&arg.name).is_some();
+        }
+    }
+
+    fn value(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|arg| arg.name == name)?;
+        found.value.as_deref().filter(|_| !found.hidden)
+    }
+
+    /// The value of a variable: of ENV and ARG the one that came last.
     pub(crate) fn look_up<'v>(&'v self, runtime: &'v Runtime, name: &str) -> Option<&'v str> {
-        runtime.env(name).or_else(|| {
-            let found = self.0.iter().find(|(n, _)| n == name)?;
-            found.1.as_deref()
-        })
+        self.value(name).or_else(|| runtime.env(name))
     }
 
     /// What a process finds in its environment.
     pub(crate) fn environment(&self, runtime: &Runtime) -> Vec<(String, String)> {
         let pair = |pair: &String| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let value = self.value(name).unwrap_or(value);
             (name.to_owned(), value.to_owned())
         };
         let mut all: Vec<_> = runtime.env.iter().map(pair).collect();
-        for (name, value) in &self.0 {
-            if let (Some(value), None) = (value, runtime.env(name)) {
-                all.push((name.clone(), value.clone()));
+        for arg in &self.0 {
+            if let (Some(value), None) = (&arg.value, runtime.env(&arg.name)) {
+                all.push((arg.name.clone(), value.clone()));
             }
         }
         all
@@ -154,7 +189,7 @@ impl Args {
             return String::new();
         }
         let mut text = format!("|{} ", self.0.len());
-        for (name, _) in &self.0 {
+        for Arg { name, .. } in &self.0 {
             let value = self.look_up(runtime, name).unwrap_or_default();
             text += &format!("{name}={value} ");
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use kiln_image::{Digest, Platform, Reference};
-use kiln_parser::{Diagnostic, Dockerfile, Instruction, Span, Stage, Word, ast::Flag};
+use kiln_parser::{Diagnostic, Dockerfile, Instruction, Span, Stage, Word};
 
 use crate::{Base, Bases, Options, Resolved, error, onbuild, scope::Globals, suggest::nearest};
 
@@ -16,9 +16,10 @@ pub(crate) enum Ground<'a> {
     Stage(usize),
 }
 
-/// Where `COPY --from` takes its files.
+/// Where the `from` of a COPY or of a mount takes its files.
 #[derive(Clone, Debug)]
 pub(crate) enum Origin {
+    Scratch,
     Stage(usize),
     Image(Reference),
 }
@@ -92,13 +93,19 @@ impl<'a> Survey<'a> {
         let Instruction::Copy(copy) = instruction else {
             return;
         };
-        let Some(flag) = &copy.flags.from else { return };
-        match self.copied_from(index, flag) {
+        if let Some(word) = copy.flags.from.as_ref().map(|flag| &flag.value) {
+            self.source(index, word.raw(), word.span(), within);
+        }
+    }
+
+    /// Visits or asks for what a `from` means.
+    fn source(&mut self, index: usize, name: &str, span: Span, within: Option<Span>) {
+        match self.copied_from(index, name, span) {
             Ok(Origin::Stage(earlier)) => self.visit(earlier),
             Ok(Origin::Image(reference)) => {
-                let span = within.unwrap_or(flag.value.span());
-                self.image(index, reference, flag.value.raw(), span);
+                self.image(index, reference, name, within.unwrap_or(span));
             }
+            Ok(Origin::Scratch) => {}
             // Said where it is carried out.
             Err(_) => {}
         }
@@ -248,51 +255,54 @@ impl<'a> Survey<'a> {
         Err(error::not_yet(flag.span, &what, &help))
     }
 
-    /// What `COPY --from` in the stage `index` means.
-    pub(crate) fn copied_from(&self, index: usize, flag: &Flag<'_>) -> Result<Origin, Diagnostic> {
-        let name = flag.value.raw();
-        let span = flag.value.span();
+    /// What the `from` of a COPY or of a mount in the stage `index` means.
+    pub(crate) fn copied_from(
+        &self,
+        index: usize,
+        name: &str,
+        span: Span,
+    ) -> Result<Origin, Diagnostic> {
         let wrong =
-            |message: String, help: String| error::error("bad-from-flag", span, message, help);
-        let earlier = || match index {
+            |message: String, help: &str| Err(error::error("bad-from-flag", span, message, help));
+        if name.contains('$') {
+            let message = format!("variables are not replaced in `--from={name}`");
+            let help = "name a stage instead: `FROM …$VARIABLE… AS source` before this one";
+            return wrong(message, help);
+        }
+        let numbers = match index {
             0 => "this is the first stage".to_owned(),
             1 => "the stage before has the number `0`".to_owned(),
             n => format!("the stages before have the numbers `0` to `{}`", n - 1),
         };
-        if name.is_empty() {
-            let help = "it takes a stage or an image: `--from=build`";
-            return Err(wrong("`--from` is empty".to_owned(), help.to_owned()));
-        }
         if let Ok(number) = name.parse::<usize>() {
             return match number {
                 n if n < index => Ok(Origin::Stage(n)),
-                n if n == index => Err(wrong(format!("stage `{n}` is this one"), earlier())),
-                n => Err(wrong(
-                    format!("no earlier stage has the number `{n}`"),
-                    earlier(),
-                )),
+                n if n == index => wrong(format!("stage `{n}` is this one"), &numbers),
+                n => wrong(format!("no earlier stage has the number `{n}`"), &numbers),
             };
         }
-        if let Some(found) = self.named_before(name, index) {
-            return Ok(Origin::Stage(found));
-        }
-        let is = |stage: &Stage<'_>| stage.name() == Some(&name.to_lowercase());
-        if is(&self.file.stages[index]) {
-            let help = "files of this stage are there already: leave the COPY out";
-            return Err(wrong(
-                format!("stage `{name}` is this one"),
-                help.to_owned(),
-            ));
-        }
-        if self.file.stages[index..].iter().any(is) {
-            let help = "move it up, before this one".to_owned();
-            return Err(wrong(format!("stage `{name}` comes later"), help));
+        let lower = name.to_lowercase();
+        let named = |stage: &Stage<'_>| stage.name() == Some(&lower);
+        match self.file.stages.iter().rposition(named) {
+            Some(found) if found < index => return Ok(Origin::Stage(found)),
+            Some(found) if found == index => {
+                let help = "files of this stage are there already: leave the COPY out";
+                return wrong(format!("stage `{name}` is this one"), help);
+            }
+            Some(_) => {
+                let help = "move it up, before this one";
+                return wrong(format!("stage `{name}` comes later"), help);
+            }
+            None => {}
         }
         if name == "scratch" {
-            let help = "leave `--from` out to copy from the build context".to_owned();
-            return Err(wrong("`scratch` has no files".to_owned(), help));
+            return Ok(Origin::Scratch);
         }
-        self.reference(name, &flag.value).map(Origin::Image)
+        let reference = name.parse::<Reference>().map_err(|e| {
+            let help = e.hint_text().map(str::to_owned);
+            Diagnostic::error("bad-reference", span, e.to_string()).with_help_if(help)
+        })?;
+        Ok(Origin::Image(reference))
     }
 }
 

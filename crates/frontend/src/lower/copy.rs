@@ -8,7 +8,7 @@ use kiln_parser::{
 };
 
 use super::{Effect, Lowerer, Place, State};
-use crate::{error, path, stage::Origin};
+use crate::{error, path};
 
 /// What COPY and ADD have in common, variables replaced.
 struct Files {
@@ -45,7 +45,16 @@ impl Lowerer<'_, '_> {
             owner_mode(flags),
         )?;
         let from = match &flags.from {
-            Some(flag) => Some(self.copied_from(flag, place)?),
+            Some(flag) if flag.value.raw().is_empty() => None,
+            Some(flag) => {
+                let patterns = files.sources.iter().map(|s| path::within(s)).collect();
+                let select = Select {
+                    patterns,
+                    ..Select::default()
+                };
+                let (name, span) = (flag.value.raw(), flag.value.span());
+                Some(self.source(name, span, select, place)?)
+            }
             None => None,
         };
         self.files(files, from, false, state, place)
@@ -83,33 +92,6 @@ impl Lowerer<'_, '_> {
         // `--unpack=false`: an archive is a file as any other.
         let unpacks = flags.unpack.is_none();
         self.files(files, None, unpacks, state, place)
-    }
-
-    /// The root that a COPY takes its files from.
-    fn copied_from(&mut self, flag: &Flag<'_>, place: &Place) -> Result<NodeId, Diagnostic> {
-        let gone = |what: &str| {
-            let message = format!("{what} `{}` has errors of its own", flag.value.raw());
-            Diagnostic::error("bad-from-flag", flag.value.span(), message)
-        };
-        match self.survey.copied_from(place.stage, flag)? {
-            Origin::Stage(index) => match self.ends.get(&index) {
-                Some((_, end)) => Ok(end.node),
-                None => Err(gone("stage")),
-            },
-            Origin::Image(reference) => {
-                let platform = self.options.platform.clone();
-                let manifest = self
-                    .survey
-                    .manifest(&reference)
-                    .ok_or_else(|| gone("image"))?;
-                let op = Op::Image {
-                    reference,
-                    manifest,
-                    platform,
-                };
-                Ok(self.graph.add(op, &[], Some(place.origin.clone())))
-            }
-        }
     }
 
     fn files(

@@ -9,6 +9,7 @@ pub(super) fn env(env: &ast::Env<'_>, state: &mut State) -> Result<Effect, Diagn
     let pairs = pairs(&env.pairs, state, "ENV")?;
     for (name, value) in &pairs {
         state.image.config.set_env(name, value);
+        state.args.hide(name);
     }
     Effect::config(listed("ENV", &pairs))
 }

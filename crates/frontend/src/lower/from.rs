@@ -1,6 +1,6 @@
 //! FROM: the state that a stage begins with; and what the file says of the build as a whole.
 
-use kiln_graph::Op;
+use kiln_graph::{NodeId, Op, Select};
 use kiln_image::Config;
 use kiln_parser::{Diagnostic, Dockerfile, Span};
 
@@ -8,7 +8,7 @@ use super::{Lowerer, Place, State};
 use crate::{
     Options, StageBase, error,
     scope::{Args, Globals},
-    stage::Ground,
+    stage::{Ground, Origin},
 };
 
 /// Where programs are looked for when the image does not say.
@@ -26,7 +26,8 @@ impl Lowerer<'_, '_> {
                 (StageBase::Stage(*at), end.clone())
             }
             Ground::Scratch => {
-                let image = Config::scratch(&self.options.platform);
+                let mut image = Config::scratch(&self.options.platform);
+                image.config.working_dir = "/".to_owned();
                 (StageBase::Scratch, self.begin(Op::Scratch, image, place))
             }
             Ground::Image(reference, resolved) => {
@@ -45,6 +46,7 @@ impl Lowerer<'_, '_> {
         };
         state.has_cmd = false;
         state.image.config.on_build.clear();
+        state.args.hide_all(&state.image.config);
         if state.image.os != "windows" && state.image.config.env("PATH").is_none() {
             state.image.config.set_env("PATH", PATH);
         }
@@ -58,6 +60,36 @@ impl Lowerer<'_, '_> {
             args: Args::default(),
             has_cmd: false,
         }
+    }
+
+    /// The files that the `from` of a COPY or of a mount means; of a context only what is selected.
+    pub(super) fn source(
+        &mut self,
+        name: &str,
+        span: Span,
+        _select: Select,
+        place: &Place,
+    ) -> Result<NodeId, Diagnostic> {
+        let gone = |what: &str| {
+            let message = format!("{what} `{name}` has errors of its own");
+            Diagnostic::error("bad-from-flag", span, message)
+        };
+        let op = match self.survey.copied_from(place.stage, name, span)? {
+            Origin::Stage(index) => match self.ends.get(&index) {
+                Some((_, end)) => return Ok(end.node),
+                None => return Err(gone("stage")),
+            },
+            Origin::Scratch => Op::Scratch,
+            Origin::Image(reference) => {
+                let manifest = self.survey.manifest(&reference);
+                Op::Image {
+                    manifest: manifest.ok_or_else(|| gone("image"))?,
+                    reference,
+                    platform: self.options.platform.clone(),
+                }
+            }
+        };
+        Ok(self.graph.add(op, &[], Some(place.origin.clone())))
     }
 
     /// Warns of a base that is for another platform than it was asked for.
@@ -80,6 +112,8 @@ fn inherited(base: &Config) -> Config {
     image.created = None;
     image.rootfs = Default::default();
     image.other.retain(|name, _| KEPT.contains(&name.as_str()));
+    // What old builders kept of the container that they worked in: its host name, its streams.
+    image.config.other.clear();
     image
 }
 

@@ -49,7 +49,10 @@ pub(super) fn shell(shell: &ast::Shell, state: &mut State) -> Result<Effect, Dia
 
 pub(super) fn expose(expose: &ast::Expose<'_>, state: &mut State) -> Result<Effect, Diagnostic> {
     let mut ports = Vec::new();
-    for word in &expose.ports {
+    // In the order of the words as written, which is that of the history.
+    let mut words: Vec<_> = expose.ports.iter().collect();
+    words.sort_by_key(|word| word.raw());
+    for word in words {
         let words = word
             .expand_words(&|name| Some(state.args.look_up(&state.image.config, name)?.into()))
             .map_err(|e| error::expand(&e))?;
@@ -63,11 +66,8 @@ pub(super) fn expose(expose: &ast::Expose<'_>, state: &mut State) -> Result<Effe
             ports.extend(found);
         }
     }
-    let mut listed: Vec<String> = ports.iter().map(ToString::to_string).collect();
-    listed.sort();
-    listed.dedup();
-    let created_by: Vec<_> = listed.iter().map(|port| format!("{port}:{{}}")).collect();
-    let created_by = format!("EXPOSE map[{}]", created_by.join(" "));
+    let listed: Vec<String> = ports.iter().map(ToString::to_string).collect();
+    let created_by = format!("EXPOSE [{}]", listed.join(" "));
     let exposed = listed.into_iter().map(|port| (port, Empty {}));
     state.image.config.exposed_ports.extend(exposed);
     Effect::config(created_by)
@@ -163,7 +163,7 @@ pub(super) fn healthcheck(
 
 pub(super) fn on_build(on: &ast::OnBuild<'_>, state: &mut State) -> Result<Effect, Diagnostic> {
     state.image.config.on_build.push(on.trigger.clone());
-    Effect::config(format!("ONBUILD {}", on.trigger))
+    Effect::unlisted()
 }
 
 pub(super) fn maintainer(

@@ -101,9 +101,12 @@ impl Lowerer<'_, '_> {
         state: &mut State,
         place: &Place,
     ) -> Result<Effect, Diagnostic> {
-        let path = path::join(&state.cwd(), &state.expand(&workdir.path)?);
-        state.image.config.working_dir.clone_from(&path);
-        let created_by = format!("WORKDIR {path}");
+        let text = state.expand(&workdir.path)?;
+        let path = path::join(&state.cwd(), &text);
+        // Told as it was written, where that says it all.
+        let shown = if text.starts_with('/') { &text } else { &path };
+        state.image.config.working_dir.clone_from(shown);
+        let created_by = format!("WORKDIR {shown}");
         if path == "/" {
             return Effect::config(created_by);
         }

@@ -39,7 +39,26 @@ fn arguments_and_environment() {
             "A=1",
         ),
         ("empty default", "ARG A=g\nFROM scratch\nARG A=", "", "A="),
-        ("ENV wins", "FROM scratch\nENV A=e\nARG A=1", "", "A=e"),
+        ("the last wins", "FROM scratch\nENV A=e\nARG A=1", "", "A=1"),
+        ("ENV, ARG bare", "FROM scratch\nENV A=e\nARG A", "", "A=e"),
+        (
+            "ENV, ARG, ENV",
+            "FROM scratch\nENV A=e\nARG A=1\nENV A=f",
+            "",
+            "A=f",
+        ),
+        (
+            "ENV again in a stage upon it",
+            "FROM scratch AS a\nENV A=e\nARG A=1\nFROM a",
+            "",
+            "A=e",
+        ),
+        (
+            "global over ENV of the stage below",
+            "ARG A=g\nFROM scratch AS a\nENV A=e\nFROM a\nARG A",
+            "",
+            "A=g",
+        ),
         (
             "ENV wins later",
             "FROM scratch\nARG A=1\nENV A=e",
@@ -47,16 +66,16 @@ fn arguments_and_environment() {
             "A=e",
         ),
         (
-            "ENV wins over given",
+            "given over ENV before",
             "FROM scratch\nENV A=e\nARG A=1",
             given,
-            "A=e",
+            "A=given",
         ),
         (
-            "ENV of the base wins",
+            "over ENV of the base",
             "FROM debian\nARG LANG=x",
             "",
-            "LANG=C.UTF-8",
+            "LANG=x",
         ),
         ("twice", "FROM scratch\nARG A=1\nARG A=2", "", "A=2"),
         (

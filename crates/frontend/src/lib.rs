@@ -7,12 +7,18 @@ mod lower;
 mod lowered;
 mod onbuild;
 mod options;
+mod outline;
 mod path;
+mod place;
 mod scope;
 mod stage;
 mod suggest;
+mod targets;
 
 pub use bases::{Base, Bases, Resolved};
 pub use lower::{Lowering, lower};
 pub use lowered::{Lowered, Stage, StageBase, Step};
 pub use options::Options;
+pub use outline::{Argument, Declared, Given, Outline, Source, outline};
+pub use place::Lines;
+pub use targets::{Target, Targets, targets};

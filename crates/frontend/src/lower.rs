@@ -15,7 +15,7 @@ use kiln_image::Config;
 use kiln_parser::{Diagnostic, Dockerfile, Instruction, Node, Span, Word};
 
 use crate::{
-    Base, Bases, Lowered, Options, Stage, Step, error, history, onbuild, scope::Args, stage::Survey,
+    Base, Bases, Declared, Lowered, Options, Stage, Step, error, history, onbuild, scope::Args, stage::Survey,
 };
 
 /// What came of an attempt.
@@ -73,8 +73,8 @@ struct Lowerer<'a, 's> {
     ends: BTreeMap<usize, (usize, State)>,
     stages: Vec<Stage>,
     steps: Vec<Step>,
-    /// Names of arguments that some ARG declares.
-    declared: Vec<String>,
+    /// The ARGs of stages.
+    declared: Vec<Declared>,
     number: u32,
     warnings: Vec<Diagnostic>,
     errors: Vec<Diagnostic>,
@@ -152,7 +152,7 @@ impl<'a, 's> Lowerer<'a, 's> {
             ends: BTreeMap::new(),
             stages: Vec::new(),
             steps: Vec::new(),
-            declared: survey.globals.declared().to_vec(),
+            declared: Vec::new(),
             number: u32::try_from(file.args.len()).unwrap_or(u32::MAX),
             warnings: Vec::new(),
             errors: Vec::new(),
@@ -233,7 +233,7 @@ impl<'a, 's> Lowerer<'a, 's> {
             Instruction::Copy(copy) => self.copy(copy, state, place),
             Instruction::Add(add) => self.add(add, state, place),
             Instruction::Workdir(workdir) => self.workdir(workdir, state, place),
-            Instruction::Arg(arg) => self.arg(arg, state),
+            Instruction::Arg(arg) => self.arg(arg, state, place),
             Instruction::Env(env) => env::env(env, state),
             Instruction::Label(label) => env::label(label, state),
             Instruction::User(user) => self.user(user, state),
@@ -319,6 +319,8 @@ impl<'a, 's> Lowerer<'a, 's> {
             stages: self.stages,
             steps: self.steps,
             epoch,
+            declared: self.declared,
+            globals: self.survey.globals.values().collect(),
             warnings: self.warnings,
         }
     }

@@ -1,11 +1,13 @@
 //! What a Dockerfile came to: a graph, the image's config, and the instructions in the order in which
 //! people read them. Refuses to know layers and times: whoever carries the graph out has these.
 
-use std::{ops::Range, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use kiln_graph::{Graph, NodeId, Origin};
 use kiln_image::{Config, Digest, History, Reference, Runtime};
 use kiln_parser::Diagnostic;
+
+use crate::Declared;
 
 /// What a Dockerfile came to.
 #[derive(Clone, Debug)]
@@ -27,6 +29,10 @@ pub struct Lowered {
     pub steps: Vec<Step>,
     /// `SOURCE_DATE_EPOCH`, as a build argument or a global ARG: seconds since 1970.
     pub epoch: Option<i64>,
+    /// The ARGs of those stages, in the order in which they came.
+    pub declared: Vec<Declared>,
+    /// The values of the global scope.
+    pub globals: BTreeMap<String, String>,
     /// What should be told. An empty span at the start of the file stands for no place.
     pub warnings: Vec<Diagnostic>,
 }

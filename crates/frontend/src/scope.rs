@@ -61,6 +61,11 @@ impl Globals {
         found.map(|(_, value)| value.as_str())
     }
 
+    /// All names that have one, and their values.
+    pub(crate) fn values(&self) -> impl Iterator<Item = (String, String)> {
+        self.values.iter().cloned()
+    }
+
     /// Those that the file declares.
     pub(crate) fn declared(&self) -> &[String] {
         &self.declared

@@ -2,7 +2,8 @@
 
 use kiln_parser::{Diagnostic, Span, ast};
 
-use super::{Effect, Lowerer, State};
+use super::{Effect, Lowerer, Place, State};
+use crate::{Declared, Source};
 
 /// All words see the environment as it was before the instruction.
 pub(super) fn env(env: &ast::Env<'_>, state: &mut State) -> Result<Effect, Diagnostic> {
@@ -56,23 +57,32 @@ impl Lowerer<'_, '_> {
         &mut self,
         arg: &ast::Arg<'_>,
         state: &mut State,
+        place: &Place,
     ) -> Result<Effect, Diagnostic> {
         let mut listed = Vec::new();
         for pair in &arg.pairs {
             let name = state.expand(&pair.name)?;
             named(&name, pair.name.span(), "ARG")?;
-            let default = match &pair.default {
-                Some(word) => Some(state.expand(word)?),
-                None => self.survey.globals.get(&name).map(str::to_owned),
-            };
+            let default = pair.default.as_ref().map(|word| state.expand(word));
             let given = self.options.build_args.get(&name).cloned();
-            let value = given.or(default);
+            let own = given.or(default.transpose()?);
+            let global = self.survey.globals.get(&name);
+            let by = match (&own, &pair.default, global) {
+                (None, None, Some(_)) => Source::Global,
+                _ => Source::Own,
+            };
+            let value = own.or(global.map(str::to_owned));
             listed.push(match &value {
                 Some(value) => format!("{name}={value}"),
                 None => name.clone(),
             });
-            state.args.declare(&name, value);
-            self.declared.push(name);
+            state.args.declare(&name, value.clone());
+            self.declared.push(Declared {
+                name,
+                value,
+                by,
+                line: place.origin.line,
+            });
         }
         Effect::config(format!("ARG {}", listed.join(" ")))
     }

@@ -1,5 +1,7 @@
 //! What is told of a build as a whole.
 
+use std::collections::BTreeSet;
+
 use kiln_parser::{Diagnostic, Span};
 
 use super::{Lowerer, run::PROXIES};
@@ -9,9 +11,12 @@ impl Lowerer<'_, '_> {
     /// Build arguments that nobody asked for.
     pub(super) fn unused_arguments(&mut self) {
         let mut unused = Vec::new();
+        let globals = self.survey.globals.declared().iter();
+        let stages = self.declared.iter().map(|declared| &declared.name);
+        let declared: BTreeSet<String> = globals.chain(stages).cloned().collect();
         for name in self.options.build_args.keys() {
             let upper = name.to_uppercase();
-            if self.declared.contains(name)
+            if declared.contains(name)
                 || Globals::is_builtin(name)
                 || name == "SOURCE_DATE_EPOCH"
                 || PROXIES.contains(&upper.as_str())
@@ -31,7 +36,7 @@ impl Lowerer<'_, '_> {
         let list = unused.join(" ");
         let message = format!("One or more build-args [{list}] were not consumed");
         let meant = unused.iter().find_map(|name| {
-            let meant = nearest(name, self.declared.iter().map(String::as_str))?;
+            let meant = nearest(name, declared.iter().map(String::as_str))?;
             Some(format!("`{name}`: did you mean `{meant}`?"))
         });
         let help = meant.unwrap_or_else(|| format!("declare it: `ARG {}`", unused[0]));

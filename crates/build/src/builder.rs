@@ -14,11 +14,12 @@ use kiln_sandbox::{Native, Runner, UserNamespace};
 use kiln_store::Store;
 
 use crate::{
-    Error, Event, Local, Report, Request, Worker,
+    Error, Event, Local, Request, Worker,
     assemble::Assembly,
     bases::Bases,
+    check,
     job::Job,
-    lowering::{finding, lower_all},
+    lowering::lower_all,
 };
 
 /// What a [`Builder`] works with.
@@ -154,20 +155,12 @@ impl Builder {
         on: &(dyn Fn(Event<'_>) + Sync),
         then: impl FnOnce(Job<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let parsed = kiln_parser::parse(&request.text);
-        let (file, warnings) = parsed
-            .into_result()
-            .map_err(|found| Error::dockerfile(found.iter().map(Report::from).collect()))?;
-        for warning in &warnings {
-            on(Event::Warning(&warning.into()));
-        }
+        let read = check::Read::new(request).map_err(|(_, e)| e)?;
         let client = || self.client().clone();
         let platform = &request.platform;
         let bases = Bases::new(&self.store, &client, platform, request.settings.pull)?;
-        let lowered = lower_all(&file, request, &bases, on)?;
-        for warning in &lowered.warnings {
-            on(Event::Warning(&finding(warning)));
-        }
+        let lowered = lower_all(&read.file, request, &bases, on)?;
+        check::tell(&read, &lowered, on)?;
         let epoch = request.settings.epoch.or(lowered.epoch);
         let epoch = epoch.or(request.settings.epoch());
         let lease = self.store.begin()?;

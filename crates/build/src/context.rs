@@ -1,6 +1,8 @@
 //! A folder on this machine as a build context: what `.dockerignore` leaves, and of that only what
 //! some instruction selects.
 
+mod absent;
+
 use std::{
     collections::HashMap,
     fs, io,
@@ -15,7 +17,7 @@ use kiln_layer::{
 use kiln_parser::ignore::Ignore;
 
 use crate::{
-    Context, Error, ErrorKind, Look,
+    Absent, Context, Error, ErrorKind, Look,
     selection::{Fit, Selection, expand},
 };
 
@@ -279,26 +281,16 @@ impl Context for LocalContext {
         Some(self.canonical.to_string_lossy().into_owned())
     }
 
+    fn absent(&self, path: &str) -> Option<Absent> {
+        absent::find(&self.root, &self.ignore, &self.ignore_file, path)
+    }
+
+    fn ignore(&self) -> Option<&Ignore> {
+        Some(&self.ignore)
+    }
+
     fn missing(&self, path: &str) -> Option<String> {
-        let clean = path.trim_matches('/');
-        let on_disk = fs::symlink_metadata(self.root.join(clean));
-        if let Ok(meta) = on_disk {
-            let rule = self.ignore.decide(clean, meta.is_dir())?;
-            return Some(format!(
-                "it is there, but `{}` in line {} of `{}` leaves it out",
-                rule.pattern, rule.line, self.ignore_file
-            ));
-        }
-        let (folder, name) = clean.rsplit_once('/').unwrap_or(("", clean));
-        let names = fs::read_dir(self.root.join(folder)).ok()?;
-        let same = names
-            .filter_map(|n| n.ok()?.file_name().into_string().ok())
-            .find(|n| n.to_lowercase() == name.to_lowercase())?;
-        let whole = match folder {
-            "" => same,
-            folder => format!("{folder}/{same}"),
-        };
-        Some(format!("there is `{whole}`: letters have a case here"))
+        self.absent(path)?.why
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use kiln_frontend::Lines;
+
 /// What a caller can do something about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -40,24 +42,37 @@ pub struct Place {
 pub struct Report {
     /// Whether it stops the build.
     pub error: bool,
+    /// What kind of finding this is: the name of a rule of `docker build --check`, else kiln's own.
+    pub code: &'static str,
     /// What is wrong.
     pub message: String,
     /// What to do about it.
     pub help: Option<String>,
     /// Where; none for a finding about the whole.
     pub place: Option<Place>,
+    /// The lines of the instruction that it is about.
+    pub lines: Option<Lines>,
+}
+
+impl Report {
+    /// The page that explains the rule; docker's rules have one.
+    pub fn url(&self) -> Option<String> {
+        kiln_parser::lint::rule(self.code)?.url()
+    }
 }
 
 impl From<&kiln_parser::Diagnostic> for Report {
     fn from(d: &kiln_parser::Diagnostic) -> Self {
         Report {
             error: d.is_error(),
+            code: d.code,
             message: d.message.clone(),
             help: d.help.clone(),
             place: Some(Place {
                 start: d.span.start,
                 end: d.span.end,
             }),
+            lines: None,
         }
     }
 }

@@ -4,6 +4,7 @@ mod assemble;
 mod bases;
 mod builder;
 mod change;
+mod check;
 mod context;
 mod convert;
 mod error;
@@ -25,16 +26,18 @@ mod worker;
 
 pub use builder::{Builder, Built, Options};
 pub use change::change_config;
+pub use check::{Checked, targets};
 pub use context::LocalContext;
 pub use error::{Error, ErrorKind, Place, Report};
 pub use event::{Event, How, StepInfo, Stream, Transfer};
 pub use indexes::StoreIndexes;
 pub use local::Local;
-pub use request::{Context, Indexes, Look, Request, Settings};
+pub use request::{Absent, Context, Indexes, Look, Request, Settings};
 pub use transfer::{From, Loaded, Pulled, Push, Pushed};
 pub use worker::{Layer, Network, Step, StepIo, Worker};
 
 pub use kiln_durable as durable;
+pub use kiln_frontend::{Argument, Given, Lines, Outline, Target, Targets};
 pub use kiln_graph::{Cancel, Compression, Limits};
 pub use kiln_image as image;
 pub use kiln_layer as layer;

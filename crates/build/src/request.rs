@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc};
 
 use kiln_image::{Digest, Platform, Reference};
 use kiln_layer::{Files, LayerPath};
+use kiln_parser::ignore::Ignore;
 
 use crate::Error;
 
@@ -95,8 +96,30 @@ pub trait Context: Send + Sync {
         None
     }
 
+    /// That `path`, of which no wildcard is a part, is not among the files: as far as that is known
+    /// without reading them. `None`: it may be there.
+    fn absent(&self, path: &str) -> Option<Absent> {
+        let _ = path;
+        None
+    }
+
+    /// The rules by which files are left out.
+    fn ignore(&self) -> Option<&Ignore> {
+        None
+    }
+
     /// Why `path` is not among the files, in words that end a message; `None` when it is not known.
     fn missing(&self, path: &str) -> Option<String>;
+}
+
+/// A path that is not in a context.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Absent {
+    /// What kind of finding this is: `copy-source-ignored`, `copy-source-case`, `copy-source-outside`,
+    /// `copy-source-missing`.
+    pub code: &'static str,
+    /// Why, and what to do, where that is known.
+    pub why: Option<String>,
 }
 
 /// How a context is looked at.

@@ -1,20 +1,21 @@
 //! `kiln build`.
 
+mod call;
+mod told;
+
 use std::{
     env, fs,
     io::Read as _,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use clap::Args;
-use kiln_build::{
-    Built, Cancel, ErrorKind, Event, LocalContext, Place, Report, Request, image::Reference,
-    rootfs::Repeated,
-};
+use kiln_build::{Built, Cancel, ErrorKind, Event, LocalContext, Request, image::Reference};
 
-use crate::{excerpt, failure::Failure, host, progress::Style, units};
+use self::{call::Call, told::Told};
+use crate::{failure::Failure, host, progress::Style, units};
 
 #[derive(Args)]
 pub(crate) struct Build {
@@ -38,9 +39,8 @@ pub(crate) struct Build {
     /// How the build is shown
     #[arg(long, value_enum, value_name = "STYLE", env = "BUILDKIT_PROGRESS")]
     progress: Option<Style>,
-    /// Print what the build would do, and do not do it
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    instead: Instead,
     /// The folder that COPY and ADD take files from
     context: Option<String>,
 }
@@ -59,6 +59,21 @@ struct Records {
     reproducible: bool,
 }
 
+/// What is told instead of building.
+#[derive(Args)]
+struct Instead {
+    /// Print what the build would do, and do not do it
+    #[arg(long)]
+    dry_run: bool,
+    /// Check the Dockerfile, and build nothing: short for `--call=check`
+    #[arg(long)]
+    check: bool,
+    /// Tell of the Dockerfile instead of building it: `check`, `outline`, `targets`,
+    /// `subrequests.describe`; with `,format=json` for programs
+    #[arg(long, value_name = "METHOD[,format=json]")]
+    call: Option<String>,
+}
+
 /// A Dockerfile: its name for messages, and its text.
 struct Dockerfile {
     name: String,
@@ -74,22 +89,32 @@ impl Build {
             true => Style::Quiet,
             false => self.progress.unwrap_or(Style::Auto),
         };
+        let call = Call::read(&self.instead)?;
         let context = LocalContext::open(&folder, dockerfile.path.as_deref())?
             .plain_modes(self.records.reproducible);
-        if style == Style::Classic {
+        if style == Style::Classic && call.builds() {
             let size = units::size(context.tar_size()?, 4);
             host::print(&format!("Sending build context to Docker daemon  {size}\n"))?;
         }
         let request = self.request(&dockerfile, context, style)?;
+        if let Some(answer) = call.from_text(&request, &dockerfile)? {
+            host::print(&answer)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let builder = host::builder()?;
-        let warnings = Mutex::new(Vec::new());
+        let told = Told::default();
         let observer = style.observer();
-        let on = |event: Event<'_>| match &event {
-            Event::Warning(report) => keep(&warnings, report),
-            Event::Repeated { place, what, .. } => keep(&warnings, &repeated(what, place.clone())),
-            event => observer.event(event),
+        let on = |event: Event<'_>| {
+            if !told.keeps(&event) {
+                observer.event(&event);
+            }
         };
-        if self.dry_run {
+        if !call.builds() {
+            let answer = call.answer(&builder, &request, &dockerfile, &on);
+            told.tell(&dockerfile);
+            return answer;
+        }
+        if self.instead.dry_run {
             let plan = builder
                 .plan(&request, &on)
                 .map_err(|e| Failure::build(&e, &dockerfile.name, &dockerfile.text))?;
@@ -101,7 +126,7 @@ impl Build {
         let built = builder.build(&request, &cancel, &on);
         observer.finish(built.is_err());
         if style != Style::Quiet || built.is_err() {
-            tell(&warnings, &dockerfile);
+            told.tell(&dockerfile);
         }
         match built {
             Ok(built) => done(&built, style),
@@ -270,50 +295,6 @@ fn others(folder: &Path) -> Option<String> {
         .collect();
     found.sort();
     found.into_iter().next()
-}
-
-fn keep(warnings: &Mutex<Vec<Report>>, report: &Report) {
-    let mut warnings = warnings.lock().unwrap_or_else(PoisonError::into_inner);
-    warnings.push(report.clone());
-}
-
-/// What it costs to change files that lie in a layer below.
-fn repeated(what: &Repeated, place: Option<Place>) -> Report {
-    let changed = [
-        (what.mode, "mode"),
-        (what.owner, "owner"),
-        (what.attributes, "attributes"),
-        (what.time, "time"),
-    ];
-    // The time mostly goes along with the rest.
-    let said = changed.iter().filter(|(is, _)| *is).map(|(_, word)| *word);
-    let mut words: Vec<&str> = said.collect();
-    if words.len() > 1 {
-        words.retain(|word| *word != "time");
-    }
-    let of = match what.files {
-        1 => "a file".to_owned(),
-        files => format!("{files} files"),
-    };
-    let message = format!(
-        "this step changes only the {} of {of} of a layer below: {} are written again",
-        words.join(" and the "),
-        units::size(what.bytes, 3),
-    );
-    Report {
-        error: false,
-        message,
-        help: Some("set it where the files are made: `COPY --chmod`, `COPY --chown`, or in the RUN that makes them; `kiln image big` names them".to_owned()),
-        place,
-    }
-}
-
-fn tell(warnings: &Mutex<Vec<Report>>, dockerfile: &Dockerfile) {
-    let warnings = warnings.lock().unwrap_or_else(PoisonError::into_inner);
-    for report in warnings.iter() {
-        let drawn = excerpt::report(report, &dockerfile.name, &dockerfile.text);
-        host::say(&format!("{drawn}\n"));
-    }
 }
 
 fn done(built: &Built, style: Style) -> Result<ExitCode, Failure> {

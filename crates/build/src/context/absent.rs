@@ -1,0 +1,105 @@
+//! Why a path is not in a context, from looking at the folder: left out, written in other case, outside.
+//! Refuses to guess: what is not known to be missing is not told.
+
+use std::{fs, path::Path};
+
+use kiln_parser::ignore::Ignore;
+
+use crate::Absent;
+
+/// How many names of a folder are listed.
+const LISTED: usize = 6;
+
+/// Looks for `path` in the folder `root` of which `ignore`, read from the file of that name, leaves
+/// things out. `None` when it is there.
+pub(super) fn find(root: &Path, ignore: &Ignore, file: &str, path: &str) -> Option<Absent> {
+    let clean: Vec<&str> = path.split('/').filter(|p| !matches!(*p, "" | ".")).collect();
+    let inside: Vec<&str> = clean.iter().copied().filter(|p| *p != "..").collect();
+    let text = inside.join("/");
+    if text.is_empty() {
+        return None;
+    }
+    if let Ok(meta) = fs::symlink_metadata(root.join(&text)) {
+        let rule = ignore.decide(&text, meta.is_dir()).filter(|rule| !rule.negated)?;
+        // Something in it may be taken back.
+        if meta.is_dir() && ignore.has_negation() {
+            return None;
+        }
+        let why = format!(
+            "it is there, but `{}` in line {} of `{file}` leaves it out",
+            rule.pattern, rule.line
+        );
+        return some("copy-source-ignored", Some(why));
+    }
+    if let Some(why) = in_other_case(root, &inside) {
+        return some("copy-source-case", Some(why));
+    }
+    if let Some(why) = outside(root, path, &clean) {
+        return some("copy-source-outside", Some(why));
+    }
+    some("copy-source-missing", beside(root, &inside))
+}
+
+fn some(code: &'static str, why: Option<String>) -> Option<Absent> {
+    Some(Absent { code, why })
+}
+
+/// The same path where every name may be written in other case.
+fn in_other_case(root: &Path, parts: &[&str]) -> Option<String> {
+    let mut found: Vec<String> = Vec::new();
+    for part in parts {
+        let folder = root.join(found.join("/"));
+        let exact = folder.join(part);
+        if fs::symlink_metadata(&exact).is_ok() {
+            found.push((*part).to_owned());
+            continue;
+        }
+        let wanted = part.to_lowercase();
+        let mut same: Vec<String> = names(&folder)?
+            .into_iter()
+            .filter(|name| name.to_lowercase() == wanted)
+            .collect();
+        same.sort();
+        found.push(same.into_iter().next()?);
+    }
+    let found = found.join("/");
+    Some(format!("there is `{found}`: letters have a case here"))
+}
+
+/// A path that leads somewhere from the folder, or on this machine, and not in the context.
+fn outside(root: &Path, path: &str, parts: &[&str]) -> Option<String> {
+    let advice = "a build sees only its context: name a folder further up as the context, or copy it in";
+    if parts.contains(&"..") && root.join(path.trim_start_matches('/')).exists() {
+        return Some(format!("`{path}` is there, outside of the context; {advice}"));
+    }
+    let absolute = format!("/{}", parts.join("/"));
+    let is_there = !parts.contains(&"..") && Path::new(&absolute).exists();
+    is_there.then(|| {
+        format!("`{absolute}` is on this machine, outside of the context; {advice}")
+    })
+}
+
+/// What there is instead, in the folder that is there.
+fn beside(root: &Path, parts: &[&str]) -> Option<String> {
+    let (last, folders) = parts.split_last()?;
+    let folder = folders.join("/");
+    let mut found = names(&root.join(&folder))?;
+    found.sort();
+    let stem = |name: &str| name.split('.').next().unwrap_or_default().to_lowercase();
+    let alike: Vec<String> = found
+        .iter()
+        .filter(|name| !stem(name).is_empty() && stem(name) == stem(last))
+        .take(LISTED)
+        .map(|name| match folder.is_empty() {
+            true => format!("`{name}`"),
+            false => format!("`{folder}/{name}`"),
+        })
+        .collect();
+    (!alike.is_empty()).then(|| format!("there is {}", alike.join(", ")))
+}
+
+fn names(folder: &Path) -> Option<Vec<String>> {
+    let names = fs::read_dir(folder).ok()?;
+    let text = |entry: std::io::Result<fs::DirEntry>| entry.ok()?.file_name().into_string().ok();
+    Some(names.filter_map(text).collect())
+}

@@ -14,11 +14,7 @@ use kiln_sandbox::{Native, Runner, UserNamespace};
 use kiln_store::Store;
 
 use crate::{
-    Error, Event, Local, Request, Worker,
-    assemble::Assembly,
-    bases::Bases,
-    check,
-    job::Job,
+    Error, Event, Local, Request, Worker, assemble::Assembly, bases::Bases, check, job::Job,
     lowering::lower_all,
 };
 
@@ -155,7 +151,7 @@ impl Builder {
         on: &(dyn Fn(Event<'_>) + Sync),
         then: impl FnOnce(Job<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let read = check::Read::new(request).map_err(|(_, e)| e)?;
+        let read = check::Read::new(request)?;
         let client = || self.client().clone();
         let platform = &request.platform;
         let bases = Bases::new(&self.store, &client, platform, request.settings.pull)?;

@@ -30,8 +30,8 @@ pub(crate) struct Read<'a> {
 }
 
 impl<'a> Read<'a> {
-    /// Reads the text of a request.
-    pub(crate) fn new(request: &'a Request) -> Result<Self, (Self, Error)> {
+    /// Reads the text of a request. Where it is wrong, all that was found is in the error.
+    pub(crate) fn new(request: &'a Request) -> Result<Self, Error> {
         let Parse { file, diagnostics } = kiln_parser::parse(&request.text);
         let argument = request.build_args.iter().rev();
         let mut argument = argument.filter(|(name, _)| name == "BUILDKIT_DOCKERFILE_CHECK");
@@ -44,16 +44,11 @@ impl<'a> Read<'a> {
             settings,
             warnings: found,
         };
-        if !wrong {
-            return Ok(read);
+        if wrong {
+            let reports = read.warnings.iter().filter(|d| read.keeps(d));
+            return Err(Error::dockerfile(reports.map(|d| read.report(d)).collect()));
         }
-        let reports = read.warnings.iter().filter(|d| read.keeps(d));
-        let reports = reports.map(|d| read.report(d)).collect();
-        let none = Self {
-            warnings: Vec::new(),
-            ..read
-        };
-        Err((none, Error::dockerfile(reports)))
+        Ok(read)
     }
 
     fn keeps(&self, finding: &Diagnostic) -> bool {
@@ -110,10 +105,10 @@ impl Builder {
     ) -> Result<Checked, Error> {
         let read = match Read::new(request) {
             Ok(read) => read,
-            Err((read, failure)) => {
+            Err(e) => {
                 return Ok(Checked {
-                    findings: read.findings(&[]),
-                    failure: Some(failure),
+                    findings: Vec::new(),
+                    failure: Some(e),
                 });
             }
         };
@@ -141,7 +136,7 @@ impl Builder {
         request: &Request,
         on: &(dyn Fn(Event<'_>) + Sync),
     ) -> Result<Outline, Error> {
-        let read = Read::new(request).map_err(|(_, e)| e)?;
+        let read = Read::new(request)?;
         let lowered = self.lowered(&read, request, on)?;
         tell(&read, &lowered, on)?;
         Ok(kiln_frontend::outline(&read.file, &lowered))
@@ -187,7 +182,7 @@ pub(crate) fn tell(
 /// # Errors
 /// [`Input`](ErrorKind::Input) with reports when the text is at fault.
 pub fn targets(request: &Request) -> Result<Targets, Error> {
-    let read = Read::new(request).map_err(|(_, e)| e)?;
+    let read = Read::new(request)?;
     Ok(kiln_frontend::targets(&read.file))
 }
 

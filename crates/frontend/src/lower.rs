@@ -15,7 +15,8 @@ use kiln_image::Config;
 use kiln_parser::{Diagnostic, Dockerfile, Instruction, Node, Span, Word};
 
 use crate::{
-    Base, Bases, Declared, Lowered, Options, Stage, Step, error, history, onbuild, scope::Args, stage::Survey,
+    Base, Bases, Declared, Lowered, Options, Stage, Step, error, history, onbuild, scope::Args,
+    stage::Survey,
 };
 
 /// What came of an attempt.

@@ -117,7 +117,9 @@ fn arguments(file: &Dockerfile<'_>, lowered: &Lowered) -> Vec<Argument> {
             name: declared.name.clone(),
             description: node.and_then(|n| description(&n.comments, &declared.name)),
             value: declared.value.clone().unwrap_or_default(),
-            location: node.map_or((declared.line, declared.line), |n| n.lines).into(),
+            location: node
+                .map_or((declared.line, declared.line), |n| n.lines)
+                .into(),
         });
     }
     found.extend(globals(file, lowered, used));

@@ -13,14 +13,19 @@ const LISTED: usize = 6;
 /// Looks for `path` in the folder `root` of which `ignore`, read from the file of that name, leaves
 /// things out. `None` when it is there.
 pub(super) fn find(root: &Path, ignore: &Ignore, file: &str, path: &str) -> Option<Absent> {
-    let clean: Vec<&str> = path.split('/').filter(|p| !matches!(*p, "" | ".")).collect();
+    let clean: Vec<&str> = path
+        .split('/')
+        .filter(|p| !matches!(*p, "" | "."))
+        .collect();
     let inside: Vec<&str> = clean.iter().copied().filter(|p| *p != "..").collect();
     let text = inside.join("/");
     if text.is_empty() {
         return None;
     }
     if let Ok(meta) = fs::symlink_metadata(root.join(&text)) {
-        let rule = ignore.decide(&text, meta.is_dir()).filter(|rule| !rule.negated)?;
+        let rule = ignore
+            .decide(&text, meta.is_dir())
+            .filter(|rule| !rule.negated)?;
         // Something in it may be taken back.
         if meta.is_dir() && ignore.has_negation() {
             return None;
@@ -68,15 +73,16 @@ fn in_other_case(root: &Path, parts: &[&str]) -> Option<String> {
 
 /// A path that leads somewhere from the folder, or on this machine, and not in the context.
 fn outside(root: &Path, path: &str, parts: &[&str]) -> Option<String> {
-    let advice = "a build sees only its context: name a folder further up as the context, or copy it in";
+    let advice =
+        "a build sees only its context: name a folder further up as the context, or copy it in";
     if parts.contains(&"..") && root.join(path.trim_start_matches('/')).exists() {
-        return Some(format!("`{path}` is there, outside of the context; {advice}"));
+        return Some(format!(
+            "`{path}` is there, outside of the context; {advice}"
+        ));
     }
     let absolute = format!("/{}", parts.join("/"));
     let is_there = !parts.contains(&"..") && Path::new(&absolute).exists();
-    is_there.then(|| {
-        format!("`{absolute}` is on this machine, outside of the context; {advice}")
-    })
+    is_there.then(|| format!("`{absolute}` is on this machine, outside of the context; {advice}"))
 }
 
 /// What there is instead, in the folder that is there.

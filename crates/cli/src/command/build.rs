@@ -97,7 +97,7 @@ impl Build {
             host::print(&format!("Sending build context to Docker daemon  {size}\n"))?;
         }
         let request = self.request(&dockerfile, context, style)?;
-        if let Some(answer) = call.from_text(&request, &dockerfile)? {
+        if let Some(answer) = call.without_store(&request, &dockerfile)? {
             host::print(&answer)?;
             return Ok(ExitCode::SUCCESS);
         }

@@ -46,9 +46,11 @@ impl Call {
         let name = parts.next().unwrap_or_default();
         let known = METHODS.iter().find(|(known, _)| *known == name);
         let Some((_, method)) = known else {
-            return Err(Failure::new(format!("--call: unsupported request `{name}`")).hint(
-                "there are `build`, `check`, `outline`, `targets` and `subrequests.describe`",
-            ));
+            return Err(
+                Failure::new(format!("--call: unsupported request `{name}`")).hint(
+                    "there are `build`, `check`, `outline`, `targets` and `subrequests.describe`",
+                ),
+            );
         };
         let mut json = false;
         for option in parts {
@@ -77,7 +79,7 @@ impl Call {
     }
 
     /// What the text alone gives, without a store.
-    pub(super) fn from_text(
+    pub(super) fn without_store(
         &self,
         request: &Request,
         dockerfile: &Dockerfile,
@@ -144,7 +146,9 @@ impl Call {
 
 /// The line that a place begins on.
 fn line_of(text: &str, offset: u32) -> Lines {
-    let end = usize::try_from(offset).unwrap_or(usize::MAX).min(text.len());
+    let end = usize::try_from(offset)
+        .unwrap_or(usize::MAX)
+        .min(text.len());
     let before = text.as_bytes()[..end].iter().filter(|c| **c == b'\n');
     let line = u32::try_from(before.count() + 1).unwrap_or(u32::MAX);
     Lines::from((line, line))

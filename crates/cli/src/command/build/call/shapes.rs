@@ -122,7 +122,11 @@ pub(super) fn base64(bytes: &[u8]) -> String {
         let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
         for i in 0..4 {
             let letter = LETTERS[(bits >> (18 - 6 * i) & 63) as usize];
-            text.push(if i <= three.len() { char::from(letter) } else { '=' });
+            text.push(if i <= three.len() {
+                char::from(letter)
+            } else {
+                '='
+            });
         }
     }
     text

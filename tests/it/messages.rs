@@ -97,7 +97,7 @@ fn warnings_for_what_is_copied_from_tutorials() {
     let text = "FROM busybox\nENTRYPOINT FLASK_APP=/opt/app.py flask run --host=0.0.0.0\n";
     let context = kiln.context("app", &[("Dockerfile", text)]);
     let said = kiln.run(["build", "--progress=plain", context.to_str().unwrap()]);
-    assert!(!said.err.contains("warning"), "{}", said.err);
+    assert!(!said.err.contains("warning:"), "{}", said.err);
 }
 
 #[test]

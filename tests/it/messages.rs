@@ -44,7 +44,7 @@ fn a_dockerfile_that_is_wrong() {
         ("FROM busybox\nADD https://x.y/z /\n", &["Dockerfile:2:"]),
         (
             "FROM busybox\nRUN --mount=type=cache,target=/c true\n",
-            &["Dockerfile:2:5", "--mount"],
+            &["Dockerfile:2:1", "--mount"],
         ),
     ] {
         refused(text, expected);

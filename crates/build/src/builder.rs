@@ -15,7 +15,7 @@ use kiln_store::Store;
 
 use crate::{
     Error, Event, Local, Request, Worker, assemble::Assembly, bases::Bases, check, job::Job,
-    lowering::lower_all,
+    lowering::lower_all, supported,
 };
 
 /// What a [`Builder`] works with.
@@ -157,6 +157,7 @@ impl Builder {
         let bases = Bases::new(&self.store, &client, platform, request.settings.pull)?;
         let lowered = lower_all(&read.file, request, &bases, on)?;
         check::tell(&read, &lowered, on)?;
+        supported::all(&lowered.graph, &request.platform)?;
         let epoch = request.settings.epoch.or(lowered.epoch);
         let epoch = epoch.or(request.settings.epoch());
         let lease = self.store.begin()?;

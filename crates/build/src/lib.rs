@@ -20,6 +20,7 @@ mod progress;
 mod records;
 mod request;
 mod selection;
+mod supported;
 pub mod time;
 mod transfer;
 mod worker;

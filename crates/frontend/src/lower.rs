@@ -4,7 +4,10 @@
 mod copy;
 mod env;
 mod from;
+mod inline;
 mod meta;
+mod mounts;
+mod remote;
 mod run;
 mod warn;
 

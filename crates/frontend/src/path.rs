@@ -16,6 +16,14 @@ fn clean(path: &str) -> String {
     format!("/{}", parts.join("/"))
 }
 
+/// `path` cleaned, relative if it was: what is known by a path is known by this text.
+pub(crate) fn clean_as_is(path: &str) -> String {
+    match path.starts_with('/') {
+        true => clean(path),
+        false => within(path),
+    }
+}
+
 /// `path` as seen from the folder `from`; absolute and cleaned.
 pub(crate) fn join(from: &str, path: &str) -> String {
     match path.starts_with('/') {

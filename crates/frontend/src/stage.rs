@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use kiln_image::{Digest, Platform, Reference};
-use kiln_parser::{Diagnostic, Dockerfile, Instruction, Span, Stage, Word};
+use kiln_parser::{Diagnostic, Dockerfile, Instruction, Span, Stage, Word, ast::Mount};
 
 use crate::{Base, Bases, Options, Resolved, error, onbuild, scope::Globals, suggest::nearest};
 
@@ -90,10 +90,12 @@ impl<'a> Survey<'a> {
 
     /// Visits or asks for what the instruction takes its files from.
     fn sources(&mut self, index: usize, instruction: &Instruction<'_>, within: Option<Span>) {
-        let Instruction::Copy(copy) = instruction else {
-            return;
+        let words: Vec<&Word<'_>> = match instruction {
+            Instruction::Copy(copy) => copy.flags.from.iter().map(|flag| &flag.value).collect(),
+            Instruction::Run(run) => run.mounts.iter().filter_map(Mount::from).collect(),
+            _ => return,
         };
-        if let Some(word) = copy.flags.from.as_ref().map(|flag| &flag.value) {
+        for word in words {
             self.source(index, word.raw(), word.span(), within);
         }
     }

@@ -168,6 +168,7 @@ impl Op {
     pub fn role(&self, index: usize) -> Cow<'static, str> {
         match (self, index) {
             (Op::Copy(_) | Op::Merge | Op::Folder(_) | Op::Run(_), 0) => "root".into(),
+            (Op::Copy(copy), n) if copy.names == Some(n) => "names".into(),
             (Op::Copy(_), 1) => "source".into(),
             (Op::Copy(_), n) => format!("source {n}").into(),
             (Op::Merge, 1) => "upper".into(),

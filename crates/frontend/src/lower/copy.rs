@@ -1,22 +1,80 @@
-//! COPY and local ADD.
+//! COPY and ADD: from paths, heredocs, URLs and repositories to one operation. Refuses to look at
+//! what is there: whether a path exists, whether a file is an archive.
 
-use kiln_graph::{Copy, NodeId, Op, Select, Taken};
+use kiln_graph::{Copy, Inline, InlineFile, NodeId, Op, Select, Taken};
 use kiln_parser::{
-    Diagnostic, Span, Spanned, Word,
+    Diagnostic, Span, Word,
     ast::{self, Flag, Source},
     glob,
 };
 
-use super::{Effect, Lowerer, Place, State};
+use super::{
+    Effect, Lowerer, Place, State, inline,
+    remote::{self, Remote, Wrong},
+};
 use crate::{error, path};
 
-/// What COPY and ADD have in common, variables replaced.
-struct Files {
+/// What the flags ask for, variables replaced.
+#[derive(Default)]
+struct Wishes {
     keyword: &'static str,
-    sources: Vec<String>,
-    destination: String,
     owner: Option<String>,
     mode: Option<String>,
+    link: bool,
+    parents: bool,
+    exclude: Vec<String>,
+    /// Of COPY.
+    from: Option<(String, Span)>,
+    /// Of ADD.
+    add: Option<Adding>,
+}
+
+/// What only ADD knows.
+struct Adding {
+    unpack: Option<bool>,
+    keep_git_dir: bool,
+    checksum: Option<(String, Span)>,
+}
+
+/// A source, variables replaced.
+enum Found {
+    Path(String),
+    Remote(Remote, String),
+}
+
+impl Found {
+    fn text(&self) -> &str {
+        match self {
+            Found::Path(text) | Found::Remote(_, text) => text,
+        }
+    }
+}
+
+/// All that an instruction takes.
+struct Sources {
+    found: Vec<Found>,
+    docs: Vec<InlineFile>,
+    destination: String,
+}
+
+/// An operation that comes to be: its inputs, and what it takes of each.
+struct Taking {
+    inputs: Vec<NodeId>,
+    taken: Vec<Taken>,
+}
+
+impl Taking {
+    /// The number of an input, which is new unless it is there already.
+    fn input(&mut self, node: NodeId) -> usize {
+        let known = self.inputs.iter().skip(1).position(|i| *i == node);
+        known.map_or_else(
+            || {
+                self.inputs.push(node);
+                self.inputs.len() - 1
+            },
+            |at| at + 1,
+        )
+    }
 }
 
 impl Lowerer<'_, '_> {
@@ -27,37 +85,19 @@ impl Lowerer<'_, '_> {
         place: &Place,
     ) -> Result<Effect, Diagnostic> {
         let flags = &copy.flags;
-        refuse_switch(
-            "COPY --link",
-            flags.link.as_ref(),
-            "leave it out: the files are the same",
-        )?;
-        refuse_switch(
-            "COPY --parents",
-            flags.parents.as_ref(),
-            "name the folders one by one",
-        )?;
-        refuse_flag("COPY --exclude", flags.exclude.first(), EXCLUDE)?;
-        let files = Files::read(
-            "COPY",
-            state,
-            (&copy.sources, &copy.dest),
-            owner_mode(flags),
-        )?;
-        let from = match &flags.from {
-            Some(flag) if flag.value.raw().is_empty() => None,
-            Some(flag) => {
-                let patterns = files.sources.iter().map(|s| path::within(s)).collect();
-                let select = Select {
-                    patterns,
-                    ..Select::default()
-                };
-                let (name, span) = (flag.value.raw(), flag.value.span());
-                Some(self.source(name, span, select, place)?)
-            }
-            None => None,
+        let from = flags.from.as_ref().map(|flag| &flag.value);
+        let from = from.filter(|word| !word.raw().is_empty());
+        let wishes = Wishes {
+            keyword: "COPY",
+            owner: flag_value(state, flags.chown.as_ref())?,
+            mode: mode(state, flags.chmod.as_ref())?,
+            link: flags.link.as_ref().is_some_and(|flag| flag.node),
+            parents: flags.parents.as_ref().is_some_and(|flag| flag.node),
+            exclude: exclude(state, &flags.exclude)?,
+            from: from.map(|word| (word.raw().to_owned(), word.span())),
+            add: None,
         };
-        self.files(files, from, false, state, place)
+        self.files(&wishes, (&copy.sources, &copy.dest), state, place)
     }
 
     pub(super) fn add(
@@ -67,68 +107,136 @@ impl Lowerer<'_, '_> {
         place: &Place,
     ) -> Result<Effect, Diagnostic> {
         let flags = &add.flags;
-        refuse_switch(
-            "ADD --link",
-            flags.link.as_ref(),
-            "leave it out: the files are the same",
-        )?;
-        refuse_switch("ADD --keep-git-dir", flags.keep_git_dir.as_ref(), "")?;
-        refuse_switch(
-            "ADD --unpack",
-            flags.unpack.as_ref(),
-            "unpack the archive with RUN tar",
-        )?;
-        refuse_flag("ADD --checksum", flags.checksum.as_ref(), "")?;
-        refuse_flag("ADD --exclude", flags.exclude.first(), EXCLUDE)?;
-        let owner_mode = (flags.chown.as_ref(), flags.chmod.as_ref());
-        let files = Files::read("ADD", state, (&add.sources, &add.dest), owner_mode)?;
-        for (source, text) in add.sources.iter().zip(&files.sources) {
-            if let (Source::Path(word), Some(kind)) = (source, remote(text)) {
-                let what = format!("ADD of {kind}");
-                let help = "fetch it with RUN, or before the build";
-                return Err(error::not_yet(word.span(), &what, help));
-            }
-        }
-        // `--unpack=false`: an archive is a file as any other.
-        let unpacks = flags.unpack.is_none();
-        self.files(files, None, unpacks, state, place)
+        let checksum = flag_value(state, flags.checksum.as_ref())?;
+        let at = flags.checksum.as_ref().map(|flag| flag.value.span());
+        let wishes = Wishes {
+            keyword: "ADD",
+            owner: flag_value(state, flags.chown.as_ref())?,
+            mode: mode(state, flags.chmod.as_ref())?,
+            link: flags.link.as_ref().is_some_and(|flag| flag.node),
+            exclude: exclude(state, &flags.exclude)?,
+            add: Some(Adding {
+                unpack: flags.unpack.as_ref().map(|flag| flag.node),
+                keep_git_dir: flags.keep_git_dir.as_ref().is_some_and(|flag| flag.node),
+                checksum: checksum.zip(at),
+            }),
+            ..Wishes::default()
+        };
+        self.files(&wishes, (&add.sources, &add.dest), state, place)
     }
 
     fn files(
         &mut self,
-        files: Files,
-        from: Option<NodeId>,
-        add: bool,
+        wishes: &Wishes,
+        (sources, dest): (&[Source<'_>], &Word<'_>),
         state: &mut State,
         place: &Place,
     ) -> Result<Effect, Diagnostic> {
-        let created_by = files.created_by();
-        let sources: Vec<String> = files.sources.iter().map(|s| path::within(s)).collect();
-        let source = from.unwrap_or_else(|| {
-            let patterns = sources.clone();
-            let context = Op::Context {
-                name: String::new(),
-                select: Select {
-                    patterns,
-                    ..Select::default()
-                },
-            };
-            self.graph.add(context, &[], Some(place.origin.clone()))
+        let mut sources = Sources::read(wishes, state, sources, dest)?;
+        if let Some(adding) = &wishes.add {
+            adding.check(&mut sources.found)?;
+        }
+        let created_by = sources.created_by(wishes);
+        let destination = path::destination(&state.cwd(), &sources.destination);
+        let is_remote = |found: &Found| matches!(found, Found::Remote(..));
+        let exact_times = wishes.from.is_none() && !sources.found.iter().any(is_remote);
+        // A mode goes for the folders that lead there too, which a link would make anew.
+        let linked = wishes.link && wishes.mode.is_none();
+        let beneath = match linked {
+            true => self.graph.add(Op::Scratch, &[], Some(place.origin.clone())),
+            false => state.node,
+        };
+        let mut taking = self.take(wishes, sources, beneath, place)?;
+        let named = wishes.owner.as_deref().is_some_and(|owner| {
+            let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+            !owner.split(':').all(digits)
         });
-        let taken = |path| Taken {
-            unpack: add,
-            ..Taken::first(path)
+        let names = (linked && named).then(|| taking.input(state.node));
+        let op = Op::Copy(Copy {
+            sources: taking.taken,
+            destination,
+            owner: wishes.owner.clone(),
+            names,
+            mode: wishes.mode.clone(),
+            exact_times,
+            parents: wishes.parents,
+            exclude: wishes.exclude.clone(),
+        });
+        let copied = self.node(op, &taking.inputs, place);
+        state.node = match linked {
+            true => self.node(Op::Merge, &[state.node, copied], place),
+            false => copied,
         };
-        let op = Copy {
-            sources: sources.into_iter().map(taken).collect(),
-            destination: path::destination(&state.cwd(), &files.destination),
-            owner: files.owner,
-            mode: files.mode,
-            exact_times: from.is_none(),
-            ..Copy::default()
-        };
-        state.node = self.node(Op::Copy(op), &[state.node, source], place);
         Effect::layer(created_by)
+    }
+
+    /// The nodes that the files come from, and what is taken of each.
+    fn take(
+        &mut self,
+        wishes: &Wishes,
+        sources: Sources,
+        beneath: NodeId,
+        place: &Place,
+    ) -> Result<Taking, Diagnostic> {
+        let mut taking = Taking {
+            inputs: vec![beneath],
+            taken: Vec::new(),
+        };
+        let kept = |found: &Found| match found {
+            Found::Path(text) => Some(cleaned(text, wishes.parents)),
+            Found::Remote(..) => None,
+        };
+        let paths: Vec<Taken> = sources.found.iter().filter_map(kept).collect();
+        let select = Select {
+            patterns: paths.iter().map(Taken::whole).collect(),
+            exclude: wishes.exclude.clone(),
+            deep: wishes.parents,
+        };
+        let local = match &wishes.from {
+            _ if paths.is_empty() => None,
+            Some((name, span)) => Some(self.source(name, *span, select, place)?),
+            None => Some(self.context(select, place)),
+        };
+        let mut paths = paths.into_iter();
+        let unpack = wishes.add.as_ref().map(|adding| adding.unpack);
+        for found in sources.found {
+            let (node, taken, by_itself) = match found {
+                Found::Path(_) => match (local, paths.next()) {
+                    (Some(node), Some(taken)) => (node, taken, true),
+                    _ => continue,
+                },
+                Found::Remote(Remote::Http(http), _) => {
+                    let taken = Taken::first(http.file_name.as_str());
+                    (self.leaf(Op::Http(http), place), taken, false)
+                }
+                Found::Remote(Remote::Git(git), _) => {
+                    let taken = Taken::first(".");
+                    taking.push(self.leaf(Op::Git(git), place), taken, false);
+                    continue;
+                }
+            };
+            let unpack = unpack.is_some_and(|wish| wish.unwrap_or(by_itself));
+            taking.push(node, taken, unpack);
+        }
+        if !sources.docs.is_empty() {
+            let names: Vec<String> = sources.docs.iter().map(|doc| doc.name.clone()).collect();
+            let files = sources.docs;
+            let node = self.leaf(Op::Inline(Inline { files }), place);
+            for name in names {
+                taking.push(node, Taken::first(literal(&name)), false);
+            }
+        }
+        Ok(taking)
+    }
+
+    fn leaf(&mut self, op: Op, place: &Place) -> NodeId {
+        self.graph.add(op, &[], Some(place.origin.clone()))
+    }
+
+    /// Files of the main context.
+    pub(super) fn context(&mut self, select: Select, place: &Place) -> NodeId {
+        let name = String::new();
+        self.leaf(Op::Context { name, select }, place)
     }
 
     /// A node, which people are shown as this instruction unless an equal one was there first.
@@ -142,69 +250,118 @@ impl Lowerer<'_, '_> {
     }
 }
 
-const EXCLUDE: &str = "name what is to be left out in .dockerignore";
-
-type OwnerMode<'f> = (Option<&'f Flag<'f>>, Option<&'f Flag<'f>>);
-
-fn owner_mode<'f>(flags: &'f ast::CopyFlags<'f>) -> OwnerMode<'f> {
-    (flags.chown.as_ref(), flags.chmod.as_ref())
+impl Taking {
+    fn push(&mut self, node: NodeId, taken: Taken, unpack: bool) {
+        let input = self.input(node);
+        self.taken.push(Taken {
+            input,
+            unpack,
+            ..taken
+        });
+    }
 }
 
-impl Files {
-    fn read(
-        keyword: &'static str,
-        state: &State,
-        (sources, dest): (&[Source<'_>], &Word<'_>),
-        (owner, mode): OwnerMode<'_>,
-    ) -> Result<Self, Diagnostic> {
-        let mut texts = Vec::new();
-        for source in sources {
-            match source {
-                Source::Path(word) => texts.push(source_path(keyword, state, word)?),
-                Source::Heredoc(doc) => {
-                    let what = format!("{keyword} with a heredoc");
-                    return Err(error::not_yet(doc.span, &what, "put the text into a file"));
-                }
+impl Adding {
+    /// Gives what is fetched the flags that are for it.
+    fn check(&self, found: &mut [Found]) -> Result<(), Diagnostic> {
+        let only = found.len() == 1;
+        for found in found.iter_mut() {
+            if let Found::Remote(Remote::Git(git), _) = found {
+                git.keep_git_dir |= self.keep_git_dir;
             }
         }
-        let files = Self {
-            keyword,
-            sources: texts,
-            destination: state.expand(dest)?,
-            owner: flag_value(state, owner)?,
-            mode: flag_value(state, mode)?,
+        let Some((text, span)) = &self.checksum else {
+            return Ok(());
         };
-        if files.sources.len() > 1 && !path::destination("/w", &files.destination).ends_with('/') {
-            let message = format!("{keyword} of several sources needs a folder to copy to");
-            let help = format!("end it with a slash: `{}/`", files.destination);
+        let wrong =
+            |message: &str, help: &str| Err(error::error("bad-checksum", *span, message, help));
+        let Some(Found::Remote(remote, _)) = found.first_mut() else {
+            let help = "the files of the context are what they are";
+            return wrong("`--checksum` is for URLs and git repositories", help);
+        };
+        if !only {
+            let help = "add them one at a time";
+            return wrong("`--checksum` cannot be of several sources", help);
+        }
+        match remote {
+            Remote::Http(http) => match text.parse() {
+                Ok(digest) => http.checksum = Some(digest),
+                Err(_) => {
+                    let message = format!("`{text}` is no digest");
+                    return wrong(&message, "it is `sha256:` and 64 hexadecimal digits");
+                }
+            },
+            Remote::Git(git) => {
+                if let Err(Wrong(message, help)) = remote::commit(text) {
+                    return wrong(&message, &help);
+                }
+                if git.checksum.as_ref().is_some_and(|known| known != text) {
+                    let message = "`--checksum` and the URL name different commits";
+                    return wrong(message, "give one of them");
+                }
+                git.checksum = Some(text.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Sources {
+    fn read(
+        wishes: &Wishes,
+        state: &State,
+        sources: &[Source<'_>],
+        dest: &Word<'_>,
+    ) -> Result<Self, Diagnostic> {
+        let (mut found, mut docs) = (Vec::new(), Vec::new());
+        for source in sources {
+            match source {
+                Source::Path(word) => found.push(source_path(wishes, state, word)?),
+                Source::Heredoc(doc) if wishes.parents => {
+                    let message = "`--parents` has no meaning for a heredoc";
+                    let help = "give its folder as the destination, in a COPY of its own";
+                    return Err(error::error("bad-parents", doc.span, message, help));
+                }
+                Source::Heredoc(doc) => docs.push(inline::file(doc, state)?),
+            }
+        }
+        let destination = state.expand(dest)?;
+        let many = found.len() + docs.len() > 1;
+        if many && !path::destination("/w", &destination).ends_with('/') {
+            let message = format!(
+                "{} of several sources needs a folder to copy to",
+                wishes.keyword
+            );
+            let help = format!("end it with a slash: `{destination}/`");
             return Err(error::error("not-a-folder", dest.span(), message, help));
         }
-        if let (Some(mode), Some(flag)) = (&files.mode, mode)
-            && !is_mode(mode)
-        {
-            let message = format!("`{mode}` is not a mode");
-            let help = "for example `755`, `0644` or `u=rwX,go=rX`";
-            return Err(error::error("bad-mode", flag.value.span(), message, help));
-        }
-        Ok(files)
+        Ok(Self {
+            found,
+            docs,
+            destination,
+        })
     }
 
-    /// As docker's builder writes it; the order of the flags is its.
-    fn created_by(&self) -> String {
-        let mut text = self.keyword.to_owned();
-        for (flag, value) in [("chown", &self.owner), ("chmod", &self.mode)] {
+    /// As docker's builder writes it; the order of the flags is its, and only these are told.
+    fn created_by(&self, wishes: &Wishes) -> String {
+        let mut text = wishes.keyword.to_owned();
+        for (flag, value) in [("chown", &wishes.owner), ("chmod", &wishes.mode)] {
             if let Some(value) = value {
                 text += &format!(" --{flag}={value}");
             }
         }
-        for path in self.sources.iter().chain([&self.destination]) {
-            text += &format!(" {path}");
+        for found in &self.found {
+            text += &format!(" {}", found.text());
         }
-        text + " # buildkit"
+        for doc in &self.docs {
+            text += &format!(" <<{}", doc.name);
+        }
+        format!("{text} {} # buildkit", self.destination)
     }
 }
 
-fn source_path(keyword: &str, state: &State, word: &Word<'_>) -> Result<String, Diagnostic> {
+fn source_path(wishes: &Wishes, state: &State, word: &Word<'_>) -> Result<Found, Diagnostic> {
+    let keyword = wishes.keyword;
     let text = state.expand(word)?;
     let wrong = |message: String| Diagnostic::error("bad-source", word.span(), message);
     if text.is_empty() {
@@ -213,16 +370,85 @@ fn source_path(keyword: &str, state: &State, word: &Word<'_>) -> Result<String, 
             word.raw()
         )));
     }
-    if remote(&text).is_none() && glob::has_magic(&text) {
+    match remote::read(&text) {
+        Ok(Some(remote)) if wishes.add.is_some() => return Ok(Found::Remote(remote, text)),
+        Ok(Some(remote)) => {
+            let kind = match remote {
+                Remote::Http(_) => "a URL",
+                Remote::Git(_) => "a git repository",
+            };
+            return Err(
+                wrong(format!("the source of a COPY cannot be {kind}")).with_help("ADD takes it")
+            );
+        }
+        Err(Wrong(message, help)) if wishes.add.is_some() => {
+            return Err(wrong(message).with_help(help));
+        }
+        Ok(None) | Err(_) => {}
+    }
+    if glob::has_magic(&text) {
         glob::Pattern::new(&text).map_err(|e| wrong(format!("pattern `{text}`: {e}")))?;
     }
-    Ok(text)
+    Ok(Found::Path(text))
+}
+
+/// A path within a source. With `--parents`, what is before the first `/./` is where it starts.
+fn cleaned(text: &str, parents: bool) -> Taken {
+    match text.split_once("/./").filter(|_| parents) {
+        None => Taken::first(path::within(text)),
+        Some((base, rest)) => {
+            let base = path::within(base);
+            Taken {
+                base: if base == "." { String::new() } else { base },
+                ..Taken::first(path::within(rest))
+            }
+        }
+    }
+}
+
+/// A pattern that means just this path.
+pub(super) fn literal(path: &str) -> String {
+    let mut pattern = String::new();
+    for c in path.chars() {
+        if "*?[\\".contains(c) {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern
 }
 
 /// The value of a flag; an empty one is as none.
 fn flag_value(state: &State, flag: Option<&Flag<'_>>) -> Result<Option<String>, Diagnostic> {
     let value = flag.map(|flag| state.expand(&flag.value)).transpose()?;
     Ok(value.filter(|value| !value.is_empty()))
+}
+
+fn exclude(state: &State, flags: &[Flag<'_>]) -> Result<Vec<String>, Diagnostic> {
+    let mut patterns = Vec::new();
+    for flag in flags {
+        let Some(text) = flag_value(state, Some(flag))? else {
+            continue;
+        };
+        glob::Pattern::new(&text).map_err(|e| {
+            let message = format!("pattern `{text}`: {e}");
+            Diagnostic::error("bad-exclude", flag.value.span(), message)
+        })?;
+        patterns.push(text);
+    }
+    Ok(patterns)
+}
+
+fn mode(state: &State, flag: Option<&Flag<'_>>) -> Result<Option<String>, Diagnostic> {
+    let mode = flag_value(state, flag)?;
+    match (&mode, flag) {
+        (Some(text), Some(flag)) if !is_mode(text) => {
+            let message = format!("`{text}` is not a mode");
+            let help = "for example `755`, `0644` or `u=rwX,go=rX`";
+            Err(error::error("bad-mode", flag.value.span(), message, help))
+        }
+        _ => Ok(mode),
+    }
 }
 
 /// Octal up to 7777, or symbolic as chmod reads it.
@@ -241,42 +467,6 @@ fn is_mode(text: &str) -> bool {
     })
 }
 
-/// What of the network a source of ADD names, in words.
-fn remote(source: &str) -> Option<&'static str> {
-    let starts = |prefixes: &[&str]| prefixes.iter().any(|p| source.starts_with(p));
-    let path = source.split(['#', '?']).next().unwrap_or(source);
-    if starts(&["git@", "git://", "ssh://"]) {
-        return Some("a git repository");
-    }
-    match starts(&["http://", "https://"]) {
-        true if path.ends_with(".git") => Some("a git repository"),
-        true => Some("a URL"),
-        false => None,
-    }
-}
-
-fn refuse_switch(
-    what: &str,
-    flag: Option<&Spanned<bool>>,
-    instead: &str,
-) -> Result<(), Diagnostic> {
-    match flag {
-        Some(flag) if flag.node => Err(refused(what, flag.span, instead)),
-        _ => Ok(()),
-    }
-}
-
-fn refuse_flag(what: &str, flag: Option<&Flag<'_>>, instead: &str) -> Result<(), Diagnostic> {
-    match flag {
-        Some(flag) => Err(refused(what, flag.span, instead)),
-        None => Ok(()),
-    }
-}
-
-fn refused(what: &str, span: Span, instead: &str) -> Diagnostic {
-    error::not_yet(span, what, instead)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,19 +478,6 @@ mod tests {
         }
         for text in ["", "8", "77777", "rwx", "u", "u=q", "755,+x", "x+"] {
             assert!(!is_mode(text), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_elsewhere() {
-        for (text, want) in [
-            ("https://example.org/a.tar", Some("a URL")),
-            ("https://example.org/a.git#main", Some("a git repository")),
-            ("git@example.org:a/b", Some("a git repository")),
-            ("http", None),
-            ("a.git", None),
-        ] {
-            assert_eq!(remote(text), want, "{text}");
         }
     }
 }

@@ -1,12 +1,12 @@
 //! RUN, and WORKDIR and USER, which say where and as whom.
 
-use kiln_graph::{Folder, Network, Op, Run};
+use kiln_graph::{Device, Folder, Mount, MountKind, Network, Op, Run, Security};
 use kiln_parser::{
     Diagnostic,
     ast::{self, Flag, Script},
 };
 
-use super::{Effect, Lowerer, Place, State, meta::shell_of};
+use super::{Effect, Lowerer, Place, State, inline, meta::shell_of, mounts::Mounts};
 use crate::{error, path, suggest::nearest};
 
 /// Arguments that every process is given and no key knows.
@@ -18,6 +18,12 @@ pub(super) const PROXIES: [&str; 5] = [
     "ALL_PROXY",
 ];
 
+/// Where programs in heredocs are put.
+const PROGRAMS: &str = "/dev/pipes";
+
+/// The variable that says where an agent's socket is.
+const AGENT: &str = "SSH_AUTH_SOCK";
+
 impl Lowerer<'_, '_> {
     pub(super) fn run(
         &mut self,
@@ -25,37 +31,67 @@ impl Lowerer<'_, '_> {
         state: &mut State,
         place: &Place,
     ) -> Result<Effect, Diagnostic> {
-        refuse(run)?;
+        let mut mounts = self.mounts(run, state, place)?;
+        let argv = self.argv(run, state, place, &mut mounts)?;
+        let runtime = &state.image.config;
+        let arguments = state.args.in_history(runtime);
+        let created_by = format!("RUN {arguments}{} # buildkit", argv.join(" "));
+        let mut env = state.args.environment(runtime);
+        if let Some(agent) = mounts.agent()
+            && !env.iter().any(|(name, _)| name == AGENT)
+        {
+            env.push((AGENT.to_owned(), agent.to_owned()));
+        }
+        let op = Run {
+            argv,
+            env,
+            cwd: state.cwd(),
+            user: runtime.user.clone(),
+            network: self.network(run.network.as_ref())?,
+            hidden_env: self.proxies(state),
+            mounts: mounts.all,
+            security: security(run.security.as_ref())?,
+            devices: devices(state, &run.devices)?,
+            ..Run::default()
+        };
+        state.node = self.node(Op::Run(op), &mounts.inputs, place);
+        Effect::layer(created_by)
+    }
+
+    /// What is executed. A program in a heredoc is mounted.
+    fn argv(
+        &mut self,
+        run: &ast::Run<'_>,
+        state: &State,
+        place: &Place,
+        mounts: &mut Mounts,
+    ) -> Result<Vec<String>, Diagnostic> {
+        let shell = |text: String| [shell_of(state), vec![text]].concat();
         let argv = match run.script() {
             Script::Exec(argv) => argv,
-            Script::Shell(text) => [shell_of(state), vec![text.into_owned()]].concat(),
-            Script::File { .. } => return Err(heredoc(run)),
+            Script::Shell(text) => shell(text.into_owned()),
+            Script::File { content, .. } => {
+                let doc = &run.heredocs[0];
+                let inline = Op::Inline(inline::program(doc, &content)?);
+                let node = self.graph.add(inline, &[], Some(place.origin.clone()));
+                let kind = MountKind::Bind {
+                    input: mounts.input(node),
+                    source: ".".to_owned(),
+                    writable: false,
+                };
+                let target = PROGRAMS.to_owned();
+                mounts.all.push(Mount { target, kind });
+                shell(format!("{PROGRAMS}/{}", doc.name))
+            }
         };
         if argv.first().is_none_or(String::is_empty) {
             let (start, end) = place.origin.span;
             let span = kiln_parser::Span::new(start, end);
             let message = "RUN has no command";
-            return Err(error::error(
-                "no-command",
-                span,
-                message,
-                "for example `RUN make`",
-            ));
+            let help = "for example `RUN make`";
+            return Err(error::error("no-command", span, message, help));
         }
-        let runtime = &state.image.config;
-        let arguments = state.args.in_history(runtime);
-        let created_by = format!("RUN {arguments}{} # buildkit", argv.join(" "));
-        let op = Run {
-            argv,
-            env: state.args.environment(runtime),
-            cwd: state.cwd(),
-            user: runtime.user.clone(),
-            network: self.network(run.network.as_ref())?,
-            hidden_env: self.proxies(state),
-            ..Run::default()
-        };
-        state.node = self.node(Op::Run(op), &[state.node], place);
-        Effect::layer(created_by)
+        Ok(argv)
     }
 
     fn network(&self, flag: Option<&Flag<'_>>) -> Result<Network, Diagnostic> {
@@ -132,28 +168,50 @@ impl Lowerer<'_, '_> {
     }
 }
 
-fn refuse(run: &ast::Run<'_>) -> Result<(), Diagnostic> {
-    if let Some(mount) = run.mounts.first() {
-        let help = "copy what it needs with COPY";
-        return Err(error::not_yet(mount.span, "RUN --mount", help));
-    }
-    if let Some(flag) = &run.security
-        && flag.value.raw() != "sandbox"
-    {
-        let what = format!("RUN --security={}", flag.value.raw());
-        return Err(error::not_yet(flag.span, &what, ""));
-    }
-    if let Some(flag) = run.devices.first() {
-        return Err(error::not_yet(flag.span, "RUN --device", ""));
-    }
-    match run.heredocs.is_empty() {
-        true => Ok(()),
-        false => Err(heredoc(run)),
+fn security(flag: Option<&Flag<'_>>) -> Result<Security, Diagnostic> {
+    let Some(flag) = flag else {
+        return Ok(Security::Sandbox);
+    };
+    match flag.value.raw() {
+        "sandbox" => Ok(Security::Sandbox),
+        "insecure" => Ok(Security::Insecure),
+        other => {
+            let message = format!("unknown security mode `{other}`");
+            let help = "it can be `sandbox` or `insecure`";
+            Err(error::error("bad-security", flag.span, message, help))
+        }
     }
 }
 
-fn heredoc(run: &ast::Run<'_>) -> Diagnostic {
-    let span = run.heredocs.first().map(|doc| doc.span).unwrap_or_default();
-    let help = "join the lines with `&& \\`, or COPY a script and run it";
-    error::not_yet(span, "RUN with a heredoc", help)
+/// `vendor.com/class=name,required`, or the same with `name=` before it.
+fn devices(state: &State, flags: &[Flag<'_>]) -> Result<Vec<Device>, Diagnostic> {
+    let mut devices = Vec::new();
+    for flag in flags {
+        let mut device = Device::default();
+        let text = state.expand(&flag.value)?;
+        for field in text.split(',') {
+            match field.split_once('=') {
+                Some(("name", name)) => device.name = name.to_owned(),
+                Some(("required", value)) => device.required = value != "false",
+                None if field == "required" => device.required = true,
+                _ if device.name.is_empty() => device.name = field.to_owned(),
+                _ => {
+                    let message = format!("unknown option `{field}` of `--device`");
+                    let help = "it takes a name, and `required`";
+                    return Err(error::error("bad-device", flag.span, message, help));
+                }
+            }
+        }
+        if device.name.is_empty() {
+            let help = "for example `--device=vendor.com/class=name`";
+            return Err(error::error(
+                "bad-device",
+                flag.span,
+                "a device needs a name",
+                help,
+            ));
+        }
+        devices.push(device);
+    }
+    Ok(devices)
 }

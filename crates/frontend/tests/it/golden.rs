@@ -167,6 +167,22 @@ fn show_node(out: &mut String, id: &str, node: &Node) {
             writeln!(out, "       hidden {name} = {value}").unwrap();
         }
     }
+    let details: Vec<String> = match &node.op {
+        Op::Inline(inline) => inline
+            .files
+            .iter()
+            .map(|f| format!("{:o} {} {:?}", f.mode, f.name, f.text))
+            .collect(),
+        Op::Git(git) => vec![format!("{git:?}")],
+        Op::Http(http) => vec![format!("{http:?}")],
+        Op::Context { select, .. } if !select.exclude.is_empty() => {
+            vec![format!("without {:?}", select.exclude)]
+        }
+        _ => Vec::new(),
+    };
+    for detail in details {
+        writeln!(out, "       {detail}").unwrap();
+    }
     if let Op::Image { platform, .. } = &node.op {
         writeln!(out, "       for {platform}").unwrap();
     }

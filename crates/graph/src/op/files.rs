@@ -13,6 +13,9 @@ pub struct Copy {
     pub destination: String,
     /// `user[:group]` as written, variables expanded; names are looked up in the root beneath.
     pub owner: Option<String>,
+    /// The input in which the names of `owner` are looked up, where that is not the root beneath.
+    #[serde(default)]
+    pub names: Option<usize>,
     /// Octal or symbolic, as written, variables expanded.
     pub mode: Option<String>,
     /// The sources are a context folder: with an epoch, entries get exactly that time.

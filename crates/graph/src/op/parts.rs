@@ -88,6 +88,9 @@ impl Parts {
         if run.network != Network::Default {
             self.text("network", &format!("{:?}", run.network).to_lowercase());
         }
+        if let Some(hostname) = &run.hostname {
+            self.text("hostname", hostname);
+        }
         for mount in &run.mounts {
             let options = serde_json::to_string(&mount.kind).expect("a mount is plain data");
             let name = format!("options of mount {}", mount.target);

@@ -16,6 +16,9 @@ pub struct Run {
     pub user: String,
     /// What it can reach.
     pub network: Network,
+    /// The name of the machine that it sees; `None` as the executor has it.
+    #[serde(default)]
+    pub hostname: Option<String>,
     /// Environment that the process is given and that no key knows: proxies.
     pub hidden_env: Vec<(String, String)>,
     /// What it finds in its root that is no part of the result; later ones lie over earlier ones.

@@ -33,7 +33,7 @@ pub enum Script<'a> {
     Exec(Vec<String>),
     /// One string for the shell.
     Shell(Cow<'a, str>),
-    /// A lone heredoc that begins with `#!`: a program to be placed at `/dev/pipes/<name>`,
+    /// A lone heredoc that begins with `#!`, before any tab is taken away: a program to be placed at `/dev/pipes/<name>`,
     /// mode 0755, outside of the layer, and started.
     File {
         /// The heredoc's name.
@@ -57,14 +57,14 @@ impl Run<'_> {
         };
         // A heredoc and nothing else: its body is the command.
         if self.heredocs.len() == 1 && word.span() == first.span {
-            let content = first.content();
-            if content.starts_with("#!") {
+            // Only one that is not behind a tab is a program.
+            if first.body.raw().starts_with("#!") {
                 return Script::File {
                     name: &first.name,
-                    content,
+                    content: first.content(),
                 };
             }
-            return Script::Shell(content);
+            return Script::Shell(first.content());
         }
         // Otherwise the shell gets line and bodies as they were written.
         let mut full = word.raw().to_owned();
@@ -84,6 +84,15 @@ pub struct Mount<'a> {
     pub span: Span,
     /// Its options in order.
     pub options: Vec<MountOption<'a>>,
+}
+
+impl<'a> Mount<'a> {
+    /// The stage, named context or image that it takes its files from, where it names one.
+    pub fn from(&self) -> Option<&Word<'a>> {
+        let named = |option: &&MountOption<'a>| option.key.node == "from";
+        let value = self.options.iter().rfind(named)?.value.as_ref()?;
+        Some(value).filter(|word| !word.raw().is_empty())
+    }
 }
 
 /// One option of a mount.

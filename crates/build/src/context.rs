@@ -14,7 +14,7 @@ use kiln_image::Digest;
 use kiln_layer::{
     Entry, Files, Folder, Index, Keep, Kind, LayerPath, Root, RootLayer, Scan, Scanned,
 };
-use kiln_parser::ignore::Ignore;
+use kiln_parser::{Diagnostic, LineIndex, ignore::Ignore};
 
 use crate::{
     Absent, Context, Error, ErrorKind, Look,
@@ -71,7 +71,7 @@ impl LocalContext {
                 break;
             }
         }
-        let (ignore, _) = Ignore::parse(&found.0);
+        let ignore = read_rules(&found.1, &found.0)?;
         let canonical = fs::canonicalize(root)
             .map_err(|e| Error::io(format!("read the build context `{}`", root.display()), e))?;
         Ok(Self {
@@ -218,6 +218,22 @@ fn advice(e: &kiln_layer::Error) -> Option<String> {
 }
 
 /// The text of a small file, `None` where there is none. A pipe or a device is not waited for.
+/// The rules of an ignore file. A line that cannot be read fails the build: without it files would
+/// get into images that its author wanted out.
+fn read_rules(name: &str, text: &str) -> Result<Ignore, Error> {
+    let (ignore, problems) = Ignore::parse(text);
+    let Some(problem) = problems.into_iter().find(Diagnostic::is_error) else {
+        return Ok(ignore);
+    };
+    let line = LineIndex::new(text).line(problem.span.start);
+    let what = format!("{name}:{line}: {}", problem.message);
+    let error = Error::new(ErrorKind::Input, what);
+    Err(match problem.help {
+        Some(help) => error.hint(help),
+        None => error,
+    })
+}
+
 fn read_if_there(path: &Path) -> Result<Option<String>, Error> {
     let what = || format!("read `{}`", path.display());
     match fs::metadata(path) {

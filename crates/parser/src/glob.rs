@@ -41,6 +41,12 @@ impl Class {
             .any(|(low, high)| (*low..=*high).contains(&c))
             != self.negated
     }
+
+    /// Whether some range runs backwards: it matches nothing, and is none where classes are
+    /// those of regular expressions.
+    pub(crate) fn is_backwards(&self) -> bool {
+        self.ranges.iter().any(|(low, high)| low > high)
+    }
 }
 
 /// A pattern that cannot be read: a bracket that is not closed or has nothing in it, or a

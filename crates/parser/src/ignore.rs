@@ -138,13 +138,19 @@ fn rule(pattern: &str, line: u32, span: Span) -> Result<Rule, Diagnostic> {
         );
     }
     let clean = clean(inner);
-    let clean = clean
-        .strip_prefix('/')
-        .filter(|rest| !rest.is_empty())
-        .unwrap_or(&clean);
+    let clean = match clean.strip_prefix('/') {
+        Some("") if negated => {
+            let message = "a `!` pattern for all of the context";
+            return Err(Diagnostic::error("bad-ignore-pattern", span, message)
+                .with_help("to take back everything write `!**`"));
+        }
+        Some("") | None => &clean,
+        Some(rest) => rest,
+    };
     let matcher = Matcher::new(clean).map_err(|_| {
         Diagnostic::error("bad-ignore-pattern", span, format!("bad pattern `{inner}`")).with_help(
-            "`[` needs its `]` and something between; a backslash needs a character behind it",
+            "`[` needs its `]` and something between, `a-z` its ends in order; a backslash needs a \
+             character behind it",
         )
     })?;
     Ok(Rule {

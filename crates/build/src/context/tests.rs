@@ -202,3 +202,36 @@ fn a_link_that_is_selected_brings_what_it_leads_to() {
     let files = context.files(&own(&["link"]), &look).unwrap();
     assert_eq!(paths(&*files), ["/", "link", "real", "real/x"]);
 }
+
+#[test]
+fn an_ignore_file_that_cannot_be_read_stops_the_build() {
+    let temp = folder(&[
+        ("a", "1"),
+        ("other.dockerignore", "# rules\n*.log\n[z-a]\n"),
+    ]);
+    let at = temp.path().join(".dockerignore");
+    let open = |file: Option<&str>| {
+        let file = file.map(|name| temp.path().join(name));
+        LocalContext::open(temp.path(), file.as_deref())
+    };
+    let error = open(Some("other")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "other.dockerignore:3: bad pattern `[z-a]`"
+    );
+    assert!(error.hint_text().unwrap().contains("`]`"));
+    open(Some("none")).unwrap();
+    fs::create_dir(&at).unwrap();
+    let error = open(Some("none")).unwrap_err();
+    assert!(error.to_string().ends_with(".dockerignore`"), "{error}");
+    // A pipe that nobody writes to is not waited for.
+    #[cfg(unix)]
+    {
+        fs::remove_dir(&at).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&at).status();
+        assert!(made.unwrap().success());
+        let error = open(None).unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert_eq!(cause, "it is not a regular file");
+    }
+}

@@ -230,6 +230,8 @@ fn escaped_in_double_quotes<'a>(mode: Mode<'a>, input: &'a str) -> Read<'a, Part
         Some(c) if mode.keep_escapes => format!("{escape}{c}"),
         Some(c) => c.to_string(),
         None if rest.is_empty() && !mode.keep_escapes => String::new(),
+        // A pattern reads it again: there it must still be a character.
+        None if mode.keep_escapes => format!("{escape}{escape}"),
         None => escape.to_string(),
     };
     Ok((rest, Part::Quoted(text)))
@@ -262,13 +264,21 @@ fn variable<'a>(
     }))
 }
 
+/// A decimal digit of any script. Fractions, superscripts and numbers in circles are none: what
+/// Unicode calls numeric beyond digits lies in these blocks, but for scripts of the past.
+fn is_digit(c: char) -> bool {
+    let other =
+        matches!(c, '\u{b2}'..='\u{be}' | '\u{2070}'..='\u{2bff}' | '\u{3000}'..='\u{33ff}');
+    c.is_numeric() && !other
+}
+
 /// Letters, digits and `_`; a digit first reads only digits, a special parameter only itself.
 fn name(input: &str) -> Read<'_, &str> {
     let special = recognize(verify(anychar, |c: &char| {
         matches!(c, '@' | '*' | '#' | '?' | '-' | '$' | '!')
     }));
-    let digits = take_while1(char::is_numeric);
-    let letters = take_while1(|c: char| c.is_alphanumeric() || c == '_');
+    let digits = take_while1(is_digit);
+    let letters = take_while1(|c: char| c.is_alphabetic() || is_digit(c) || c == '_');
     alt((special, digits, letters)).parse(input)
 }
 
@@ -289,9 +299,14 @@ fn braced<'a>(mode: Mode<'a>, input: &'a str) -> Read<'a, Part> {
         Some(_) => {}
     }
     let (rest, name) = opt(name).parse(after)?;
-    let Some(name) = name else {
-        let (rest, _) = anychar.parse(rest)?;
-        return fail(input, rest, ExpandErrorKind::BadSubstitution);
+    let name = match name {
+        Some(name) => name,
+        // No name is the name of nothing: never set.
+        None if after.starts_with(['+', '%', '/']) => "",
+        None => {
+            let (rest, _) = anychar.parse(rest)?;
+            return fail(input, rest, ExpandErrorKind::BadSubstitution);
+        }
     };
     let (rest, operator) = operator(mode, input, rest)?;
     Ok((rest, variable(mode, input, rest, name, operator)))

@@ -67,6 +67,7 @@ impl Matcher {
                     plain = false;
                     steps.push(Step::Any);
                 }
+                Token::Class(class) if class.is_backwards() => return Err(Error { offset: from }),
                 Token::Class(class) => {
                     plain = false;
                     steps.push(Step::Class(class));

@@ -4,3 +4,4 @@ mod corpus;
 mod hostile;
 mod places;
 mod properties;
+mod tables;

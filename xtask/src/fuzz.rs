@@ -7,7 +7,16 @@ use std::process::{Command, ExitCode, Stdio};
 use crate::{Result, process};
 
 /// The targets, those that find most first.
-const TARGETS: &[&str] = &["apply", "archive", "decompress", "tree"];
+const TARGETS: &[&str] = &[
+    "apply",
+    "archive",
+    "decompress",
+    "tree",
+    "parse",
+    "expand",
+    "ignore",
+    "mount",
+];
 
 pub(crate) fn command(arguments: &[String]) -> Result<ExitCode> {
     let asked = Asked::of(arguments)?;
@@ -88,8 +97,15 @@ fn run(root: &Path, target: &str, seconds: u32) -> Command {
         .env_remove("CARGO")
         .args(["+nightly", "fuzz", "run", target, "--"])
         .args(["-timeout=20", "-rss_limit_mb=2048"])
+        .args(dictionary(root, target))
         .arg(format!("-max_total_time={seconds}"));
     command
+}
+
+/// The words that a target's input is made of, where they are kept.
+fn dictionary(root: &Path, target: &str) -> Option<String> {
+    let file = root.join("fuzz/dictionaries").join(target);
+    file.is_file().then(|| format!("-dict={}", file.display()))
 }
 
 #[cfg(test)]

@@ -1,22 +1,25 @@
 //! `RUN --mount=key=value,…`: comma-separated options, checked as far as they do not depend on
 //! variables, and as a whole once those have values.
 
+mod value;
+
 use nom::branch::alt;
 use nom::bytes::complete::{tag, take_while, take_while1};
-use nom::character::complete::{char, digit1, one_of};
-use nom::combinator::{all_consuming, opt, recognize};
+use nom::character::complete::char;
+use nom::combinator::recognize;
 use nom::multi::{many0, separated_list0};
-use nom::sequence::{delimited, preceded};
+use nom::sequence::delimited;
 use nom::{IResult, Parser};
 
 use super::{Cx, copy};
-use crate::ast::{Flag, Mount, MountKind, MountOption, MountSpec, Sharing};
+use crate::ast::{Flag, Mount, MountKind, MountOption, MountSpec};
 use crate::diagnostic::Diagnostic;
 use crate::expand::Lookup;
 use crate::span::{Span, Spanned};
 use crate::suggest::nearest;
 use crate::text::range_in;
 use crate::word::Word;
+use value::{boolean, bytes, invalid, kind, name, sharing};
 
 const KEYS: [&str; 19] = [
     "type",
@@ -89,15 +92,32 @@ pub(super) fn read<'a>(cx: &mut Cx<'a>, flag: &Flag<'a>) -> Option<Mount<'a>> {
         span: flag.span,
         options,
     };
-    if let Err(problem) = (Reading {
+    let read = Reading {
         lookup: None,
         unknown_kind: false,
-    })
-    .read(&mount)
-    {
-        cx.diagnostics.push(problem);
+    };
+    match read.read(&mount) {
+        Ok(spec) => cx.diagnostics.extend(without_effect(&spec, &mount)),
+        Err(problem) => cx.diagnostics.push(problem),
     }
     Some(mount)
+}
+
+/// `env` on what is no secret: builders take it, and do nothing.
+fn without_effect(spec: &MountSpec, mount: &Mount<'_>) -> Option<Diagnostic> {
+    spec.env.as_ref()?;
+    let said = |key: &str| mount.options.iter().find(|o| o.key.node == key);
+    // Where the type is a variable nobody knows yet.
+    let known = said("type").is_none_or(|o| o.value.as_ref().is_some_and(|v| !v.has_variables()));
+    let env = said("env").filter(|_| known && spec.kind != MountKind::Secret)?;
+    let message = format!(
+        "mount option `env` does nothing for `type={}`",
+        name(spec.kind)
+    );
+    Some(
+        Diagnostic::warning("mount-env", env.key.span, message)
+            .with_help("it is for `type=secret`"),
+    )
 }
 
 impl Mount<'_> {
@@ -197,10 +217,7 @@ impl Reading<'_, '_> {
                 self.only_for(spec, option, &[MountKind::Secret, MountKind::Ssh])?;
                 spec.required = boolean(&value, option)?;
             }
-            "env" => {
-                self.only_for(spec, option, &[MountKind::Secret])?;
-                spec.env = text();
-            }
+            "env" => spec.env = text(),
             "size" => {
                 self.only_for(spec, option, &[MountKind::Tmpfs])?;
                 let size =
@@ -265,29 +282,53 @@ impl Reading<'_, '_> {
     }
 
     fn whole(&self, spec: &MountSpec, mount: &Mount<'_>) -> Result<(), Diagnostic> {
-        if spec.kind != MountKind::Secret {
-            return Ok(());
-        }
+        // Given, and not known to be empty.
         let given = |keys: &[&str]| {
-            mount
-                .options
-                .iter()
-                .find(|o| keys.contains(&o.key.node.as_str()))
+            mount.options.iter().find(|o| {
+                let empty = match self.lookup {
+                    _ if o.key.node == "from" => {
+                        o.value.as_ref().is_some_and(|v| v.raw().is_empty())
+                    }
+                    Some(_) => false, // the fields of `spec` say it
+                    None => o
+                        .value
+                        .as_ref()
+                        .and_then(Word::constant)
+                        .is_some_and(|v| v.is_empty()),
+                };
+                keys.contains(&o.key.node.as_str()) && !empty
+            })
         };
-        if let Some(from) = given(&["from"]) {
-            return Err(bad(from.key.span, "a secret mount has no `from`"));
-        }
-        match (given(&["source", "src"]), given(&["id"])) {
-            (Some(source), Some(_)) => Err(bad(
-                source.key.span,
-                "`source` and `id` of a secret mean the same: give one",
-            )),
-            (None, None) if given(&["target", "dst", "destination"]).is_none() => Err(bad(
-                mount.span,
-                "a secret mount needs an `id` or a `target`",
-            )
-            .with_help("for example `--mount=type=secret,id=token`")),
-            _ => Ok(()),
+        let (source, id) = (given(&["source", "src"]), given(&["id"]));
+        match spec.kind {
+            MountKind::Ssh => match source {
+                Some(source) => Err(bad(source.key.span, "an ssh mount has no `source`")
+                    .with_help("`id` names the agent")),
+                None => Ok(()),
+            },
+            MountKind::Secret => {
+                if let Some(from) = given(&["from"]) {
+                    return Err(bad(from.key.span, "a secret mount has no `from`"));
+                }
+                if let (Some(source), Some(_)) = (source, id) {
+                    let message = "`source` and `id` of a secret mean the same: give one";
+                    return Err(bad(source.key.span, message));
+                }
+                let named = match self.lookup {
+                    Some(_) => spec.id.is_some() || spec.source.is_some() || spec.target.is_some(),
+                    None => {
+                        given(&["source", "src", "id", "target", "dst", "destination"]).is_some()
+                    }
+                };
+                if named {
+                    return Ok(());
+                }
+                Err(
+                    bad(mount.span, "a secret mount needs an `id` or a `target`")
+                        .with_help("for example `--mount=type=secret,id=token`"),
+                )
+            }
+            MountKind::Bind | MountKind::Cache | MountKind::Tmpfs => Ok(()),
         }
     }
 }
@@ -300,89 +341,4 @@ fn unknown_key(option: &MountOption<'_>) -> Diagnostic {
     }
     let help = nearest(key, KEYS).map(|near| format!("did you mean `{near}`?"));
     bad(option.key.span, format!("unknown mount option `{key}`")).with_help_if(help)
-}
-
-/// The value's place, or the key's where there is none.
-fn place(option: &MountOption<'_>) -> Span {
-    option.value.as_ref().map_or(option.key.span, Word::span)
-}
-
-fn invalid(value: &str, option: &MountOption<'_>, wanted: &str) -> Diagnostic {
-    bad(
-        place(option),
-        format!(
-            "invalid value `{value}` of mount option `{}`",
-            option.key.node
-        ),
-    )
-    .with_help(format!("it takes {wanted}"))
-}
-
-fn name(kind: MountKind) -> &'static str {
-    match kind {
-        MountKind::Bind => "bind",
-        MountKind::Cache => "cache",
-        MountKind::Tmpfs => "tmpfs",
-        MountKind::Secret => "secret",
-        MountKind::Ssh => "ssh",
-    }
-}
-
-fn kind(value: &str, option: &MountOption<'_>) -> Result<MountKind, Diagnostic> {
-    let kinds = [
-        MountKind::Bind,
-        MountKind::Cache,
-        MountKind::Tmpfs,
-        MountKind::Secret,
-        MountKind::Ssh,
-    ];
-    kinds
-        .into_iter()
-        .find(|kind| name(*kind).eq_ignore_ascii_case(value))
-        .ok_or_else(|| {
-            let help = match nearest(value, kinds.map(name)) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => "it can be `bind`, `cache`, `tmpfs`, `secret` or `ssh`".to_owned(),
-            };
-            bad(place(option), format!("unknown mount type `{value}`")).with_help(help)
-        })
-}
-
-fn sharing(value: &str, option: &MountOption<'_>) -> Result<Sharing, Diagnostic> {
-    match value.to_ascii_lowercase().as_str() {
-        "shared" => Ok(Sharing::Shared),
-        "private" => Ok(Sharing::Private),
-        "locked" => Ok(Sharing::Locked),
-        _ => Err(invalid(value, option, "`shared`, `private` or `locked`")),
-    }
-}
-
-fn boolean(value: &str, option: &MountOption<'_>) -> Result<bool, Diagnostic> {
-    match value {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err(invalid(value, option, "`true` or `false`")),
-    }
-}
-
-/// `64m`, `1.5GiB`, `100`: units are powers of 1024.
-fn bytes(input: &str) -> Option<u64> {
-    type Size<'s> = (&'s str, Option<char>, Option<char>, Option<char>);
-    let number = recognize((digit1, opt((char('.'), digit1))));
-    let mut whole = all_consuming((
-        number,
-        preceded(opt(char(' ')), opt(one_of("kKmMgGtTpP"))),
-        opt(one_of("iI")),
-        opt(one_of("bB")),
-    ));
-    let read: IResult<&str, Size<'_>> = whole.parse(input);
-    let (_, (number, unit, _, _)) = read.ok()?;
-    let power = unit.map_or(0, |unit| {
-        "kmgtp"
-            .find(unit.to_ascii_lowercase())
-            .map_or(0, |i| i as i32 + 1)
-    });
-    let value = number.parse::<f64>().ok()? * 1024f64.powi(power);
-    // Above 2^53 a byte more or less is not what was meant.
-    (value < 9.2e18).then_some(value as u64)
 }

@@ -1,4 +1,4 @@
-//! What words expand to and what ignore files leave, as a builder that is known decides it: a row a
+//! What words expand to, what ignore files leave and which options a mount has, as a builder that is known decides it: a row a
 //! line, in `tests/tables`.
 
 use std::borrow::Cow;
@@ -43,6 +43,29 @@ fn words_expand() {
         let got = value(word, escape, &head["variables"]);
         if got.as_deref().ok() != row["value"].as_str() {
             wrong.push(format!("{row}: {got:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Which options are taken, from their text and with values.
+#[test]
+fn mounts_are_taken_or_refused() {
+    let (head, rows) = rows(include_str!("../tables/mount.jsonl"));
+    let lookup = |name: &str| head["variables"][name].as_str().map(Cow::Borrowed);
+    let mut wrong = Vec::new();
+    for row in &rows {
+        let options = row["options"].as_str().expect("options");
+        let src = format!("FROM a\nRUN --mount={options} true\n");
+        let problem = match parse(&src).into_result() {
+            Err(all) => all.into_iter().find(Diagnostic::is_error),
+            Ok((file, _)) => match &file.stages[0].instructions[0].instruction {
+                Instruction::Run(run) => run.mounts[0].resolve(&lookup).err(),
+                other => panic!("{other:?}"),
+            },
+        };
+        if problem.is_some() != (row["refused"] == true) {
+            wrong.push(format!("{row}: {problem:?}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -31,5 +31,6 @@ mod rootless;
 mod run;
 mod sizes;
 mod terminal;
+mod tools;
 mod tutorial;
 mod volumes;

@@ -17,9 +17,10 @@ use crate::{
         diff::Diff,
         doctor::Doctor,
         exec::Exec,
+        expand::Expand,
         export::Export,
         history::History,
-        image,
+        ignore, image,
         images::Images,
         import::Import,
         inspect::{self, Inspect},
@@ -28,6 +29,7 @@ use crate::{
         login::Login,
         logout::Logout,
         logs::Logs,
+        parse::Parse,
         port::Port,
         prune,
         ps::Ps,
@@ -141,6 +143,15 @@ pub(crate) enum Command {
     /// Manage what kiln keeps on disk
     #[command(subcommand)]
     System(System),
+    /// Print what is read in Dockerfiles
+    #[command(hide = true)]
+    Parse(Parse),
+    /// Replace the variables, quotes and escapes of words as a Dockerfile does
+    #[command(hide = true)]
+    Expand(Expand),
+    /// Tell which paths an ignore file hides from a build, and by which line
+    #[command(hide = true)]
+    Ignore(ignore::Paths),
 }
 
 #[derive(Subcommand)]
@@ -199,6 +210,9 @@ impl Command {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         match self {
             Command::Exec(c) => c.run(),
+            Command::Parse(c) => c.run(),
+            Command::Expand(c) => c.run(),
+            Command::Ignore(c) => c.run(),
             Command::Commit(c) => c.run(),
             Command::Export(c) => c.run(),
             Command::Diff(c) => c.run(),

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod attach;
+pub(crate) mod batch;
 pub(crate) mod build;
 pub(crate) mod commit;
 pub(crate) mod cp;
@@ -9,8 +10,10 @@ pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod each;
 pub(crate) mod exec;
+pub(crate) mod expand;
 pub(crate) mod export;
 pub(crate) mod history;
+pub(crate) mod ignore;
 pub(crate) mod image;
 pub(crate) mod images;
 pub(crate) mod import;
@@ -20,6 +23,7 @@ pub(crate) mod load;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod logs;
+pub(crate) mod parse;
 pub(crate) mod port;
 pub(crate) mod prune;
 pub(crate) mod ps;

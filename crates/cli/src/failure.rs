@@ -96,6 +96,15 @@ impl Failure {
 
     /// Says it on standard error, and gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
+        let text = self.text();
+        if !text.is_empty() {
+            host::say(&text);
+        }
+        ExitCode::from(self.code)
+    }
+
+    /// All of it: what, why, and what next.
+    pub(crate) fn text(&self) -> String {
         let mut text = self.drawn.clone().unwrap_or_default();
         if !self.message.is_empty() {
             let _ = write!(text, "error: {}", self.message);
@@ -115,10 +124,7 @@ impl Failure {
         if let Some(hint) = &self.hint {
             let _ = write!(text, "\n  hint: {hint}");
         }
-        if !text.is_empty() {
-            host::say(&text);
-        }
-        ExitCode::from(self.code)
+        text
     }
 }
 

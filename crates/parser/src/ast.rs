@@ -11,6 +11,7 @@ mod run;
 use std::borrow::Cow;
 
 use serde::Serialize;
+use serde::ser::SerializeStruct as _;
 
 pub use command::{Command, Heredoc};
 pub use copy::{Add, AddFlags, Copy, CopyFlags, Source};
@@ -127,6 +128,7 @@ pub struct Node<'a, T = Instruction<'a>> {
     /// From the keyword to the end of its last line, heredoc bodies included.
     pub span: Span,
     /// First and last line, from 1.
+    #[serde(serialize_with = "as_lines")]
     pub lines: (u32, u32),
     /// The logical line as builders show it (`Step 2/5 : RUN …`): trimmed, keyword in upper
     /// case, continuations joined without a separator, comment and blank lines gone, heredoc
@@ -136,6 +138,14 @@ pub struct Node<'a, T = Instruction<'a>> {
     pub comments: Vec<Comment<'a>>,
     /// Blank lines inside of a continued instruction.
     pub blank_lines: Vec<Span>,
+}
+
+/// As an object: in JSON a pair of numbers does not say which is which.
+fn as_lines<S: serde::Serializer>(lines: &(u32, u32), serializer: S) -> Result<S::Ok, S::Error> {
+    let mut out = serializer.serialize_struct("Lines", 2)?;
+    out.serialize_field("first", &lines.0)?;
+    out.serialize_field("last", &lines.1)?;
+    out.end()
 }
 
 impl<'a, T> Node<'a, T> {

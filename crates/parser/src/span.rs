@@ -49,6 +49,7 @@ impl Span {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Spanned<T> {
     /// The value.
+    #[serde(rename = "value")]
     pub node: T,
     /// Where it stands.
     pub span: Span,

@@ -49,6 +49,16 @@ impl<'a> Text<'a> {
         }
     }
 
+    /// Text that is its own source.
+    pub(crate) fn made(joined: Cow<'a, str>) -> Self {
+        Self {
+            joined,
+            first: 0,
+            more: Vec::new(),
+            whole: None,
+        }
+    }
+
     /// Joins texts that follow one another in the source.
     pub(crate) fn concat(parts: Vec<Text<'a>>, empty_at: u32) -> Self {
         let mut parts = parts.into_iter().filter(|part| !part.joined.is_empty());

@@ -40,6 +40,18 @@ impl<'a> Word<'a> {
         }
     }
 
+    /// A word that stands in no file: for instructions that are made or changed by a program.
+    /// `text` is as one would write it, quotes, escapes and variables included; its places
+    /// count from the start of `text`.
+    pub fn written(text: impl Into<Cow<'a, str>>, escape: char) -> Self {
+        Self::new(Text::made(text.into()), escape)
+    }
+
+    /// The same for the body of a heredoc: quotes are characters like others.
+    pub fn written_body(text: impl Into<Cow<'a, str>>) -> Self {
+        Self::body(Text::made(text.into()))
+    }
+
     /// The text as written, with line continuations taken out.
     pub fn raw(&self) -> &str {
         self.text.as_str()

@@ -128,15 +128,31 @@ pub enum Healthcheck<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct HealthcheckOptions {
     /// `--interval`.
+    #[serde(serialize_with = "as_nanoseconds")]
     pub interval: Option<Spanned<Duration>>,
     /// `--timeout`.
+    #[serde(serialize_with = "as_nanoseconds")]
     pub timeout: Option<Spanned<Duration>>,
     /// `--start-period`.
+    #[serde(serialize_with = "as_nanoseconds")]
     pub start_period: Option<Spanned<Duration>>,
     /// `--start-interval`.
+    #[serde(serialize_with = "as_nanoseconds")]
     pub start_interval: Option<Spanned<Duration>>,
     /// `--retries`.
     pub retries: Option<Spanned<u32>>,
+}
+
+/// As one number, which is what configs of images hold.
+fn as_nanoseconds<S: serde::Serializer>(
+    period: &Option<Spanned<Duration>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let nanoseconds = period.as_ref().map(|period| {
+        let number = u64::try_from(period.node.as_nanos()).unwrap_or(u64::MAX);
+        Spanned::new(number, period.span)
+    });
+    nanoseconds.serialize(serializer)
 }
 
 /// `EXPOSE port …`.

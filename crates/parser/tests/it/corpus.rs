@@ -191,7 +191,7 @@ fn shorten(index: &LineIndex<'_>, value: &mut Value) {
             {
                 let spans: Vec<&str> = spans.iter().filter_map(Value::as_str).collect();
                 *value = Value::String(format!("{text} @{}", spans.join("+")));
-            } else if let (Some(text), Some(span), 2) = (of("node"), of("span"), map.len()) {
+            } else if let (Some(text), Some(span), 2) = (of("value"), of("span"), map.len()) {
                 *value = Value::String(format!("{text} @{span}"));
             }
         }

@@ -1,0 +1,160 @@
+//! `kiln parse`, for editors and scripts: what kiln reads in a Dockerfile, with the place of every
+//! word, and everything that there is to say about it. No store is opened, nothing is built.
+//!
+//! A document in JSON, one a line for each file (`kiln.dockerfile/1`; later versions of the same
+//! name only add members):
+//!
+//! ```text
+//! {"schema": "kiln.dockerfile/1", "file": "Dockerfile",
+//!  "tree": {"directives": […], "args": […], "stages": [{"from": …, "instructions": […]}], "comments": […]},
+//!  "diagnostics": [{"severity": "error", "code": "unknown-instruction", "message": "…", "help": "…",
+//!                   "span": {"start": 14, "end": 18}, "start": {"line": 2, "column": 1}, "end": {…}}]}
+//! ```
+//!
+//! In the tree a span is two offsets in bytes, the end not included; an instruction is an object of
+//! one member, its name in lower case; a word is its text as written and the spans it lies in; a
+//! value with one place is `{"value": …, "span": …}`. Lines and columns count from 1, columns in
+//! characters.
+
+mod tree;
+
+use std::{
+    fs,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Args, ValueEnum};
+use kiln_build::parser::{self, Diagnostic, LineIndex, Parse as Parsed};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::batch;
+use crate::{failure::Failure, host};
+
+/// The name of the document's format.
+const SCHEMA: &str = "kiln.dockerfile/1";
+
+const FORMATS: &str = "\
+JSON is one document a line with \"schema\": \"kiln.dockerfile/1\", \"file\", \"tree\" and
+\"diagnostics\". Spans are offsets in bytes, lines and columns count from 1.
+
+With --batch, each line of standard input is {\"text\": \"…\", \"file\": \"name\"} or
+{\"path\": \"…\"}. It is answered by its document, or by {\"error\": \"…\"}.
+
+The exit code is 1 when a file has errors or cannot be read; what could be read is printed.";
+
+/// Print what is read in Dockerfiles
+#[derive(Args)]
+#[command(after_long_help = FORMATS)]
+pub(crate) struct Parse {
+    /// Dockerfiles; `-` is standard input
+    #[arg(required_unless_present = "batch", conflicts_with = "batch")]
+    files: Vec<PathBuf>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Tree)]
+    format: Format,
+    /// Read questions from standard input, one JSON object a line
+    #[arg(long)]
+    batch: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    /// One document a line
+    Json,
+    /// Lines for people
+    Tree,
+}
+
+/// A line of `--batch`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question {
+    text: Option<String>,
+    file: Option<String>,
+    path: Option<PathBuf>,
+}
+
+impl Parse {
+    pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+        if self.batch {
+            return batch::answer(answer);
+        }
+        let mut good = true;
+        for file in &self.files {
+            let text = match read(file) {
+                Ok(text) => text,
+                Err(failure) => {
+                    // The other files are asked for as well.
+                    failure.report();
+                    good = false;
+                    continue;
+                }
+            };
+            let parsed = parser::parse(&text);
+            good &= !parsed.diagnostics.iter().any(Diagnostic::is_error);
+            let name = file.display().to_string();
+            let value = document(Some(&name), &text, &parsed);
+            host::print(&match self.format {
+                Format::Json => format!("{value}\n"),
+                Format::Tree => tree::draw(&name, &text, &value, &parsed.diagnostics),
+            })?;
+        }
+        Ok(if good {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+}
+
+fn answer(question: Question) -> Value {
+    let Question { text, file, path } = question;
+    let (text, name) = match (text, path) {
+        (Some(text), None) => (text, file),
+        (None, Some(path)) => match read(&path) {
+            Ok(text) => (text, file.or_else(|| Some(path.display().to_string()))),
+            Err(failure) => return batch::error(failure.text().trim_start_matches("error: ")),
+        },
+        _ => return batch::error("one of `text` and `path` is needed"),
+    };
+    document(name.as_deref(), &text, &parser::parse(&text))
+}
+
+/// What is said of one file.
+fn document(name: Option<&str>, text: &str, parsed: &Parsed<'_>) -> Value {
+    let index = LineIndex::new(text);
+    let finding = |d: &Diagnostic| {
+        json!({
+            "severity": d.severity,
+            "code": d.code,
+            "message": d.message,
+            "help": d.help,
+            "span": d.span,
+            "start": index.position(d.span.start),
+            "end": index.position(d.span.end),
+        })
+    };
+    let diagnostics: Vec<Value> = parsed.diagnostics.iter().map(finding).collect();
+    json!({
+        "schema": SCHEMA,
+        "file": name,
+        "tree": parsed.file,
+        "diagnostics": diagnostics,
+    })
+}
+
+/// The text of a file.
+fn read(path: &Path) -> Result<String, Failure> {
+    let mut bytes = Vec::new();
+    let read = if path.as_os_str() == "-" {
+        io::stdin().lock().read_to_end(&mut bytes).map(drop)
+    } else {
+        fs::read(path).map(|read| bytes = read)
+    };
+    let what = || Failure::new(format!("read `{}`", path.display()));
+    read.map_err(|e| what().because(&e))?;
+    String::from_utf8(bytes).map_err(|e| what().because(&e.utf8_error()))
+}

@@ -13,6 +13,7 @@ pub mod ignore;
 mod json;
 mod lines;
 pub mod lint;
+pub mod print;
 mod span;
 mod split;
 mod suggest;

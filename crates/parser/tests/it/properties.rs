@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use kiln_parser::print::Edits;
 use kiln_parser::{Instruction, Node, Parse, glob, ignore, parse, parse_instruction};
 use proptest::prelude::*;
 
@@ -156,4 +157,52 @@ proptest! {
             prop_assert_eq!(glob.matches(&name), ignore.excludes(&name, false), "{} {}", pattern, name);
         }
     }
+
+    /// Where nothing is changed, nothing changes, and one change is one change.
+    #[test]
+    fn edits_leave_the_rest_alone(src in mutated()) {
+        let file = parse(&src).file;
+        let mut edits = Edits::new();
+        prop_assert_eq!(edits.apply(&src), Ok(src.clone()));
+        let spans: Vec<_> = file.stages.iter().map(|stage| stage.from.keyword.span).collect();
+        for span in &spans {
+            edits.replace(*span, span.of(&src));
+        }
+        prop_assert_eq!(edits.apply(&src), Ok(src.clone()));
+        if let Some(first) = spans.first() {
+            let mut edits = Edits::new();
+            edits.replace(*first, "XX");
+            let (start, end) = (first.start as usize, first.end as usize);
+            let want = format!("{}XX{}", &src[..start], &src[end..]);
+            prop_assert_eq!(edits.apply(&src), Ok(want));
+        }
+    }
+
+    /// The normal form is read as the same tree, and is its own normal form.
+    #[test]
+    fn printing_and_parsing_gives_the_same_tree(src in mutated()) {
+        let parsed = parse(&src);
+        if parsed.diagnostics.iter().any(kiln_parser::Diagnostic::is_error) {
+            let _ = parsed.file.print();
+            return Ok(());
+        }
+        match parsed.file.print() {
+            Ok(text) => {
+                let again = parse(&text);
+                prop_assert!(parsed.file.same_as(&again.file));
+                prop_assert_eq!(again.file.print(), Ok(text));
+            }
+            Err(e) => prop_assert!(unprintable(&src), "{}: {:?}", e, src),
+        }
+    }
+}
+
+/// Texts with a line that ends in an escape character and a blank of another kind, which only the
+/// text itself can say, or with a heredoc that the tree of COPY does not keep.
+fn unprintable(src: &str) -> bool {
+    let odd_end = |line: &str| {
+        let kept = line.trim_end();
+        kept.len() < line.trim_end_matches(['\r', ' ', '\t']).len() && kept.ends_with(['\\', '`'])
+    };
+    src.lines().any(odd_end)
 }

@@ -4,7 +4,7 @@
 //! comments. What `syntax` and `check` mean is left to the caller.
 
 use nom::bytes::complete::take_while;
-use nom::character::complete::{char, satisfy, space0};
+use nom::character::complete::{char, satisfy};
 use nom::combinator::{recognize, rest, verify};
 use nom::sequence::{delimited, preceded, separated_pair};
 use nom::{IResult, Parser};
@@ -15,16 +15,23 @@ use crate::lines::{Physical, Reader};
 use crate::span::{Span, Spanned, to_u32};
 use crate::text::offset_in;
 
+/// White space around the parts of a directive.
+fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\r' | '\u{c}')
+}
+
 /// `#`, key, `=`, value.
 fn line(input: &str) -> IResult<&str, (&str, &str)> {
     let key = recognize((
         satisfy(|c| c.is_ascii_alphabetic()),
         take_while(|c: char| c.is_ascii_alphanumeric()),
     ));
-    let value = verify(rest.map(str::trim), |v: &str| !v.is_empty());
+    let space = || take_while(is_space);
+    let value = rest.map(|v: &str| v.trim_end_matches(is_space));
+    let value = verify(value, |v: &str| !v.is_empty());
     preceded(
-        (char('#'), space0),
-        separated_pair(key, delimited(space0, char('='), space0), value),
+        (char('#'), space()),
+        separated_pair(key, delimited(space(), char('='), space()), value),
     )
     .parse(input)
 }

@@ -8,7 +8,7 @@ use crate::diagnostic::Diagnostic;
 use crate::span::{Span, to_u32};
 use crate::text::Text;
 
-/// The longest line that builders read, in bytes, line end not counted.
+/// The longest line that builders read, in bytes: comments too, and a carriage return counts.
 pub(crate) const MAX_LINE: usize = 65535;
 
 /// How often reading goes back from the end of the file to the line that nearly closed a
@@ -26,6 +26,8 @@ pub(crate) struct Physical<'a> {
     pub(crate) next: u32,
     /// Number from 1.
     pub(crate) number: u32,
+    /// Whether it is longer than [`MAX_LINE`].
+    too_long: bool,
 }
 
 impl Physical<'_> {
@@ -93,13 +95,18 @@ impl<'a> Reader<'a> {
             start: to_u32(self.at),
             next: to_u32(self.at + len),
             number: self.number + 1,
+            too_long: line.len() > MAX_LINE,
         })
     }
 
+    /// The next line. One that is too long is an error whatever it holds.
     pub(crate) fn next_physical(&mut self) -> Option<Physical<'a>> {
         let line = self.peek()?;
         self.at = line.next as usize;
         self.number = line.number;
+        if line.too_long {
+            self.diagnostics.push(line_too_long(&line));
+        }
         Some(line)
     }
 
@@ -127,8 +134,7 @@ impl<'a> Reader<'a> {
             }
             let start = line.end() - to_u32(text.len());
             let (mut logical, too_long) = self.join(&line, text, start);
-            if let Some(span) = too_long {
-                self.diagnostics.push(line_too_long(span));
+            if too_long {
                 continue;
             }
             logical.comments = comments;
@@ -136,14 +142,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Follows the continuations of a first line. The second part is a line that is too long.
+    /// Follows the continuations of a first line. The second part is whether one is too long.
     fn join(
         &mut self,
         first: &Physical<'a>,
         text: &'a str,
         start: u32,
-    ) -> (Logical<'a>, Option<Span>) {
-        let mut too_long = over_limit(first);
+    ) -> (Logical<'a>, bool) {
+        let mut too_long = first.too_long;
         let mut last = *first;
         let mut blank_lines = Vec::new();
         let (kept, mut open) = trim_continuation(text, self.escape);
@@ -152,7 +158,7 @@ impl<'a> Reader<'a> {
             let Some(line) = self.next_physical() else {
                 break;
             };
-            too_long = too_long.or(over_limit(&line));
+            too_long |= line.too_long;
             if self.comment(&line).is_some() {
                 continue;
             }
@@ -199,9 +205,6 @@ impl<'a> Reader<'a> {
         let mut end = start;
         let mut near = None;
         while let Some(line) = self.next_physical() {
-            if let Some(span) = over_limit(&line) {
-                self.diagnostics.push(line_too_long(span));
-            }
             let candidate = if strip_tabs {
                 line.text.trim_start_matches('\t')
             } else {
@@ -218,6 +221,8 @@ impl<'a> Reader<'a> {
         self.near_misses += 1;
         if let Some(line) = near.filter(|_| self.near_misses <= MAX_NEAR_MISSES) {
             (self.at, self.number) = (line.next as usize, line.number);
+            // What was said of the lines behind it is said again.
+            self.diagnostics.retain(|d| d.span.start < line.next);
         }
         Err(near)
     }
@@ -227,14 +232,10 @@ fn memchr(text: &str) -> Option<usize> {
     text.as_bytes().iter().position(|b| *b == b'\n')
 }
 
-fn over_limit(line: &Physical<'_>) -> Option<Span> {
-    (line.text.len() > MAX_LINE).then(|| Span::new(line.start, line.start + 1))
-}
-
-fn line_too_long(span: Span) -> Diagnostic {
+fn line_too_long(line: &Physical<'_>) -> Diagnostic {
     Diagnostic::error(
         "line-too-long",
-        span,
+        Span::new(line.start, line.start + 1),
         format!("line is longer than {MAX_LINE} bytes"),
     )
     .with_help("break it with continuations, or put the content into a file")

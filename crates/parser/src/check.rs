@@ -4,8 +4,10 @@
 
 mod assignment;
 mod failed_json;
+mod replaced;
 mod typography;
 
 pub(crate) use assignment::assignment;
 pub(crate) use failed_json::failed_json;
+pub(crate) use replaced::replaced;
 pub(crate) use typography::{describe, typography};

@@ -24,7 +24,7 @@ use crate::lines::{Logical, Reader};
 use crate::span::Span;
 use crate::split::first_word;
 use crate::text::Text;
-use crate::{Parse, ParsedInstruction, directive};
+use crate::{Parse, ParsedInstruction, check, directive};
 use bodies::{End, heredocs};
 pub(crate) use statement::Cx;
 use statement::{KEYWORDS, Statement, unknown_keyword};
@@ -61,6 +61,7 @@ pub(crate) fn file(src: &str) -> Parse<'_> {
         cx.diagnostics.push(no_stage(src, any));
     }
     from::check_names(&mut cx, &file);
+    check::replaced(&mut cx, &reader.comments);
     file.comments = reader.comments;
     cx.diagnostics.extend(reader.diagnostics);
     cx.diagnostics.sort_by_key(|d| (d.span.start, d.severity));
@@ -133,7 +134,9 @@ fn node<'a>(
     let keyword = statement.keyword.clone();
     let shown = shown(&line, &statement);
     let read = if statement.name == "ONBUILD" {
-        onbuild::read(cx, reader, statement, &mut (&mut lines, &mut end)).map(Read::Other)
+        let behind = &text.as_str()[text.trimmed().end..];
+        let end = &mut (&mut lines, &mut end);
+        onbuild::read(cx, reader, statement, behind, end).map(Read::Other)
     } else {
         let docs = heredocs(cx, reader, &statement, &mut (&mut lines, &mut end));
         instruction(cx, statement, docs)

@@ -1,5 +1,6 @@
 //! Heredoc markers on the line of an instruction: `<<NAME`, `<<-NAME`, `3<<"NAME"`.
 
+use nom::bytes::complete::take_while;
 use nom::character::complete::{char, digit0};
 use nom::combinator::{opt, rest, verify};
 use nom::sequence::preceded;
@@ -7,11 +8,12 @@ use nom::{IResult, Parser};
 
 use crate::expand::{self, Quotes};
 use crate::split::{quoted_words, quotes_are_closed};
+use crate::text::range_in;
 
 /// A marker before its body has been read.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Marker<'t> {
-    /// The word as written.
+    /// As written, from the file descriptor to the end of the delimiter.
     pub(crate) word: &'t str,
     pub(crate) fd: Option<u32>,
     pub(crate) strip_tabs: bool,
@@ -25,10 +27,27 @@ pub(crate) fn markers(line: &str) -> Vec<Marker<'_>> {
     if !line.contains("<<") || !quotes_are_closed(line, '\\') {
         return Vec::new();
     }
-    quoted_words(line, '\\')
-        .into_iter()
-        .filter_map(marker)
-        .collect()
+    let mut words = quoted_words(line, '\\').into_iter().peekable();
+    let mut found = Vec::new();
+    while let Some(word) = words.next() {
+        let Some(name) = words.peek().filter(|_| is_bare(word)) else {
+            found.extend(marker(word));
+            continue;
+        };
+        // `<< NAME`: blanks may stand behind `<<`, though not behind `<<-`.
+        let whole = range_in(line, word).start..range_in(line, name).end;
+        if let Some(marker) = marker(&line[whole]) {
+            found.push(marker);
+            words.next();
+        }
+    }
+    found
+}
+
+/// Whether it is `<<` without a name, perhaps with a file descriptor before it.
+fn is_bare(word: &str) -> bool {
+    word.strip_suffix("<<")
+        .is_some_and(|fd| fd.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// Reads one word as a marker.
@@ -37,7 +56,7 @@ pub(crate) fn marker(word: &str) -> Option<Marker<'_>> {
     let mut whole = (
         digit0,
         preceded((char('<'), char('<')), opt(char('-'))),
-        delimiter,
+        preceded(take_while(char::is_whitespace), delimiter),
     );
     let read: IResult<&str, (&str, Option<char>, &str)> = whole.parse(word);
     let (_, (fd, dash, delimiter)) = read.ok()?;
@@ -62,7 +81,8 @@ pub(crate) fn marker(word: &str) -> Option<Marker<'_>> {
         fd,
         strip_tabs: dash.is_some(),
         name: name.clone(),
-        expand: !delimiter.contains(['\'', '"', '\\']),
+        // Quotes take the meaning of `$` in the body away; an escape in the delimiter does not.
+        expand: !delimiter.contains(['\'', '"']),
     })
 }
 
@@ -73,16 +93,24 @@ mod tests {
     #[test]
     fn what_is_a_marker() {
         type Row<'r> = (&'r str, &'r [(&'r str, bool, bool)]);
-        let rows: [Row<'_>; 10] = [
+        let rows: [Row<'_>; 18] = [
             ("cat <<EOF", &[("EOF", false, true)]),
             ("cat <<-'E O' > /x", &[("E O", true, false)]),
             ("3<<\"A\" 4<<B", &[("A", false, false), ("B", false, true)]),
-            ("cat << EOF", &[]),
+            ("cat << EOF", &[("EOF", false, true)]),
+            ("<< \t'A B' x", &[("A B", false, false)]),
+            ("3<< A << B", &[("A", false, true), ("B", false, true)]),
+            ("cat << -EOF", &[("-EOF", false, true)]),
+            ("cat <<- EOF", &[]),
+            ("cat << < EOF", &[]),
+            ("cat x<< EOF", &[]),
+            ("cat <<", &[]),
+            ("echo \"a << EOF\"", &[]),
             ("cat <<<EOF", &[]),
             ("echo $((1<<2))", &[]),
             ("echo \"<<EOF\"", &[]),
             ("it's <<EOF", &[]),
-            ("<<E\\OF", &[("EOF", false, false)]),
+            ("<<E\\OF", &[("EOF", false, true)]),
             ("<<$A", &[("$A", false, true)]),
         ];
         for (line, want) in rows {

@@ -19,7 +19,11 @@ pub(crate) fn array<'a>(text: &Text<'a>) -> Json<'a> {
     if !raw.starts_with('[') {
         return Json::No;
     }
-    let Ok(values) = serde_json::from_str::<Vec<serde_json::Value>>(raw) else {
+    let read = |raw: &str| serde_json::from_str::<Vec<serde_json::Value>>(raw);
+    let Some(values) = read(raw)
+        .ok()
+        .or_else(|| read(&without_lone_surrogates(raw)?).ok())
+    else {
         return Json::No;
     };
     let mut strings = Vec::new();
@@ -47,6 +51,32 @@ pub(crate) fn array<'a>(text: &Text<'a>) -> Json<'a> {
         at = end;
     }
     Json::Strings(strings)
+}
+
+/// The text with U+FFFD for each half of a surrogate pair, `\ud83d`, that has lost the other, as
+/// Go reads it; `None` where there is none.
+fn without_lone_surrogates(raw: &str) -> Option<String> {
+    let unit = |at: usize| {
+        let digits = raw.get(at..at + 6)?.strip_prefix("\\u")?;
+        u32::from_str_radix(digits, 16).ok()
+    };
+    let mut out = String::new();
+    let (mut at, mut copied) = (0, 0);
+    while let Some(next) = raw[at..].find('\\') {
+        at += next;
+        match (unit(at), unit(at + 6)) {
+            (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => at += 12,
+            (Some(0xD800..=0xDFFF), _) => {
+                out.push_str(&raw[copied..at]);
+                out.push_str("\\ufffd");
+                at += 6;
+                copied = at;
+            }
+            // The character behind it is escaped, a backslash perhaps.
+            _ => at += 1 + raw[at + 1..].chars().next().map_or(0, char::len_utf8),
+        }
+    }
+    (copied > 0).then(|| out + &raw[copied..])
 }
 
 /// The length of a JSON string with its quotes.

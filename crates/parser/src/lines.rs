@@ -143,12 +143,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Follows the continuations of a first line. The second part is whether one is too long.
-    fn join(
-        &mut self,
-        first: &Physical<'a>,
-        text: &'a str,
-        start: u32,
-    ) -> (Logical<'a>, bool) {
+    fn join(&mut self, first: &Physical<'a>, text: &'a str, start: u32) -> (Logical<'a>, bool) {
         let mut too_long = first.too_long;
         let mut last = *first;
         let mut blank_lines = Vec::new();

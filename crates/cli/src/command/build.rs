@@ -171,7 +171,7 @@ impl Build {
             std::io::stdin()
                 .read_to_end(&mut bytes)
                 .map_err(|e| Failure::new("read the Dockerfile from standard input").because(&e))?;
-            return text("Dockerfile".to_owned(), None, bytes);
+            return Ok(text("Dockerfile".to_owned(), None, bytes));
         }
         let path = match &self.file {
             Some(file) => file.clone(),
@@ -191,7 +191,7 @@ impl Build {
             .display()
             .to_string();
         match fs::read(&path) {
-            Ok(bytes) => text(shown, Some(path), bytes),
+            Ok(bytes) => Ok(text(shown, Some(path), bytes)),
             Err(e) => {
                 let what = format!("failed to read dockerfile: open `{}`", path.display());
                 let failure = Failure::new(what).because(&e);
@@ -270,16 +270,13 @@ fn epoch() -> Result<Option<i64>, Failure> {
     }
 }
 
-fn text(name: String, path: Option<PathBuf>, bytes: Vec<u8>) -> Result<Dockerfile, Failure> {
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok(Dockerfile { name, path, text }),
-        Err(e) => {
-            let good = e.utf8_error().valid_up_to();
-            let line = e.as_bytes()[..good].iter().filter(|c| **c == b'\n').count() + 1;
-            let what = format!("{name}:{line}: the Dockerfile is not UTF-8 text");
-            Err(Failure::new(what).hint("save it as UTF-8"))
-        }
-    }
+fn text(name: String, path: Option<PathBuf>, bytes: Vec<u8>) -> Dockerfile {
+    // What is no UTF-8 becomes U+FFFD, as builders have it; the parser warns of it.
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(e) => String::from_utf8_lossy(e.as_bytes()).into_owned(),
+    };
+    Dockerfile { name, path, text }
 }
 
 /// Another file that looks like a Dockerfile.

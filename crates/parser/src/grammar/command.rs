@@ -3,6 +3,7 @@
 use super::{Cx, Statement};
 use crate::ast::{Command, Shell};
 use crate::check;
+use crate::diagnostic::Diagnostic;
 use crate::json::{self, Json};
 use crate::span::Spanned;
 use crate::text::Text;
@@ -47,9 +48,18 @@ fn owned(item: Text<'_>) -> Spanned<String> {
     Spanned::new(item.into_cow().into_owned(), span)
 }
 
-/// `CMD` and `ENTRYPOINT`.
+/// `CMD` and `ENTRYPOINT`. With nothing behind it, it is the shell form of nothing.
 pub(super) fn program<'a>(cx: &mut Cx<'a>, st: &Statement<'a>) -> Option<Command<'a>> {
-    st.requires_args(cx, "a command", "[\"program\", \"argument\"]")?;
+    if st.args.as_str().is_empty() {
+        if st.flags.refused {
+            return None; // perhaps what is missing was taken for a flag
+        }
+        let name = &st.name;
+        let message = format!("{name} without a command: the shell is started with an empty one");
+        let help = format!("`{name} []` takes away what the base image has");
+        let warning = Diagnostic::warning("empty-command", st.keyword.span, message);
+        cx.diagnostics.push(warning.with_help(help));
+    }
     command(cx, &st.name, &st.args)
 }
 

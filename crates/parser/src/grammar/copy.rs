@@ -123,6 +123,17 @@ fn files<'a>(cx: &mut Cx<'a>, st: &Statement<'a>, docs: Vec<Heredoc<'a>>) -> Opt
         );
         return None;
     }
+    if let Some(doc) = docs.iter().find(|doc| has_blank(cx, doc)) {
+        let message = format!("{} takes no blank behind `<<`", st.name);
+        let help = match doc.name.as_str() {
+            name if name.contains(char::is_whitespace) => {
+                "give it a name without blanks".to_owned()
+            }
+            name => format!("did you mean `<<{name}`?"),
+        };
+        cx.error("heredoc-blank", doc.span, message, help);
+        return None;
+    }
     let mut docs = docs.into_iter().peekable();
     let mut sources = Vec::new();
     for word in words {
@@ -137,6 +148,16 @@ fn files<'a>(cx: &mut Cx<'a>, st: &Statement<'a>, docs: Vec<Heredoc<'a>>) -> Opt
         dest: cx.word(dest),
         json,
     })
+}
+
+/// `<< NAME`: the words of COPY are those between blanks, so it would be two paths.
+fn has_blank(cx: &Cx<'_>, doc: &Heredoc<'_>) -> bool {
+    let behind = doc
+        .span
+        .of(cx.src)
+        .split_once("<<")
+        .map_or("", |(_, rest)| rest);
+    behind.starts_with(char::is_whitespace)
 }
 
 /// The arguments of COPY, ADD and VOLUME: a JSON array, or words between blanks.

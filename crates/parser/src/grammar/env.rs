@@ -66,7 +66,7 @@ fn legacy<'a>(cx: &mut Cx<'a>, st: &Statement<'a>) -> Option<Pair<'a>> {
     if value.is_empty() {
         let message = format!("{} `{key}` has no value", st.name);
         cx.error(
-            "missing-argument",
+            "missing-value",
             st.args.span(),
             message,
             format!("write `{} {key}=value`", st.name),

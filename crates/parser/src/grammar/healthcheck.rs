@@ -10,7 +10,7 @@ use nom::multi::many1;
 use nom::{IResult, Parser};
 
 use super::{Cx, Statement, command};
-use crate::ast::{Command, Healthcheck, HealthcheckOptions};
+use crate::ast::{Command, Flag, Healthcheck, HealthcheckOptions};
 use crate::span::Spanned;
 use crate::split::first_word;
 use crate::suggest::nearest;
@@ -81,8 +81,15 @@ fn missing_command<'a>(cx: &mut Cx<'a>, st: &Statement<'a>) -> Option<Healthchec
     None
 }
 
+/// A flag that has a value: an empty one is as if it were not there.
+fn given<'a>(st: &Statement<'a>, name: &str) -> Option<Flag<'a>> {
+    st.flags
+        .text(name)
+        .filter(|flag| !flag.value.raw().is_empty())
+}
+
 fn retries<'a>(cx: &mut Cx<'a>, st: &Statement<'a>) -> Option<Spanned<u32>> {
-    let flag = st.flags.text("retries")?;
+    let flag = given(st, "retries")?;
     let raw = flag.value.raw();
     match raw.parse::<i32>() {
         Ok(n) if n >= 0 => Some(Spanned::new(n.unsigned_abs(), flag.span)),
@@ -100,7 +107,7 @@ fn retries<'a>(cx: &mut Cx<'a>, st: &Statement<'a>) -> Option<Spanned<u32>> {
 }
 
 fn period<'a>(cx: &mut Cx<'a>, st: &Statement<'a>, name: &str) -> Option<Spanned<Duration>> {
-    let flag = st.flags.text(name)?;
+    let flag = given(st, name)?;
     let raw = flag.value.raw();
     let (message, help) = match duration(raw) {
         Some((false, period)) if period.is_zero() || period >= Duration::from_millis(1) => {

@@ -6,10 +6,15 @@ use crate::diagnostic::Severity;
 use crate::lines::Reader;
 use crate::span::Span;
 
+/// What is an error where the trigger is written. For the rest builders take any text for a
+/// trigger; it fails where it is triggered.
+const AT_ONCE: [&str; 3] = ["json-not-strings", "missing-equals", "missing-value"];
+
 pub(super) fn read<'a>(
     cx: &mut Cx<'a>,
     reader: &mut Reader<'a>,
     mut st: Statement<'a>,
+    behind: &str,
     end: &mut End<'_>,
 ) -> Option<Instruction<'a>> {
     st.flags.check("ONBUILD", &mut cx.diagnostics);
@@ -31,18 +36,20 @@ pub(super) fn read<'a>(
         );
         return None;
     }
-    let mut trigger = st.args.as_str().to_owned();
+    // Blanks at its end stay, as builders keep them.
+    let mut trigger = format!("{}{behind}", st.args.as_str());
     for doc in &docs {
         trigger.push('\n');
         trigger.push_str(doc.body.raw());
         trigger.push_str(&doc.name);
     }
     let span = Span::new(st.args.span().start, (*end.1).max(st.args.span().end));
-    // Builders take any text for a trigger; it fails where it is triggered.
     let first = cx.diagnostics.len();
     let read = instruction(cx, inner, docs);
     for diagnostic in &mut cx.diagnostics[first..] {
-        diagnostic.severity = Severity::Warning;
+        if !AT_ONCE.contains(&diagnostic.code) {
+            diagnostic.severity = Severity::Warning;
+        }
     }
     let instruction = match read {
         Some(Read::Other(instruction)) => Some(Box::new(instruction)),

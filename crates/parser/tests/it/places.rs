@@ -83,6 +83,11 @@ fn a_run_says_what_to_execute() {
         run("RUN cat <<A 3<<B > x\na\nA\nb\nB").script(),
         Script::Shell("cat <<A 3<<B > x\na\nA\nb\nB".into())
     );
+    // To the shell that is a comment: the tabs stood before it.
+    assert_eq!(
+        run("RUN <<-EOF\n\t#!/bin/x\n\ta\n\tEOF").script(),
+        Script::Shell("#!/bin/x\na\n".into())
+    );
     let python = run("RUN <<EOF\n#!/usr/bin/python3\nprint(1)\nEOF");
     assert_eq!(
         python.script(),
@@ -185,6 +190,27 @@ fn triggers_are_read_again() {
         panic!("COPY")
     };
     assert!(matches!(&copy.sources[0], Source::Heredoc(doc) if doc.content() == "text\n"));
+}
+
+#[test]
+fn the_limit_of_a_line_holds_for_all_that_it_may_be() {
+    let long = "x".repeat(65_535);
+    let rows = [
+        ("FROM a\n#", "\n", 1),
+        ("FROM a\nRUN a \\\n", " \\\n b\n", 1),
+        ("FROM a\nRUN a \\\n#", "\n b\n", 1),
+        ("FROM a\nCOPY <<A /x\nx", "\nA\n", 1),
+        ("FROM a\nCOPY <<A /x\n", "\nA\n", 0),
+        ("FROM a\nCOPY <<A /x\n", "\r\nA\n", 1),
+        // Read twice, told once.
+        ("FROM a\nRUN <<A\n A\n#", "\n", 1),
+    ];
+    for (before, behind, errors) in rows {
+        let src = format!("{before}{long}{behind}");
+        let diagnostics = parse(&src).diagnostics;
+        let found = diagnostics.iter().filter(|d| d.code == "line-too-long");
+        assert_eq!(found.count(), errors, "{before:?} {behind:?}");
+    }
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 mod copy;
 mod image;
+mod inline;
 mod layer;
+mod merge;
 mod run;
 mod selected;
 
@@ -170,7 +172,11 @@ impl Executor for Carrier<'_> {
             (Op::Scratch, _) => Ok(Output::Root(Arc::default())),
             (Op::Image { manifest, .. }, _) => self.image(id, manifest),
             (Op::Context { select, .. }, _) => self.context(&select.patterns).map(Output::Files),
-            (Op::Copy(op), [beneath, source]) => self.copy(id, op, beneath, source),
+            (Op::Inline(inline), _) => self.inline(inline).map(Output::Files),
+            (Op::Copy(op), [beneath, source, rest @ ..]) => {
+                self.copy(id, op, [beneath, source, rest.first().unwrap_or(beneath)])
+            }
+            (Op::Merge, [beneath, upper]) => Ok(merge::merged(&beneath.slots(), &upper.slots())),
             (Op::Folder(op), [beneath]) => self.folder(id, op, beneath),
             (Op::Run(op), [beneath]) => self.run((id, place(node)), op, beneath, cancel),
             (op, _) => Err(Error::new(
@@ -191,10 +197,15 @@ impl Executor for Carrier<'_> {
         let seen = match (&node.op, index, inputs) {
             (Op::Run(_), 0, [beneath]) => Ok(list_digest(&beneath.slots().layers())),
             (Op::Folder(op), 0, [beneath]) => self.met_by_folder(op, beneath),
-            (Op::Copy(op), 0, [beneath, source]) => self.met_by_copy(id, op, beneath, source),
-            (Op::Copy(op), 1, [_, source]) => {
+            (Op::Copy(op), 0, [beneath, source, rest @ ..]) => {
+                self.met_by_copy(id, op, [beneath, source, rest.first().unwrap_or(beneath)])
+            }
+            (Op::Copy(op), 1, [_, source, ..]) => {
                 return self.copied(op, source).map_err(|e| e.at(place(node)));
             }
+            // The ids that the names stand for are a part of what was met.
+            (Op::Copy(op), n, _) if op.names == Some(n) => Ok(list_digest(&[])),
+            (Op::Merge, 0 | 1, _) => Ok(list_digest(&inputs[index].slots().layers())),
             _ => return Ok(None),
         };
         seen.map(Some).map_err(|e| e.at(place(node)))

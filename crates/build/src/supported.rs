@@ -41,10 +41,8 @@ fn refuse(op: &Op, platform: &Platform) -> Option<Refused> {
             "RUN with a program in a heredoc",
             "COPY the program and run it",
         ),
-        Op::Inline(_) => refused("a file in a heredoc", "put the text into a file"),
         Op::Http(_) => refused("ADD of a URL", FETCH),
         Op::Git(_) => refused("ADD of a git repository", FETCH),
-        Op::Merge => refused("--link", "leave it out: the files are the same"),
         Op::Context { name, .. } if !name.is_empty() => {
             refused("--build-context", "put the files into the build context")
         }

@@ -24,14 +24,16 @@ pub(super) struct Planned {
 }
 
 impl Carrier<'_> {
+    /// Carries a COPY out. Inputs: the root beneath, the source, and the root that knows the names of
+    /// users.
     pub(super) fn copy(
         &self,
         id: NodeId,
         op: &graph::Copy,
-        beneath: &Output,
-        source: &Output,
+        inputs: [&Output; 3],
     ) -> Result<Output, Error> {
-        let planned = self.plan_copy(id, op, beneath, source)?;
+        let planned = self.plan_copy(id, op, inputs)?;
+        let [beneath, source, _] = inputs;
         let Planned { from, copied, .. } = &*planned;
         if op.unpacks() {
             refuse_archives(from, &planned.sources)?;
@@ -59,15 +61,18 @@ impl Carrier<'_> {
         &self,
         id: NodeId,
         op: &graph::Copy,
-        beneath: &Output,
-        source: &Output,
+        [beneath, source, names]: [&Output; 3],
     ) -> Result<Arc<Planned>, Error> {
         if let Some(found) = lock(&self.known.copies).get(&id) {
             return Ok(Arc::clone(found));
         }
         let onto = self.root(&beneath.slots().layers())?;
         let from = self.source(source)?;
-        let request = self.copy_request(op, &from, &onto)?;
+        let names = match op.owner {
+            Some(_) => self.root(&names.slots().layers())?,
+            None => Arc::clone(&onto),
+        };
+        let request = self.copy_request(op, &from, &names)?;
         let copied = copy::plan(&*from, &request, &onto)
             .map_err(|e| self.explain_copy(e.into(), op, &from))?;
         let planned = Arc::new(Planned {
@@ -99,10 +104,9 @@ impl Carrier<'_> {
         &self,
         id: NodeId,
         op: &graph::Copy,
-        beneath: &Output,
-        source: &Output,
+        inputs: [&Output; 3],
     ) -> Result<Digest, Error> {
-        let planned = self.plan_copy(id, op, beneath, source)?;
+        let planned = self.plan_copy(id, op, inputs)?;
         let (met, owner) = (&planned.copied.met, planned.owner);
         Ok(Digest::sha256(format!("{met:?} {owner:?}").as_bytes()))
     }
@@ -128,12 +132,12 @@ impl Carrier<'_> {
         &self,
         op: &graph::Copy,
         from: &Root,
-        onto: &Root,
+        names: &Root,
     ) -> Result<copy::Request, Error> {
         let owner = op
             .owner
             .as_deref()
-            .map(|text| owner::chown(text, onto))
+            .map(|text| owner::chown(text, names))
             .transpose()?;
         let mode = op.mode.as_deref().map(copy::Mode::parse).transpose()?;
         let mut sources = Vec::new();

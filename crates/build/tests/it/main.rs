@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use kiln_tests::{harness, tests};
 
+mod language;
 mod memory;
 #[cfg(target_os = "linux")]
 mod running;
@@ -22,6 +23,11 @@ fn main() -> ExitCode {
             an_epoch_makes_the_same_image_anywhere,
             steps_are_kept_only_on_request,
             what_did_not_change_is_not_opened_again,
+        },
+        language::{
+            heredocs_are_files,
+            a_linked_layer_does_not_know_what_is_beneath,
+            what_is_not_carried_out_is_refused_at_its_line,
         },
     ];
     #[cfg(unix)]

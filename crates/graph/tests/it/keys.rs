@@ -2,8 +2,9 @@
 
 use kiln_cache::{Memory, Record, Records, explain};
 use kiln_graph::{
-    Compression, Context, Copy, Folder, Graph, GraphBuilder, Network, NodeId, Op, Origin, Pack,
-    Run, Settings, Taken, Upload, plan, solve,
+    CacheMount, Compression, Context, Copy, Device, Folder, Graph, GraphBuilder, Inline,
+    InlineFile, Mount, MountKind, Network, NodeId, Op, Origin, Pack, Run, SecretMount, Security,
+    Settings, Taken, Upload, plan, solve,
 };
 use kiln_image::{Digest, Platform};
 
@@ -73,6 +74,28 @@ fn some_copy() -> Copy {
     }
 }
 
+fn mounted(run: &mut Run, target: &str, kind: MountKind) {
+    let target = target.to_owned();
+    run.mounts.push(Mount { target, kind });
+}
+
+fn cache(run: &mut Run) {
+    mounted(run, "/c", MountKind::Cache(CacheMount::default()));
+}
+
+fn other_cache(run: &mut Run) {
+    let id = "other".to_owned();
+    let cache = CacheMount {
+        id,
+        ..CacheMount::default()
+    };
+    mounted(run, "/c", MountKind::Cache(cache));
+}
+
+fn secret(run: &mut Run) {
+    mounted(run, "/s", MountKind::Secret(SecretMount::default()));
+}
+
 #[test]
 fn every_field_counts_and_is_named() {
     let run = |change: fn(&mut Run)| {
@@ -124,6 +147,40 @@ fn every_field_counts_and_is_named() {
             copy(|_| ()),
             copy(|c| c.sources[0].unpack = true),
         ),
+        ("parents", copy(|_| ()), copy(|c| c.parents = true)),
+        (
+            "excluded",
+            copy(|_| ()),
+            copy(|c| c.exclude.push("x".into())),
+        ),
+        (
+            "sources",
+            copy(|_| ()),
+            copy(|c| c.sources[0].base = "b".into()),
+        ),
+        (
+            "hostname",
+            run(|_| ()),
+            run(|r| r.hostname = Some("h".into())),
+        ),
+        (
+            "security",
+            run(|_| ()),
+            run(|r| r.security = Security::Insecure),
+        ),
+        (
+            "device",
+            run(|_| ()),
+            run(|r| r.devices.push(Device::default())),
+        ),
+        (
+            "platform",
+            run(|_| ()),
+            run(|r| r.platform = Some(Platform::new("linux", "riscv64", None))),
+        ),
+        ("options of mount /c", run(cache), run(|_| ())),
+        ("options of mount /c", run(cache), run(other_cache)),
+        ("options of mount /s", run(secret), run(|_| ())),
         ("path", folder("/a", ""), folder("/b", "")),
         ("user", folder("/a", ""), folder("/a", "b")),
     ] {
@@ -188,6 +245,33 @@ fn hidden_environment_and_the_name_of_a_base_do_not_count() {
         let graph = g.finish();
         assert_eq!(bench.plan(&graph, run, &x).is_full_hit(), hit);
         bench.build(&graph, run, &x).unwrap();
+    }
+}
+
+#[test]
+fn files_written_out_are_known_by_what_they_hold() {
+    let bench = Bench::default();
+    let file = |name: &str, text: &str, mode| InlineFile {
+        name: name.to_owned(),
+        text: text.to_owned(),
+        mode,
+    };
+    for (files, hit) in [
+        (vec![file("a", "1", 0o644)], false),
+        (vec![file("a", "1", 0o644)], true),
+        (vec![file("a", "2", 0o644)], false),
+        (vec![file("b", "1", 0o644)], false),
+        (vec![file("a", "1", 0o755)], false),
+        (vec![file("a", "1", 0o644), file("b", "", 0o644)], false),
+    ] {
+        let mut g = GraphBuilder::new();
+        let scratch = g.add(Op::Scratch, &[], None);
+        let inline = g.add(Op::Inline(Inline { files }), &[], None);
+        let upper = g.add(Op::Copy(some_copy()), &[scratch, inline], None);
+        let merged = g.add(Op::Merge, &[scratch, upper], None);
+        let (graph, x) = (g.finish(), Counters::default());
+        assert_eq!(bench.plan(&graph, merged, &x).is_full_hit(), hit);
+        bench.build(&graph, merged, &x).unwrap();
     }
 }
 

@@ -1,0 +1,132 @@
+//! What a Dockerfile may say beyond plain COPY and RUN: carried out, or refused at its line.
+
+use std::sync::Arc;
+
+use kiln_build::{Built, ErrorKind, How, Request, image::Digest};
+use kiln_tests::harness::Outcome;
+
+use crate::support::{Memory, Recorder, World, build};
+
+fn context(files: &[(&'static str, &'static str)]) -> Arc<Memory> {
+    Arc::new(Memory(files.to_vec()))
+}
+
+fn diff_ids(world: &World, built: &Built) -> Vec<Digest> {
+    let builder = world.builder();
+    let images = builder.store().images();
+    let record = images.by_id(&built.id).unwrap().unwrap();
+    images.config(&record).unwrap().into_value().rootfs.diff_ids
+}
+
+/// Paths, owners and sizes of all layers of an image, bottom first.
+fn entries(world: &World, built: &Built) -> Vec<Vec<String>> {
+    let builder = world.builder();
+    let layers = builder.store().layers();
+    let one = |diff_id| {
+        let tree = layers.tree(diff_id).unwrap().unwrap();
+        let shown = tree.iter().map(|e| {
+            let size = e.file().map_or(0, |file| file.size);
+            let (uid, gid, mode) = (e.meta.uid, e.meta.gid, e.meta.mode);
+            format!("{} {uid}:{gid} {mode:o} {size}", e.path)
+        });
+        shown.collect()
+    };
+    diff_ids(world, built).iter().map(one).collect()
+}
+
+pub(crate) fn heredocs_are_files() -> Outcome {
+    let (world, worker) = (World::new(), Arc::new(Recorder::default()));
+    let builder = world.builder().with_worker(worker.clone());
+    let text = |word: &str| {
+        format!(
+            "FROM scratch\nENV A={word}\nCOPY --chown=1:2 <<one <<'two' /t/\n$A\none\n$A\ntwo\n\
+             COPY --chmod=700 <<EOF /s.sh\n#!/bin/sh\nEOF\nRUN <<EOF\n$A\nEOF\n"
+        )
+    };
+    let (built, _) = build(&builder, &Request::new(text("word"), context(&[])));
+    assert_eq!(
+        entries(&world, &built.unwrap()),
+        [
+            vec!["t 1:2 755 0", "t/one 1:2 644 5", "t/two 1:2 644 3"],
+            vec!["s.sh 0:0 700 10"],
+        ]
+    );
+    let argv = worker.steps.lock().unwrap()[0].argv.clone();
+    assert_eq!(argv, ["/bin/sh", "-c", "$A\n"]);
+    let (same, how) = build(&builder, &Request::new(text("word"), context(&[])));
+    same.unwrap();
+    assert!(!how.contains(&How::Ran), "{how:?}");
+    let (other, how) = build(&builder, &Request::new(text("other"), context(&[])));
+    assert_eq!(entries(&world, &other.unwrap())[0][1], "t/one 1:2 644 6");
+    assert!(how.contains(&How::Ran), "{how:?}");
+    Ok(())
+}
+
+pub(crate) fn a_linked_layer_does_not_know_what_is_beneath() -> Outcome {
+    let (world, worker) = (World::new(), Arc::new(Recorder::default()));
+    let builder = world.builder().with_worker(worker);
+    let text = "FROM scratch\nCOPY passwd /etc/\nCOPY --link b /d/\n\
+                COPY --link --chown=me b /e/\nCOPY b /d/c\n";
+    let passwd = "me:x:7:8::/:\n";
+    let layers = |passwd| {
+        let request = Request::new(text, context(&[("passwd", passwd), ("b", "2")]));
+        let built = build(&builder, &request).0.unwrap();
+        (diff_ids(&world, &built), entries(&world, &built))
+    };
+    let (first, shown) = layers(passwd);
+    assert_eq!(shown[1], ["d 0:0 755 0", "d/b 0:0 644 1"]);
+    assert_eq!(shown[2], ["e 7:8 755 0", "e/b 7:8 644 1"]);
+    assert_eq!(shown[3], ["d 0:0 755 0", "d/c 0:0 644 1"]);
+    let (second, _) = layers("me:x:7:8::/:\nyou:x:9:9::/:\n");
+    assert_ne!(first[0], second[0]);
+    assert_eq!(first[1..], second[1..]);
+    let (_, shown) = layers("me:x:9:9::/:\n");
+    assert_eq!(
+        shown[2],
+        ["e 9:9 755 0", "e/b 9:9 644 1"],
+        "names are those of the image"
+    );
+    Ok(())
+}
+
+pub(crate) fn what_is_not_carried_out_is_refused_at_its_line() -> Outcome {
+    let world = World::new();
+    let builder = world.builder().with_worker(Arc::new(Recorder::default()));
+    for (line, what) in [
+        (
+            "RUN --mount=type=cache,target=/c x",
+            "RUN --mount=type=cache",
+        ),
+        ("RUN --mount=type=secret,id=s x", "RUN --mount=type=secret"),
+        ("RUN --mount=type=ssh x", "RUN --mount=type=ssh"),
+        (
+            "RUN --mount=type=tmpfs,target=/t x",
+            "RUN --mount=type=tmpfs",
+        ),
+        ("RUN --mount=target=/t x", "RUN --mount=type=bind"),
+        (
+            "RUN <<EOF\n#!/bin/sh\nEOF",
+            "RUN with a program in a heredoc",
+        ),
+        ("RUN --security=insecure x", "RUN --security=insecure"),
+        ("RUN --device=a/b=c x", "RUN --device"),
+        ("COPY --parents a /", "--parents"),
+        ("COPY --exclude=b a /", "--exclude"),
+        ("COPY --chmod=u=rwX a /", "--chmod with letters"),
+        ("COPY a <<b /x/\nb", "COPY of sources of several kinds"),
+        ("ADD https://example.org/a /", "ADD of a URL"),
+        ("ADD https://example.org/a.git /", "ADD of a git repository"),
+    ] {
+        let text = format!("FROM scratch\n{line}\n");
+        let (built, _) = build(&builder, &Request::new(text, context(&[("a", "1")])));
+        let e = built.unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::Input, "{line}");
+        let [report] = e.reports() else {
+            panic!("{line}: {:?}", e.reports());
+        };
+        let said = format!("`{what}` is not carried out yet");
+        assert_eq!(report.message, said, "{line}");
+        assert_eq!(report.place.as_ref().unwrap().start, 13, "{line}");
+    }
+    Ok(())
+}

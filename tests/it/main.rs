@@ -5,6 +5,7 @@
 mod attacks;
 mod build;
 mod chaos;
+mod checks;
 mod classic;
 mod commit;
 mod containers;

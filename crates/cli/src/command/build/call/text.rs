@@ -31,6 +31,9 @@ pub(super) fn checked(checked: &Checked, dockerfile: &Dockerfile) -> String {
             text += &excerpt(dockerfile, lines);
         }
     }
+    if checked.failure.is_some() {
+        text.push('\n');
+    }
     text
 }
 

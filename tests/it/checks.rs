@@ -73,7 +73,11 @@ fn where_a_base_is_not_to_be_had_the_rest_is_told() {
     let context = kiln.context("app", &[("Dockerfile", text)]);
     let said = kiln.run(["build", "--check", context.to_str().unwrap()]);
     assert_eq!(said.code, 1);
-    assert!(said.out.contains("Stage name 'Bad' should be lowercase"), "{}", said.out);
+    assert!(
+        said.out.contains("Stage name 'Bad' should be lowercase"),
+        "{}",
+        said.out
+    );
     assert!(said.err.contains("Dockerfile:2:6"), "{}", said.err);
     let flag = "--call=check,format=json";
     let said = kiln.run(["build", flag, context.to_str().unwrap()]);
@@ -107,7 +111,12 @@ fn an_ordinary_build_lists_the_findings_of_rules() {
     assert!(said.err.contains("2 warnings found"), "{}", said.err);
     kiln.fails(["inspect", "strict"]);
     // Skipped by the argument, which stands in for the directive.
-    kiln.ok(["build", "--build-arg", "BUILDKIT_DOCKERFILE_CHECK=skip=all", path]);
+    kiln.ok([
+        "build",
+        "--build-arg",
+        "BUILDKIT_DOCKERFILE_CHECK=skip=all",
+        path,
+    ]);
 }
 
 #[test]
@@ -125,13 +134,33 @@ fn why_a_source_is_not_in_the_context() {
     let context = kiln.context("parent", &files).join("app");
     let path = context.to_str().unwrap();
     for (source, code, wanted) in [
-        ("a.log", "copy-source-ignored", "`*.log` in line 2 of `.dockerignore` leaves it out"),
-        ("hidden/x", "copy-source-ignored", "`hidden` in line 3 of `.dockerignore`"),
-        ("SRC/main.rs", "copy-source-case", "there is `src/Main.rs`: letters have a case"),
+        (
+            "a.log",
+            "copy-source-ignored",
+            "`*.log` in line 2 of `.dockerignore` leaves it out",
+        ),
+        (
+            "hidden/x",
+            "copy-source-ignored",
+            "`hidden` in line 3 of `.dockerignore`",
+        ),
+        (
+            "SRC/main.rs",
+            "copy-source-case",
+            "there is `src/Main.rs`: letters have a case",
+        ),
         ("../above", "copy-source-outside", "outside of the context"),
-        ("/etc/passwd", "copy-source-outside", "`/etc/passwd` is on this machine"),
+        (
+            "/etc/passwd",
+            "copy-source-outside",
+            "`/etc/passwd` is on this machine",
+        ),
         ("notes.txt", "copy-source-missing", "there is `notes.md`"),
-        ("nothing", "copy-source-missing", "`nothing` is not in the build context"),
+        (
+            "nothing",
+            "copy-source-missing",
+            "`nothing` is not in the build context",
+        ),
     ] {
         let text = format!("FROM scratch\nCOPY {source} /x/\n");
         fs::write(context.join("Dockerfile"), text).unwrap();

@@ -83,7 +83,9 @@ fn outside(root: &Path, path: &str, parts: &[&str]) -> Option<String> {
     // `..` is gone from the sources of a COPY: it stays at the context's root.
     let above = format!("../{}", parts.join("/"));
     if !parts.contains(&"..") && fs::symlink_metadata(root.join(&above)).is_ok() {
-        return Some(format!("`{above}` is there, outside of the context; {advice}"));
+        return Some(format!(
+            "`{above}` is there, outside of the context; {advice}"
+        ));
     }
     let absolute = format!("/{}", parts.join("/"));
     let is_there = !parts.contains(&"..") && Path::new(&absolute).exists();

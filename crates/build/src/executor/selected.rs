@@ -35,6 +35,10 @@ impl Late {
             if let (true, Some(root)) = (stood_on, node.root()) {
                 below_run[root.index()] = true;
             }
+            // Of a merge, what stands on it stands on both.
+            if let (true, Op::Merge, [_, upper]) = (stood_on, &node.op, &node.inputs[..]) {
+                below_run[upper.index()] = true;
+            }
         }
         let (mut late, mut first) = (HashSet::new(), HashSet::new());
         for (id, node) in graph.iter() {

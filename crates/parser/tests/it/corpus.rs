@@ -23,6 +23,15 @@ fn cases(kind: &str) -> Vec<PathBuf> {
     cases
 }
 
+/// The names and texts of all cases of a kind.
+pub(crate) fn sources(kind: &str) -> Vec<(PathBuf, String)> {
+    let read = |case: PathBuf| {
+        let text = std::fs::read_to_string(case.join("Dockerfile")).expect("a Dockerfile");
+        (case, text)
+    };
+    cases(kind).into_iter().map(read).collect()
+}
+
 /// Compares every case of a kind; all that differ are told at once.
 fn compare(kind: &str, show: fn(&str, &Parse<'_>) -> String) {
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();

@@ -1,6 +1,7 @@
 //! The tests of this crate as a stranger sees it: through its public face.
 
 mod corpus;
+mod format;
 mod hostile;
 mod places;
 mod properties;

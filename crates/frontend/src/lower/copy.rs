@@ -89,6 +89,7 @@ impl Lowerer<'_, '_> {
         state: &mut State,
         place: &Place,
     ) -> Result<Effect, Diagnostic> {
+        self.empty_sources(wishes, sources, state)?;
         let mut sources = Sources::read(wishes, state, sources, dest)?;
         if let Some(adding) = &wishes.add {
             adding.check(&mut sources.found)?;
@@ -125,6 +126,31 @@ impl Lowerer<'_, '_> {
             false => copied,
         };
         Effect::layer(created_by)
+    }
+
+    /// Warns of a source that turned out empty: it is as `.`, which nobody means who writes a
+    /// variable.
+    fn empty_sources(
+        &mut self,
+        wishes: &Wishes,
+        sources: &[Source<'_>],
+        state: &State,
+    ) -> Result<(), Diagnostic> {
+        for source in sources {
+            if let Source::Path(word) = source
+                && state.expand(word)?.is_empty()
+            {
+                let whole = match wishes.from {
+                    Some(_) => "all of what `--from` names",
+                    None => "the whole build context",
+                };
+                let message = format!("`{}` is empty: {whole} is copied", word.raw());
+                let help = "write `.` where that is meant";
+                let warning = Diagnostic::warning("empty-source", word.span(), message);
+                self.warnings.push(warning.with_help(help));
+            }
+        }
+        Ok(())
     }
 
     /// The nodes that the files come from, and what is taken of each.

@@ -157,15 +157,8 @@ impl Sources {
 }
 
 fn source_path(wishes: &Wishes, state: &State, word: &Word<'_>) -> Result<Found, Diagnostic> {
-    let keyword = wishes.keyword;
     let text = state.expand(word)?;
     let wrong = |message: String| Diagnostic::error("bad-source", word.span(), message);
-    if text.is_empty() {
-        return Err(wrong(format!(
-            "{keyword}: the source `{}` is empty",
-            word.raw()
-        )));
-    }
     match remote::read(&text) {
         Ok(Some(remote)) if wishes.add.is_some() => return Ok(Found::Remote(remote, text)),
         Ok(Some(remote)) => {

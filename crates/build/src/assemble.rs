@@ -25,7 +25,7 @@ impl<'a> Assembly<'a> {
         let mut begun: Vec<Option<String>> = Vec::with_capacity(lowered.stages.len());
         for stage in &lowered.stages {
             begun.push(match &stage.base {
-                StageBase::Scratch => None,
+                StageBase::Scratch | StageBase::Context(_) => None,
                 StageBase::Image { manifest, .. } => made(manifest),
                 StageBase::Stage(earlier) => begun[*earlier].clone(),
             });

@@ -27,13 +27,14 @@ pub(crate) struct Base {
     /// Where its layers come from, when they are not here: a name with the digest.
     from: Option<Reference>,
     name: Reference,
+    /// For which platform it was asked for.
+    platform: Platform,
 }
 
 /// Looks base images up, each once.
 pub(crate) struct Bases<'a> {
     pub(crate) store: &'a Store,
     pub(crate) client: &'a (dyn Fn() -> Client + Sync),
-    pub(crate) platform: &'a Platform,
     pub(crate) pull: bool,
     /// Holds what was found until the build itself does.
     hold: kiln_store::Build,
@@ -44,28 +45,34 @@ impl<'a> Bases<'a> {
     pub(crate) fn new(
         store: &'a Store,
         client: &'a (dyn Fn() -> Client + Sync),
-        platform: &'a Platform,
         pull: bool,
     ) -> Result<Self, Error> {
         let hold = store.begin()?;
         Ok(Self {
             store,
             client,
-            platform,
             pull,
             hold,
             found: Mutex::default(),
         })
     }
 
-    /// What `name` stands for. `asked` is called when a registry has to be asked.
-    pub(crate) fn resolve(&self, name: &Reference, asked: &dyn Fn()) -> Result<Base, Error> {
-        let local = if self.pull { None } else { self.local(name)? };
+    /// What `name` stands for on `platform`. `asked` is called when a registry has to be asked.
+    pub(crate) fn resolve(
+        &self,
+        name: &Reference,
+        platform: &Platform,
+        asked: &dyn Fn(),
+    ) -> Result<Base, Error> {
+        let local = match self.pull {
+            true => None,
+            false => self.local(name, platform)?,
+        };
         let base = match local {
             Some(base) => base,
             None => {
                 asked();
-                self.remote(name)?
+                self.remote(name, platform)?
             }
         };
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
@@ -73,12 +80,12 @@ impl<'a> Bases<'a> {
         Ok(base)
     }
 
-    fn local(&self, name: &Reference) -> Result<Option<Base>, Error> {
+    fn local(&self, name: &Reference, platform: &Platform) -> Result<Option<Base>, Error> {
         let images = self.store.images();
         let Some(record) = images.get(name)? else {
             return Ok(None);
         };
-        if !record.platform.serves(self.platform) {
+        if !record.platform.serves(platform) {
             return Ok(None);
         }
         // Named before it is relied on: a collection between here and the first step takes nothing.
@@ -94,16 +101,17 @@ impl<'a> Bases<'a> {
             id: record.id,
             from: None,
             name: name.clone(),
+            platform: platform.clone(),
         }))
     }
 
     /// Manifest and config only.
-    fn remote(&self, name: &Reference) -> Result<Base, Error> {
+    fn remote(&self, name: &Reference, platform: &Platform) -> Result<Base, Error> {
         let remote = (self.client)().repository(name);
         let mut descriptor = remote.resolve(name)?;
         if media::is_index(&descriptor.media_type) {
             let index: Raw<Index> = Raw::parse(remote.document(&descriptor)?)?;
-            descriptor = index.for_platform(self.platform)?.clone();
+            descriptor = index.for_platform(platform)?.clone();
         }
         let manifest: Raw<Manifest> = Raw::parse(remote.document(&descriptor)?)?;
         let config: Raw<Config> = Raw::parse(remote.document(&manifest.config)?)?;
@@ -113,6 +121,7 @@ impl<'a> Bases<'a> {
             config,
             from: Some(name.with_digest(descriptor.digest)),
             name: name.clone(),
+            platform: platform.clone(),
         })
     }
 
@@ -133,7 +142,7 @@ impl<'a> Bases<'a> {
         if let Some(from) = &base.from {
             let remote = (self.client)().repository(from);
             let names = [base.name.clone()];
-            let select = Select::Platform(self.platform.clone());
+            let select = Select::Platform(base.platform.clone());
             copy(
                 &remote,
                 &lease.sink(),

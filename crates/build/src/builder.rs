@@ -153,8 +153,7 @@ impl Builder {
     ) -> Result<T, Error> {
         let read = check::Read::new(request)?;
         let client = || self.client().clone();
-        let platform = &request.platform;
-        let bases = Bases::new(&self.store, &client, platform, request.settings.pull)?;
+        let bases = Bases::new(&self.store, &client, request.settings.pull)?;
         let lowered = lower_all(&read.file, request, &bases, on)?;
         check::tell(&read, &lowered, on)?;
         supported::all(&lowered.graph, &request.platform)?;

@@ -149,12 +149,7 @@ impl Builder {
         on: &(dyn Fn(Event<'_>) + Sync),
     ) -> Result<Lowered, Error> {
         let client = || self.client().clone();
-        let bases = Bases::new(
-            self.store(),
-            &client,
-            &request.platform,
-            request.settings.pull,
-        )?;
+        let bases = Bases::new(self.store(), &client, request.settings.pull)?;
         lower_all(&read.file, request, &bases, on)
     }
 }

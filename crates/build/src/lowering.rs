@@ -27,6 +27,7 @@ pub(crate) fn lower_all(
         platform: request.platform.clone(),
         build_platform: Platform::host(),
         network: kiln_graph::Network::Default,
+        ..kiln_frontend::Options::default()
     };
     let mut known = kiln_frontend::Bases::new();
     loop {
@@ -73,13 +74,15 @@ fn resolve_all(
         return needed
             .into_iter()
             .map(|base| {
-                let found = bases.resolve(&base.reference, &asked(on, &base));
+                let found = bases.resolve(&base.reference, &base.platform, &asked(on, &base));
                 (base, found)
             })
             .collect();
     }
     let found: Vec<Found> = std::thread::scope(|scope| {
-        let one = |base: &kiln_frontend::Base| bases.resolve(&base.reference, &asked(on, base));
+        let one = |base: &kiln_frontend::Base| {
+            bases.resolve(&base.reference, &base.platform, &asked(on, base))
+        };
         let threads: Vec<_> = needed
             .iter()
             .map(|base| scope.spawn(move || one(base)))

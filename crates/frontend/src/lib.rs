@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod bases;
+mod contexts;
 mod error;
 mod history;
 mod lower;
@@ -13,9 +14,11 @@ mod place;
 mod scope;
 mod stage;
 mod suggest;
+mod syntax;
 mod targets;
 
 pub use bases::{Base, Bases, Resolved};
+pub use contexts::NamedContext;
 pub use lower::{Lowering, lower};
 pub use lowered::{Lowered, Stage, StageBase, Step};
 pub use options::Options;

@@ -18,8 +18,8 @@ use kiln_image::Config;
 use kiln_parser::{Diagnostic, Dockerfile, Instruction, Node, Span, Word};
 
 use crate::{
-    Base, Bases, Declared, Lowered, Options, Stage, Step, error, history, onbuild, scope::Args,
-    stage::Survey,
+    Base, Bases, Declared, Lowered, Options, Stage, StageBase, Step, error, history, onbuild,
+    scope::Args, stage::Survey, syntax,
 };
 
 /// What came of an attempt.
@@ -42,6 +42,7 @@ pub fn lower<'a>(
     options: &'a Options,
     bases: &'a Bases,
 ) -> Result<Lowering, Vec<Diagnostic>> {
+    syntax::check(file, options).map_err(|e| vec![e])?;
     let survey = Survey::new(file, options, bases)?;
     if !survey.errors.is_empty() {
         return Err(sorted(survey.errors));
@@ -167,7 +168,8 @@ impl<'a, 's> Lowerer<'a, 's> {
         let stage = &self.file.stages[index];
         let triggers = self.triggers(index);
         let layers = triggers.iter().map(|(_, node)| &node.instruction);
-        let layers = layers.chain(stage.instructions.iter().map(|n| &n.instruction));
+        let body = self.survey.body(index);
+        let layers = layers.chain(body.iter().map(|n| &n.instruction));
         let total = 1 + layers.filter(|i| may_make_layer(i)).count();
         let mut at = 1;
         let mut place = Place {
@@ -181,7 +183,20 @@ impl<'a, 's> Lowerer<'a, 's> {
         };
         let config = state.image.clone();
         self.number += 1;
-        self.step(&place.origin, &stage.from.text, &state, None, false);
+        let mut effect = None;
+        if let StageBase::Context(name) = &base {
+            // All its files are a layer, and each layer has a line in the history.
+            let created_by = format!("FROM {name} # buildkit");
+            state
+                .image
+                .history
+                .push(history::entry(created_by.clone(), true));
+            effect = Some(Effect {
+                created_by: Some(created_by),
+                makes_layer: true,
+            });
+        }
+        self.step(&place.origin, &stage.from.text, &state, effect, false);
         for (trigger, node) in triggers {
             at += usize::from(may_make_layer(&node.instruction));
             place.name = self.name(index, at, total, &node.text);
@@ -192,7 +207,7 @@ impl<'a, 's> Lowerer<'a, 's> {
                     .push(onbuild::at_from(e, trigger, stage.from.span)),
             }
         }
-        for node in &stage.instructions {
+        for node in body {
             at += usize::from(may_make_layer(&node.instruction));
             place.origin = self.origin(node.span, node.lines.0);
             place.name = self.name(index, at, total, &node.text);
@@ -312,11 +327,22 @@ impl<'a, 's> Lowerer<'a, 's> {
         format!("[{stage}{at}/{total}] {text}")
     }
 
-    fn finish(self, epoch: Option<i64>) -> Lowered {
-        let (_, end) = &self.ends[&self.survey.target];
+    fn finish(mut self, epoch: Option<i64>) -> Lowered {
+        let (at, end) = &self.ends[&self.survey.target];
+        let mut config = end.image.clone();
+        // Built for another platform than this one: that is what the image says, whatever its
+        // last stage stands on.
+        let wanted = &self.options.platform;
+        if wanted != &self.options.build_platform {
+            for image in [&mut config, &mut self.stages[*at].config] {
+                image.os.clone_from(&wanted.os);
+                image.architecture.clone_from(&wanted.architecture);
+                image.variant.clone_from(&wanted.variant);
+            }
+        }
         Lowered {
             target: end.node,
-            config: end.image.clone(),
+            config,
             graph: self.graph.finish(),
             preamble: self.file.args.iter().map(|a| a.text.to_string()).collect(),
             total: self.number,

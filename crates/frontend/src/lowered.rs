@@ -66,6 +66,8 @@ pub enum StageBase {
         /// What the name stands for.
         manifest: Digest,
     },
+    /// The files of a named context.
+    Context(String),
     /// An earlier stage, by its place in [`Lowered::stages`].
     Stage(usize),
 }

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use kiln_graph::Network;
 use kiln_image::Platform;
 
+use crate::NamedContext;
+
 /// What a build is told besides its Dockerfile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -13,6 +15,12 @@ pub struct Options {
     pub file: String,
     /// `--build-arg`, proxies and `SOURCE_DATE_EPOCH` included.
     pub build_args: BTreeMap<String, String>,
+    /// `--build-context`: what stands for stages and images of that name, `name` or
+    /// `name::platform`.
+    pub contexts: BTreeMap<String, NamedContext>,
+    /// When the main context was made, in seconds since 1970: the time of a git commit, of a
+    /// download. It is what `SOURCE_DATE_EPOCH=context` means; a folder has none.
+    pub context_time: Option<i64>,
     /// `--target`: a stage by name or number. None: the last one.
     pub target: Option<String>,
     /// The platform that is built for.
@@ -28,6 +36,8 @@ impl Default for Options {
         Self {
             file: "Dockerfile".to_owned(),
             build_args: BTreeMap::new(),
+            contexts: BTreeMap::new(),
+            context_time: None,
             target: None,
             platform: Platform::host(),
             build_platform: Platform::host(),

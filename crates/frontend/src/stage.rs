@@ -6,13 +6,18 @@ use std::collections::BTreeMap;
 use kiln_image::{Digest, Platform, Reference};
 use kiln_parser::{Diagnostic, Dockerfile, Instruction, Span, Stage, Word, ast::Mount};
 
-use crate::{Base, Bases, Options, Resolved, error, onbuild, scope::Globals, suggest::nearest};
+use crate::{
+    Base, Bases, NamedContext, Options, Resolved, contexts, error, onbuild, scope::Globals,
+    suggest::nearest,
+};
 
 /// What a stage stands on.
 #[derive(Clone, Debug)]
 pub(crate) enum Ground<'a> {
     Scratch,
     Image(Reference, &'a Resolved),
+    /// The files of a named context.
+    Context(&'a str),
     Stage(usize),
 }
 
@@ -21,6 +26,8 @@ pub(crate) enum Ground<'a> {
 pub(crate) enum Origin {
     Scratch,
     Stage(usize),
+    /// A named context of files.
+    Context(String),
     Image(Reference),
 }
 
@@ -35,6 +42,8 @@ pub(crate) struct Survey<'a> {
     pub(crate) grounds: BTreeMap<usize, Ground<'a>>,
     pub(crate) needs: Vec<Base>,
     pub(crate) errors: Vec<Diagnostic>,
+    /// For which platform each of the needed stages is.
+    platforms: BTreeMap<usize, Platform>,
     seen: Vec<bool>,
 }
 
@@ -56,6 +65,7 @@ impl<'a> Survey<'a> {
             grounds: BTreeMap::new(),
             needs: Vec::new(),
             errors: Vec::new(),
+            platforms: BTreeMap::new(),
             seen: vec![false; file.stages.len()],
         };
         survey.visit(target);
@@ -71,13 +81,15 @@ impl<'a> Survey<'a> {
             Ok(Some(ground)) => {
                 if let Ground::Stage(earlier) = ground {
                     self.visit(earlier);
+                    let platform = self.platform_of(earlier).clone();
+                    self.platforms.insert(index, platform);
                 }
                 self.grounds.insert(index, ground);
             }
             Ok(None) => {}
             Err(e) => self.errors.push(e),
         }
-        for node in &stage.instructions {
+        for node in self.body(index) {
             self.sources(index, &node.instruction, None);
         }
         for trigger in self.triggers(index) {
@@ -107,7 +119,7 @@ impl<'a> Survey<'a> {
             Ok(Origin::Image(reference)) => {
                 self.image(index, reference, name, within.unwrap_or(span));
             }
-            Ok(Origin::Scratch) => {}
+            Ok(Origin::Scratch | Origin::Context(_)) => {}
             // Said where it is carried out.
             Err(_) => {}
         }
@@ -124,11 +136,11 @@ impl<'a> Survey<'a> {
                 let triggers = &resolved.config.config.on_build;
                 triggers.iter().map(String::as_str).collect()
             }
-            Some(Ground::Stage(earlier)) => {
-                let instructions = &self.file.stages[*earlier].instructions;
-                instructions.iter().filter_map(own).collect()
-            }
-            Some(Ground::Scratch) | None => Vec::new(),
+            Some(Ground::Stage(earlier)) => match self.replaced(*earlier) {
+                true => self.triggers(*earlier),
+                false => self.body(*earlier).iter().filter_map(own).collect(),
+            },
+            Some(Ground::Scratch | Ground::Context(_)) | None => Vec::new(),
         }
     }
 
@@ -136,7 +148,13 @@ impl<'a> Survey<'a> {
     fn ground(&mut self, index: usize) -> Result<Option<Ground<'a>>, Diagnostic> {
         let stage = &self.file.stages[index];
         let word = stage.image();
-        self.platform(stage)?;
+        let platform = self.platform(stage)?;
+        self.platforms.insert(index, platform);
+        if let Some(name) = stage.name()
+            && let Some(found) = self.context(index, name)
+        {
+            return self.on_context(index, found, stage.from.span);
+        }
         let name = self.globals.expand(word)?;
         if name.trim().is_empty() {
             let message = format!("base name (`{}`) should not be blank", word.raw());
@@ -148,6 +166,9 @@ impl<'a> Survey<'a> {
         }
         if let Some(earlier) = self.named_before(&name, index) {
             return Ok(Some(Ground::Stage(earlier)));
+        }
+        if let Some(found) = self.context(index, &name) {
+            return self.on_context(index, found, word.span());
         }
         let reference = self.reference(&name, word)?;
         let found = self.image(index, reference.clone(), &name, word.span());
@@ -162,10 +183,10 @@ impl<'a> Survey<'a> {
         name: &str,
         span: Span,
     ) -> Option<&'a Resolved> {
-        let platform = &self.options.platform;
+        let platform = self.platform_of(index);
         let found = self.bases.get(&reference, platform);
-        let asked = self.needs.iter().any(|need| need.reference == reference);
-        if found.is_none() && !asked {
+        let asked = |need: &Base| (&need.reference, &need.platform) == (&reference, platform);
+        if found.is_none() && !self.needs.iter().any(asked) {
             self.needs.push(Base {
                 hint: self.stage_meant(name, index),
                 platform: platform.clone(),
@@ -194,10 +215,52 @@ impl<'a> Survey<'a> {
         ))
     }
 
-    /// What an image that was asked for is.
-    pub(crate) fn manifest(&self, reference: &Reference) -> Option<Digest> {
-        let found = self.bases.get(reference, &self.options.platform);
+    /// What an image that the stage `index` asked for is.
+    pub(crate) fn manifest(&self, index: usize, reference: &Reference) -> Option<Digest> {
+        let found = self.bases.get(reference, self.platform_of(index));
         found.map(|resolved| resolved.manifest)
+    }
+
+    /// For which platform a stage is: what it says, else as the stage that it stands on, else that
+    /// of the target.
+    pub(crate) fn platform_of(&self, index: usize) -> &Platform {
+        let own = self.platforms.get(&index);
+        own.unwrap_or(&self.options.platform)
+    }
+
+    /// The instructions of a stage; a named context that stands for it has none.
+    pub(crate) fn body(&self, index: usize) -> &'a [kiln_parser::Node<'a>] {
+        match self.replaced(index) {
+            true => &[],
+            false => &self.file.stages[index].instructions,
+        }
+    }
+
+    /// Whether a named context stands for the stage.
+    pub(crate) fn replaced(&self, index: usize) -> bool {
+        let name = self.file.stages[index].name();
+        name.is_some_and(|name| self.context(index, name).is_some())
+    }
+
+    fn context(&self, index: usize, name: &str) -> Option<(&'a str, &'a NamedContext)> {
+        contexts::named(&self.options.contexts, name, self.platform_of(index))
+    }
+
+    /// What a stage stands on that is, or begins with, a named context.
+    fn on_context(
+        &mut self,
+        index: usize,
+        (name, context): (&'a str, &'a NamedContext),
+        span: Span,
+    ) -> Result<Option<Ground<'a>>, Diagnostic> {
+        match image_of(name, context, span)? {
+            Meant::Scratch => Ok(Some(Ground::Scratch)),
+            Meant::Files => Ok(Some(Ground::Context(name))),
+            Meant::Image(reference) => {
+                let found = self.image(index, reference.clone(), name, span);
+                Ok(found.map(|resolved| Ground::Image(reference, resolved)))
+            }
+        }
     }
 
     fn named_before(&self, name: &str, index: usize) -> Option<usize> {
@@ -235,26 +298,19 @@ impl<'a> Survey<'a> {
         })
     }
 
-    /// The platform of a stage is that of the target, or refused.
-    fn platform(&self, stage: &Stage<'_>) -> Result<(), Diagnostic> {
+    /// The platform that a stage asks for, or that of the target.
+    fn platform(&self, stage: &Stage<'_>) -> Result<Platform, Diagnostic> {
         let Some(flag) = &stage.from.instruction.platform else {
-            return Ok(());
+            return Ok(self.options.platform.clone());
         };
         let span = flag.value.span();
         let text = self.globals.expand(&flag.value)?;
-        let platform = text.parse::<Platform>().map_err(|e| {
+        text.parse::<Platform>().map_err(|e| {
             let help = self.unset(&flag.value);
             let help = help.or_else(|| e.hint_text().map(str::to_owned));
             let message = format!("invalid platform `{text}`");
             Diagnostic::error("bad-platform", span, message).with_help_if(help)
-        })?;
-        let target = &self.options.platform;
-        if platform.serves(target) {
-            return Ok(());
-        }
-        let what = format!("FROM --platform={platform}");
-        let help = format!("the build is for {target}: leave the flag out");
-        Err(error::not_yet(flag.span, &what, &help))
+        })
     }
 
     /// What the `from` of a COPY or of a mount in the stage `index` means.
@@ -266,11 +322,6 @@ impl<'a> Survey<'a> {
     ) -> Result<Origin, Diagnostic> {
         let wrong =
             |message: String, help: &str| Err(error::error("bad-from-flag", span, message, help));
-        if name.contains('$') {
-            let message = format!("variables are not replaced in `--from={name}`");
-            let help = "name a stage instead: `FROM …$VARIABLE… AS source` before this one";
-            return wrong(message, help);
-        }
         let numbers = match index {
             0 => "this is the first stage".to_owned(),
             1 => "the stage before has the number `0`".to_owned(),
@@ -300,11 +351,41 @@ impl<'a> Survey<'a> {
         if name == "scratch" {
             return Ok(Origin::Scratch);
         }
+        if let Some((name, context)) = self.context(index, name) {
+            return Ok(match image_of(name, context, span)? {
+                Meant::Scratch => Origin::Scratch,
+                Meant::Files => Origin::Context(name.to_owned()),
+                Meant::Image(reference) => Origin::Image(reference),
+            });
+        }
         let reference = name.parse::<Reference>().map_err(|e| {
             let help = e.hint_text().map(str::to_owned);
             Diagnostic::error("bad-reference", span, e.to_string()).with_help_if(help)
         })?;
         Ok(Origin::Image(reference))
+    }
+}
+
+/// What a named context is to a stage.
+enum Meant {
+    Scratch,
+    Files,
+    Image(Reference),
+}
+
+fn image_of(name: &str, context: &NamedContext, span: Span) -> Result<Meant, Diagnostic> {
+    match context {
+        NamedContext::Image(image) if image == "scratch" => Ok(Meant::Scratch),
+        NamedContext::Image(image) => image.parse().map(Meant::Image).map_err(|e| {
+            let message = format!("context `{name}`: {e}");
+            Diagnostic::error("bad-reference", span, message)
+        }),
+        NamedContext::Layout(_) => {
+            let what = format!("--build-context {name}={context}");
+            let help = "load it with `kiln load` and name the image";
+            Err(error::not_yet(span, &what, help))
+        }
+        NamedContext::Folder(_) | NamedContext::Remote(_) => Ok(Meant::Files),
     }
 }
 

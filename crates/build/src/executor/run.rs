@@ -25,7 +25,7 @@ impl Carrier<'_> {
                 graph::Network::Host => Network::Host,
                 _ => Network::Default,
             },
-            platform: self.request.platform.clone(),
+            platform: op.platform.clone().unwrap_or(self.request.platform.clone()),
             epoch: self.epoch,
         };
         let output = |stream, bytes: &[u8]| self.tracker.output(id, stream, bytes);

@@ -1,7 +1,7 @@
 //! FROM: the state that a stage begins with; and what the file says of the build as a whole.
 
-use kiln_graph::{NodeId, Op, Select};
-use kiln_image::Config;
+use kiln_graph::{Copy, NodeId, Op, Select, Taken};
+use kiln_image::{Config, Platform};
 use kiln_parser::{Diagnostic, Dockerfile, Span};
 
 use super::{Lowerer, Place, State};
@@ -26,9 +26,12 @@ impl Lowerer<'_, '_> {
                 (StageBase::Stage(*at), end.clone())
             }
             Ground::Scratch => {
-                let mut image = Config::scratch(&self.options.platform);
-                image.config.working_dir = "/".to_owned();
+                let image = empty(&self.options.platform);
                 (StageBase::Scratch, self.begin(Op::Scratch, image, place))
+            }
+            Ground::Context(name) => {
+                let base = StageBase::Context((*name).to_owned());
+                (base, self.files_of(name, place))
             }
             Ground::Image(reference, resolved) => {
                 let base = StageBase::Image {
@@ -38,7 +41,7 @@ impl Lowerer<'_, '_> {
                 let op = Op::Image {
                     reference: reference.clone(),
                     manifest: resolved.manifest,
-                    platform: self.options.platform.clone(),
+                    platform: self.survey.platform_of(place.stage).clone(),
                 };
                 self.platform_of(&resolved.config, place);
                 (base, self.begin(op, inherited(&resolved.config), place))
@@ -51,6 +54,24 @@ impl Lowerer<'_, '_> {
             state.image.config.set_env("PATH", PATH);
         }
         Some((base, state))
+    }
+
+    /// A root that is all the files of a named context.
+    fn files_of(&mut self, name: &str, place: &Place) -> State {
+        let context = Op::Context {
+            name: name.to_owned(),
+            select: Select::default(),
+        };
+        let source = self.graph.add(context, &[], Some(place.origin.clone()));
+        let mut state = self.begin(Op::Scratch, empty(&self.options.platform), place);
+        let op = Copy {
+            sources: vec![Taken::first(".")],
+            destination: "/".to_owned(),
+            exact_times: true,
+            ..Copy::default()
+        };
+        state.node = self.node(Op::Copy(op), &[state.node, source], place);
+        state
     }
 
     fn begin(&mut self, op: Op, image: Config, place: &Place) -> State {
@@ -67,7 +88,7 @@ impl Lowerer<'_, '_> {
         &mut self,
         name: &str,
         span: Span,
-        _select: Select,
+        select: Select,
         place: &Place,
     ) -> Result<NodeId, Diagnostic> {
         let gone = |what: &str| {
@@ -80,12 +101,13 @@ impl Lowerer<'_, '_> {
                 None => return Err(gone("stage")),
             },
             Origin::Scratch => Op::Scratch,
+            Origin::Context(name) => Op::Context { name, select },
             Origin::Image(reference) => {
-                let manifest = self.survey.manifest(&reference);
+                let manifest = self.survey.manifest(place.stage, &reference);
                 Op::Image {
                     manifest: manifest.ok_or_else(|| gone("image"))?,
                     reference,
-                    platform: self.options.platform.clone(),
+                    platform: self.survey.platform_of(place.stage).clone(),
                 }
             }
         };
@@ -94,16 +116,24 @@ impl Lowerer<'_, '_> {
 
     /// Warns of a base that is for another platform than it was asked for.
     fn platform_of(&mut self, config: &Config, place: &Place) {
-        let (found, wanted) = (config.platform(), &self.options.platform);
+        let found = config.platform();
+        let wanted = self.survey.platform_of(place.stage);
         if config.architecture.is_empty() || found.serves(wanted) {
             return;
         }
         let (start, end) = place.origin.span;
-        let message = format!("the base image is for {found}, the build for {wanted}");
+        let message = format!("the base image is for {found}, the stage for {wanted}");
         let span = Span::new(start, end);
         self.warnings
             .push(Diagnostic::warning("base-platform", span, message));
     }
+}
+
+/// The config of nothing.
+fn empty(platform: &Platform) -> Config {
+    let mut image = Config::scratch(platform);
+    image.config.working_dir = "/".to_owned();
+    image
 }
 
 /// What an image takes over from its base: all but the layers, the time, and how the base was made.
@@ -136,11 +166,11 @@ pub(super) fn epoch(
     let span = declared.filter(|_| given.is_none());
     let span = span.map_or(Span::default(), |arg| arg.span);
     if text == "context" {
-        let what = format!("{NAME}=context");
-        return Err(error::not_yet(span, &what, "give the seconds since 1970"));
+        return Ok(options.context_time);
     }
     text.parse().map(Some).map_err(|_| {
         let message = format!("`{NAME}` is `{text}`, not a number");
-        error::error("bad-epoch", span, message, "it is in seconds since 1970")
+        let help = "it is in seconds since 1970, or `context` for the time of a remote context";
+        error::error("bad-epoch", span, message, help)
     })
 }

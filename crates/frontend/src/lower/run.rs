@@ -52,6 +52,9 @@ impl Lowerer<'_, '_> {
             mounts: mounts.all,
             security: security(run.security.as_ref())?,
             devices: devices(state, &run.devices)?,
+            platform: Some(self.survey.platform_of(place.stage))
+                .filter(|platform| **platform != self.options.platform)
+                .cloned(),
             ..Run::default()
         };
         state.node = self.node(Op::Run(op), &mounts.inputs, place);

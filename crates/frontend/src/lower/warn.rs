@@ -5,7 +5,15 @@ use std::collections::BTreeSet;
 use kiln_parser::{Diagnostic, Span};
 
 use super::{Lowerer, run::PROXIES};
-use crate::{scope::Globals, suggest::nearest};
+use crate::{scope::Globals, suggest::nearest, syntax};
+
+/// Arguments to the builder that are heeded, or that change nothing in what is built.
+const HEEDED: [&str; 4] = [
+    syntax::ARGUMENT,
+    "BUILDKIT_BUILD_NAME",
+    "BUILDKIT_CACHE_MOUNT_NS",
+    "BUILDKIT_DOCKERFILE_CHECK",
+];
 
 impl Lowerer<'_, '_> {
     /// Build arguments that nobody asked for.
@@ -21,6 +29,9 @@ impl Lowerer<'_, '_> {
                 || name == "SOURCE_DATE_EPOCH"
                 || PROXIES.contains(&upper.as_str())
             {
+                continue;
+            }
+            if HEEDED.contains(&name.as_str()) {
                 continue;
             }
             if name.starts_with("BUILDKIT_") {

@@ -19,7 +19,8 @@ pub(crate) fn amd64() -> Options {
     }
 }
 
-/// Options as a file has them: `build-arg A=1`, `target x`, `platform linux/arm64`.
+/// Options as a file has them: `build-arg A=1`, `target x`, `platform linux/arm64`,
+/// `context name=docker-image://x`, `context-time 5`.
 pub(crate) fn options(text: &str) -> Options {
     let mut options = amd64();
     for line in text.lines() {
@@ -29,6 +30,11 @@ pub(crate) fn options(text: &str) -> Options {
                 let (name, value) = value.split_once('=').unwrap();
                 options.build_args.insert(name.into(), value.into());
             }
+            "context" => {
+                let (name, value) = value.split_once('=').unwrap();
+                options.contexts.insert(name.into(), value.parse().unwrap());
+            }
+            "context-time" => options.context_time = Some(value.parse().unwrap()),
             "target" => options.target = Some(value.into()),
             "platform" => options.platform = value.parse().unwrap(),
             other => panic!("unknown option `{other}`"),

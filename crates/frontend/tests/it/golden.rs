@@ -121,6 +121,7 @@ fn show_lowered(out: &mut String, source: &str, lowered: &Lowered) {
     for stage in &lowered.stages {
         let base = match &stage.base {
             StageBase::Scratch => "scratch".to_owned(),
+            StageBase::Context(name) => format!("context {name}"),
             StageBase::Image { reference, .. } => reference.familiar(),
             StageBase::Stage(at) => format!("stage {}", lowered.stages[*at].index),
         };

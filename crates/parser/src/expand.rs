@@ -23,6 +23,10 @@ pub type Lookup<'l> = dyn Fn(&str) -> Option<Cow<'l, str>> + 'l;
 /// 128 KiB, so nothing that works comes near; values that double themselves do.
 pub const MAX_EXPANDED: usize = 1 << 20;
 
+/// The longest pattern in characters of `${v#p}`, `${v%p}` and `${v/p/r}`. Time is that of the value
+/// times that of the pattern: this keeps values of [`MAX_EXPANDED`] bytes bearable.
+pub const MAX_PATTERN: usize = 4096;
+
 /// How deep `${a:-${b:-…}}` may go.
 pub const MAX_NESTING: usize = 32;
 
@@ -76,9 +80,11 @@ pub enum ExpandErrorKind {
         /// The author's message, or that it must be set.
         message: String,
     },
+    /// A pattern of more than [`MAX_PATTERN`] characters.
+    PatternTooLong,
     /// More than [`MAX_NESTING`] substitutions inside of one another.
     TooDeep,
-    /// A result of more than [`MAX_EXPANDED`] bytes.
+    /// A result of more than [`MAX_EXPANDED`] bytes, or several times as much read on the way.
     TooLong,
 }
 
@@ -94,6 +100,7 @@ impl fmt::Display for ExpandErrorKind {
             Self::UnsupportedModifier(m) => write!(f, "unsupported modifier `{m}` in substitution"),
             Self::BadPattern(escape) => write!(f, "invalid escape `{escape}` in pattern"),
             Self::Required { name, message } => write!(f, "`{name}`: {message}"),
+            Self::PatternTooLong => write!(f, "a pattern of more than {MAX_PATTERN} characters"),
             Self::TooDeep => write!(f, "substitutions nested deeper than {MAX_NESTING}"),
             Self::TooLong => write!(f, "expands to more than {} KiB", MAX_EXPANDED / 1024),
         }
@@ -146,7 +153,11 @@ pub(crate) fn expand(
 ) -> Result<Expanded, RawError> {
     let parts = template::parse(raw, escape, quotes)?;
     let mut out = Output::default();
-    let mut eval = Eval { lookup, spent: 0 };
+    let mut eval = Eval {
+        lookup,
+        spent: 0,
+        read: 0,
+    };
     eval.parts(&parts, &mut out)?;
     Ok(out.finish())
 }
@@ -236,6 +247,8 @@ struct Eval<'x, 'l> {
     lookup: &'x Lookup<'l>,
     /// Bytes produced so far at all levels: nested words count although most are dropped.
     spent: usize,
+    /// Bytes of values looked at: `${v##*}` gives nothing, and costs what `v` is long.
+    read: usize,
 }
 
 impl Eval<'_, '_> {
@@ -305,7 +318,7 @@ impl Eval<'_, '_> {
                     .strip_prefix(sign)
                     .map_or((false, word.as_str()), |rest| (true, rest));
                 let pattern = Pattern::parse(word).map_err(fail)?;
-                let value = self.value(name).unwrap_or_default();
+                let value = self.long_value(name).map_err(fail)?;
                 Ok(if *suffix {
                     pattern.trim_suffix(&value, greedy)
                 } else {
@@ -316,7 +329,7 @@ impl Eval<'_, '_> {
                 let pattern = self.text(pattern)?;
                 let with = self.text(with)?;
                 let pattern = Pattern::parse(&pattern).map_err(fail)?;
-                let value = self.value(name).unwrap_or_default();
+                let value = self.long_value(name).map_err(fail)?;
                 pattern
                     .replace(&value, &with, *all, MAX_EXPANDED)
                     .ok_or_else(|| fail(ExpandErrorKind::TooLong))
@@ -344,6 +357,16 @@ impl Eval<'_, '_> {
             name: name.to_owned(),
             message,
         })
+    }
+
+    /// A value that a pattern is laid upon, or nothing.
+    fn long_value(&mut self, name: &str) -> Result<String, ExpandErrorKind> {
+        let value = self.value(name).unwrap_or_default();
+        self.read += value.len();
+        if self.read > 4 * MAX_EXPANDED {
+            return Err(ExpandErrorKind::TooLong);
+        }
+        Ok(value)
     }
 
     fn value(&self, name: &str) -> Option<String> {

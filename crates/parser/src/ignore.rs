@@ -18,6 +18,7 @@ mod matcher;
 use serde::Serialize;
 
 use crate::diagnostic::Diagnostic;
+use crate::lines::MAX_LINE;
 use crate::span::{Span, to_u32};
 use matcher::Matcher;
 
@@ -71,6 +72,11 @@ impl Ignore {
                 to_u32(start + (line.len() - text.len()) + (text.len() - text.trim_start().len()));
             let pattern = text.trim();
             let span = Span::new(start, start + to_u32(pattern.len()));
+            if line.len() > MAX_LINE {
+                let message = format!("a line of more than {MAX_LINE} bytes");
+                diagnostics.push(Diagnostic::error("line-too-long", span, message));
+                continue;
+            }
             match rule(pattern, number, span) {
                 Ok(rule) => rules.push(rule),
                 Err(diagnostic) => diagnostics.push(diagnostic),

@@ -21,7 +21,9 @@ mod text;
 mod word;
 pub use ast::{Command, Dockerfile, Instruction, Node, Stage};
 pub use diagnostic::{Diagnostic, Severity};
-pub use expand::{ExpandError, ExpandErrorKind, Lookup, MAX_EXPANDED, MAX_NESTING, Variable};
+pub use expand::{
+    ExpandError, ExpandErrorKind, Lookup, MAX_EXPANDED, MAX_NESTING, MAX_PATTERN, Variable,
+};
 pub use span::{LineIndex, Position, Span, Spanned, position};
 pub use word::Word;
 

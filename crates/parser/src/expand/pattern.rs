@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::ExpandErrorKind;
+use super::{ExpandErrorKind, MAX_PATTERN};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Token {
@@ -25,6 +25,9 @@ impl Pattern {
         let mut tokens = Vec::new();
         let mut chars = text.chars().peekable();
         while let Some(c) = chars.next() {
+            if tokens.len() == MAX_PATTERN {
+                return Err(ExpandErrorKind::PatternTooLong);
+            }
             tokens.push(match c {
                 '*' => Token::Star,
                 '?' => Token::Any,

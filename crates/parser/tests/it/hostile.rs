@@ -1,6 +1,10 @@
 //! Input that was made to hurt: all of it ends soon, in bounded memory, on a small stack.
 
-use kiln_parser::{Diagnostic, Instruction, parse};
+use std::borrow::Cow;
+use std::cell::Cell;
+
+use kiln_parser::ignore::Ignore;
+use kiln_parser::{Diagnostic, ExpandErrorKind, Instruction, MAX_EXPANDED, MAX_PATTERN, parse};
 
 fn on_a_small_stack(test: impl FnOnce() + Send + 'static) {
     let thread = std::thread::Builder::new()
@@ -160,4 +164,89 @@ fn many_heredocs() {
             .iter()
             .any(|d| d.code == "unterminated-heredoc")
     );
+}
+
+/// What `LABEL l <word>` gives where all variables have `value`, and how many values were asked for.
+fn expanded(word: &str, value: &str) -> (Result<usize, ExpandErrorKind>, usize) {
+    let src = format!("FROM a\nLABEL l {word}\n");
+    let (file, _) = parse(&src).into_result().expect("no errors");
+    let Instruction::Label(label) = &file.stages[0].instructions[0].instruction else {
+        panic!("LABEL")
+    };
+    let asked = Cell::new(0);
+    let lookup = |_: &str| {
+        asked.set(asked.get() + 1);
+        Some(Cow::Borrowed(value))
+    };
+    let result = label.pairs[0].value.expand(&lookup);
+    (
+        result.map(|text| text.len()).map_err(|e| e.kind),
+        asked.get(),
+    )
+}
+
+#[test]
+fn values_that_double_themselves_end() {
+    let mut value = "x".to_owned();
+    for _ in 0..20 {
+        assert_eq!(expanded("$a$a", &value).0, Ok(2 * value.len()));
+        value = value.repeat(2);
+    }
+    assert_eq!(value.len(), MAX_EXPANDED);
+    assert_eq!(expanded("$a$a", &value).0, Err(ExpandErrorKind::TooLong));
+    // The rest of the word is not looked at.
+    let (result, asked) = expanded(&"$a".repeat(30_000), &value);
+    assert_eq!((result, asked), (Err(ExpandErrorKind::TooLong), 2));
+}
+
+#[test]
+fn work_that_gives_nothing_counts() {
+    let value = "x".repeat(MAX_EXPANDED);
+    for word in ["${a##*}", "${a%%*}", "${a//x/}", "${b:+${a##*}}"] {
+        let (result, asked) = expanded(&word.repeat(4_000), &value);
+        assert_eq!(result, Err(ExpandErrorKind::TooLong), "{word}");
+        assert!(asked <= 10, "{word}: {asked} values");
+    }
+}
+
+#[test]
+fn patterns_have_a_limit() {
+    let value = "é".repeat(MAX_PATTERN);
+    assert_eq!(expanded("${a#$a}", &value).0, Ok(0));
+    let value = "é".repeat(MAX_PATTERN + 1);
+    let (result, _) = expanded("${a#$a}", &value);
+    assert_eq!(result, Err(ExpandErrorKind::PatternTooLong));
+}
+
+#[test]
+fn many_and_long_ignore_patterns() {
+    let src: String = (0..10_000)
+        .map(|i| format!("**/dir{i}/**/*.log\n!keep{i}\n"))
+        .collect();
+    let (ignore, problems) = Ignore::parse(&src);
+    assert!(problems.is_empty());
+    assert_eq!(ignore.rules().len(), 20_000);
+    assert!(ignore.excludes("a/dir9999/b/c.log", false));
+    assert!(!ignore.excludes("a/dir10000/b/c.log", false));
+
+    let long = format!("{}b", "*a".repeat(30_000));
+    assert!(!Ignore::parse(&long).0.excludes(&"a".repeat(100), false));
+    let (ignore, problems) = Ignore::parse(&format!("{long}{long}\nc\n"));
+    assert_eq!(problems[0].code, "line-too-long");
+    assert!(ignore.excludes("c", false));
+}
+
+#[test]
+fn mounts_of_any_length() {
+    for piece in [",", "\"\"", "a=b,", "type=cache,", "target=${", "ro,", "\""] {
+        let options = piece.repeat(60_000 / piece.len());
+        let src = format!("FROM a\nRUN --mount={options} true\n");
+        assert!(parse(&src).diagnostics.len() <= 2, "{piece}");
+    }
+    let src = format!("FROM a\nRUN {}true\n", "--mount=type=ssh ".repeat(3_500));
+    let (file, _) = parse(&src).into_result().expect("no errors");
+    let Instruction::Run(run) = &file.stages[0].instructions[0].instruction else {
+        panic!("RUN")
+    };
+    assert_eq!(run.mounts.len(), 3_500);
 }

@@ -156,5 +156,9 @@ fn read(path: &Path) -> Result<String, Failure> {
     };
     let what = || Failure::new(format!("read `{}`", path.display()));
     read.map_err(|e| what().because(&e))?;
-    String::from_utf8(bytes).map_err(|e| what().because(&e.utf8_error()))
+    // Bytes that are no text are replaced, as the build does; spans are of what was read.
+    Ok(match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(e) => String::from_utf8_lossy(e.as_bytes()).into_owned(),
+    })
 }

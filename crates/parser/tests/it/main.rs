@@ -4,5 +4,6 @@ mod corpus;
 mod format;
 mod hostile;
 mod places;
+mod print;
 mod properties;
 mod tables;

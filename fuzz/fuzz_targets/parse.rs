@@ -1,7 +1,8 @@
 //! Any text as a Dockerfile: there is always a tree, all places lie in the text, and what is read
-//! as a trigger of ONBUILD can be read alone.
+//! as a trigger of ONBUILD can be read alone. What is printed is read as the same.
 #![no_main]
 
+use kiln_parser::print::Edits;
 use kiln_parser::{Instruction, Parse, Span, parse, parse_instruction};
 use libfuzzer_sys::fuzz_target;
 
@@ -32,6 +33,13 @@ fuzz_target!(|src: &str| {
             }
         }
     }
+    // What a file is printed as is read as the same, and printed so again.
+    if let Ok(text) = file.print() {
+        let again = parse(&text).file;
+        assert!(file.same_as(&again));
+        assert_eq!(again.print().as_ref(), Ok(&text));
+    }
+    assert_eq!(Edits::new().apply(src).as_deref(), Ok(src));
     let failed = diagnostics.iter().any(|found| found.is_error());
     assert_eq!(parse(src).into_result().is_err(), failed);
 });

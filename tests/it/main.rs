@@ -8,6 +8,7 @@ mod chaos;
 mod checks;
 mod classic;
 mod commit;
+mod conformance;
 mod containers;
 mod crowd;
 mod demo;

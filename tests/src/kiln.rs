@@ -36,14 +36,17 @@ pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let test = env::current_exe().expect("a test knows where it is");
-        let profile = test
-            .ancestors()
-            .nth(2)
-            .expect("target/PROFILE/deps/TEST")
-            .to_owned();
+        // `target/PROFILE/deps/TEST`, or a program of the workspace in `target/PROFILE`.
+        let above = test.parent().expect("a program is in a folder");
+        let profile = match above.ends_with("deps") {
+            true => above.parent().expect("deps is in a folder"),
+            false => above,
+        };
+        let profile = profile.to_owned();
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "--package", "kiln-cli"]);
+        build.args(["build", "--quiet", "--package", "kiln-cli", "--target-dir"]);
+        build.arg(profile.parent().expect("target/PROFILE"));
         if profile.ends_with("release") {
             build.arg("--release");
         }

@@ -4,6 +4,8 @@
 #[cfg(unix)]
 pub mod base;
 #[cfg(unix)]
+pub mod conformance;
+#[cfg(unix)]
 pub mod entries;
 pub mod harness;
 #[cfg(unix)]

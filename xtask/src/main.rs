@@ -10,6 +10,7 @@
 
 mod bench;
 mod ci;
+mod conformance;
 mod demo;
 mod fuzz;
 mod house;
@@ -42,6 +43,11 @@ const COMMANDS: &[Command] = &[
         name: "bench",
         about: "[--runs N] [--user NAME] [--layers]: time layers, builds and starts beside others', to bench/",
         run: bench::command,
+    },
+    Command {
+        name: "conformance",
+        about: "[--against \"COMMAND\"] [--filter TEXT] [--scratch FOLDER]: the cases of tests/conformance, by kiln or a peer",
+        run: conformance::command,
     },
     Command {
         name: "demo",

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::{
-        Mutex,
+        Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -55,13 +55,13 @@ impl<'a> Suite<'a> {
                 scope.spawn(|| {
                     while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
                         let found = self.case(case).unwrap_or_else(|e| vec![e.to_string()]);
-                        let mut report = report.lock().unwrap_or_else(|e| e.into_inner());
+                        let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
                         report.0.insert(case.name.clone(), found);
                     }
                 });
             }
         });
-        report.into_inner().unwrap_or_else(|e| e.into_inner())
+        report.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn case(&self, case: &Case) -> Result<Vec<String>> {

@@ -67,7 +67,7 @@ pub(crate) fn marker(word: &str) -> Option<Marker<'_>> {
     };
     // `$` is no variable here: the delimiter is taken as it is written.
     let words = expand::expand(
-        &delimiter.replace('$', "\\$"),
+        &with_literal_dollars(delimiter),
         '\\',
         Quotes::Meaningful,
         &|_| None,
@@ -86,6 +86,26 @@ pub(crate) fn marker(word: &str) -> Option<Marker<'_>> {
     })
 }
 
+/// The delimiter with each `$` escaped that single quotes do not keep already.
+fn with_literal_dollars(delimiter: &str) -> String {
+    let mut out = String::with_capacity(delimiter.len());
+    let mut quote = None;
+    let mut escaped = false;
+    for c in delimiter.chars() {
+        if c == '$' && quote != Some('\'') && !escaped {
+            out.push('\\');
+        }
+        escaped = c == '\\' && quote != Some('\'') && !escaped;
+        match quote {
+            None if matches!(c, '\'' | '"') => quote = Some(c),
+            Some(open) if open == c => quote = None,
+            _ => {}
+        }
+        out.push(c);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,7 +113,7 @@ mod tests {
     #[test]
     fn what_is_a_marker() {
         type Row<'r> = (&'r str, &'r [(&'r str, bool, bool)]);
-        let rows: [Row<'_>; 18] = [
+        let rows: [Row<'_>; 20] = [
             ("cat <<EOF", &[("EOF", false, true)]),
             ("cat <<-'E O' > /x", &[("E O", true, false)]),
             ("3<<\"A\" 4<<B", &[("A", false, false), ("B", false, true)]),
@@ -112,6 +132,8 @@ mod tests {
             ("it's <<EOF", &[]),
             ("<<E\\OF", &[("EOF", false, true)]),
             ("<<$A", &[("$A", false, true)]),
+            ("<<'$A'", &[("$A", false, false)]),
+            ("<<\"$A\"\\$B", &[("$A$B", false, false)]),
         ];
         for (line, want) in rows {
             let found = markers(line);

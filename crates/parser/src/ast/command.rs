@@ -64,6 +64,8 @@ pub struct Heredoc<'a> {
     /// The lines between, as they are in the file, with their line ends. Quotes in it are
     /// characters like others.
     pub body: Word<'a>,
+    /// The delimiter on the line that ends it, without tabs before it.
+    pub terminator: Span,
 }
 
 impl Heredoc<'_> {

@@ -5,7 +5,7 @@ use crate::ast::Heredoc;
 use crate::heredoc::{self, Marker};
 use crate::json;
 use crate::lines::{Physical, Reader};
-use crate::span::Span;
+use crate::span::{Span, to_u32};
 use crate::text::range_in;
 use crate::word::Word;
 
@@ -38,6 +38,7 @@ pub(super) fn heredocs<'a>(
         };
         *end.1 = last.end();
         end.0.1 = last.number;
+        let terminator = Span::new(last.end() - to_u32(marker.name.len()), last.end());
         let body = Word::body(body);
         if marker.expand && statement.name != "RUN" {
             cx.check(&body);
@@ -56,6 +57,7 @@ pub(super) fn heredocs<'a>(
             strip_tabs,
             expand,
             body,
+            terminator,
         });
     }
     docs
@@ -70,6 +72,9 @@ fn unterminated(cx: &mut Cx<'_>, marker: &Marker<'_>, span: Span, near: Option<P
     };
     let help = match near {
         Some(line) => format!("line {} has blanks around it; {rule}", line.number),
+        None if name.ends_with("))") => {
+            "if it is to shift a number, write it without blanks: `$((1<<2))`".to_owned()
+        }
         None => format!("end the text with a line `{name}`"),
     };
     let message = format!("unterminated heredoc: no line that is just `{name}`");

@@ -48,15 +48,21 @@ fn owned(item: Text<'_>) -> Spanned<String> {
     Spanned::new(item.into_cow().into_owned(), span)
 }
 
-/// `CMD` and `ENTRYPOINT`. With nothing behind it, it is the shell form of nothing.
+/// `CMD` and `ENTRYPOINT`.
 pub(super) fn program<'a>(cx: &mut Cx<'a>, st: &Statement<'a>) -> Option<Command<'a>> {
+    let help = format!("`{} []` takes away what the base image has", st.name);
+    given(cx, st, &help)
+}
+
+/// The command of an instruction. With nothing behind the keyword, it is the shell form of
+/// nothing: `help` says what to write instead.
+pub(super) fn given<'a>(cx: &mut Cx<'a>, st: &Statement<'a>, help: &str) -> Option<Command<'a>> {
     if st.args.as_str().is_empty() {
         if st.flags.refused {
             return None; // perhaps what is missing was taken for a flag
         }
         let name = &st.name;
         let message = format!("{name} without a command: the shell is started with an empty one");
-        let help = format!("`{name} []` takes away what the base image has");
         let warning = Diagnostic::warning("empty-command", st.keyword.span, message);
         cx.diagnostics.push(warning.with_help(help));
     }

@@ -123,8 +123,9 @@ fn files<'a>(cx: &mut Cx<'a>, st: &Statement<'a>, docs: Vec<Heredoc<'a>>) -> Opt
         );
         return None;
     }
-    if let Some(doc) = docs.iter().find(|doc| has_blank(cx, doc)) {
-        let message = format!("{} takes no blank behind `<<`", st.name);
+    let lost = |doc: &&Heredoc<'_>| !words.iter().any(|word| word.span() == doc.span);
+    if let Some(doc) = docs.iter().find(lost) {
+        let message = format!("the marker of a heredoc has no blanks in {}", st.name);
         let help = match doc.name.as_str() {
             name if name.contains(char::is_whitespace) => {
                 "give it a name without blanks".to_owned()
@@ -148,16 +149,6 @@ fn files<'a>(cx: &mut Cx<'a>, st: &Statement<'a>, docs: Vec<Heredoc<'a>>) -> Opt
         dest: cx.word(dest),
         json,
     })
-}
-
-/// `<< NAME`: the words of COPY are those between blanks, so it would be two paths.
-fn has_blank(cx: &Cx<'_>, doc: &Heredoc<'_>) -> bool {
-    let behind = doc
-        .span
-        .of(cx.src)
-        .split_once("<<")
-        .map_or("", |(_, rest)| rest);
-    behind.starts_with(char::is_whitespace)
 }
 
 /// The arguments of COPY, ADD and VOLUME: a JSON array, or words between blanks.

@@ -17,8 +17,11 @@ pub(super) fn read<'a>(
     let network = one_of(cx, st, "network", &["default", "none", "host"]);
     let security = one_of(cx, st, "security", &["sandbox", "insecure"]);
     let devices = st.flags.texts("device").collect();
-    st.requires_args(cx, "a command", "apt-get update")?;
-    let command = command::command(cx, "RUN", &st.args)?;
+    let command = command::given(
+        cx,
+        st,
+        "name a command, for example `RUN apt-get update`, or remove the line",
+    )?;
     if matches!(&command, Command::Exec(args) if args.is_empty()) {
         cx.error(
             "missing-argument",

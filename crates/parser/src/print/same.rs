@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::ast::{Dockerfile, Instruction, Stage};
 
 /// Members that say where something stands or how a keyword is written.
-const PLACES: [&str; 3] = ["span", "spans", "as_keyword"];
+const PLACES: [&str; 4] = ["span", "spans", "as_keyword", "terminator"];
 
 /// What a value says.
 fn meaning<T: Serialize>(value: &T) -> Option<Value> {

@@ -25,7 +25,9 @@ fn strip(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(strip),
         Value::Object(members) => {
-            members.retain(|name, _| !["span", "spans", "as_keyword"].contains(&name.as_str()));
+            members.retain(|name, _| {
+                !["span", "spans", "as_keyword", "terminator"].contains(&name.as_str())
+            });
             members.values_mut().for_each(strip);
         }
         _ => {}

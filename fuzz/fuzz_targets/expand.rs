@@ -41,7 +41,10 @@ fn check(word: &Word<'_>, src: &str) {
     for variable in word.variables() {
         let at = variable.span;
         let there = src.get(at.start as usize..at.end as usize);
-        assert!(there.is_some_and(|text| text.starts_with('$')), "{variable:?}");
+        assert!(
+            there.is_some_and(|text| text.starts_with('$')),
+            "{variable:?}"
+        );
     }
     match word.expand(&value) {
         Ok(text) => {
@@ -53,7 +56,10 @@ fn check(word: &Word<'_>, src: &str) {
             }
         }
         Err(error) => {
-            assert!(src.get(error.span.start as usize..error.span.end as usize).is_some());
+            assert!(
+                src.get(error.span.start as usize..error.span.end as usize)
+                    .is_some()
+            );
         }
     }
 }

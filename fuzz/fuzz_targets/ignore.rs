@@ -14,7 +14,10 @@ fuzz_target!(|input: (&str, &str)| {
     }
     for rule in ignore.rules() {
         let at = rule.span;
-        assert_eq!(src.get(at.start as usize..at.end as usize), Some(&*rule.pattern));
+        assert_eq!(
+            src.get(at.start as usize..at.end as usize),
+            Some(&*rule.pattern)
+        );
     }
     let excluded = ignore.excludes(path, false);
     let decided = ignore.decide(path, false);

@@ -4,6 +4,9 @@
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use kiln_image::{Platform, Reference};
+use kiln_parser::{Diagnostic, Span};
+
+use crate::error;
 
 /// What a name of `--build-context` stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +101,30 @@ pub(crate) fn named<'c>(
         }
     }
     found
+}
+
+/// What a named context is to a stage.
+pub(crate) enum Meant {
+    Scratch,
+    Files,
+    Image(Reference),
+}
+
+/// What stands on a named context, or takes files from it, has before it.
+pub(crate) fn meant(name: &str, context: &NamedContext, span: Span) -> Result<Meant, Diagnostic> {
+    match context {
+        NamedContext::Image(image) if image == "scratch" => Ok(Meant::Scratch),
+        NamedContext::Image(image) => image.parse().map(Meant::Image).map_err(|e| {
+            let message = format!("context `{name}`: {e}");
+            Diagnostic::error("bad-reference", span, message)
+        }),
+        NamedContext::Layout(_) => {
+            let what = format!("--build-context {name}={context}");
+            let help = "load it with `kiln load` and name the image";
+            Err(error::not_yet(span, &what, help))
+        }
+        NamedContext::Folder(_) | NamedContext::Remote(_) => Ok(Meant::Files),
+    }
 }
 
 #[cfg(test)]

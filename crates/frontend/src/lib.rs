@@ -15,6 +15,7 @@ mod scope;
 mod stage;
 mod suggest;
 mod syntax;
+mod target;
 mod targets;
 
 pub use bases::{Base, Bases, Resolved};

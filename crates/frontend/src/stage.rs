@@ -7,8 +7,12 @@ use kiln_image::{Digest, Platform, Reference};
 use kiln_parser::{Diagnostic, Dockerfile, Instruction, Span, Stage, Word, ast::Mount};
 
 use crate::{
-    Base, Bases, NamedContext, Options, Resolved, contexts, error, onbuild, scope::Globals,
+    Base, Bases, NamedContext, Options, Resolved,
+    contexts::{self, Meant},
+    error, onbuild,
+    scope::Globals,
     suggest::nearest,
+    target,
 };
 
 /// What a stage stands on.
@@ -55,7 +59,7 @@ impl<'a> Survey<'a> {
         bases: &'a Bases,
     ) -> Result<Self, Vec<Diagnostic>> {
         let globals = Globals::new(file, options)?;
-        let target = target(file, options).map_err(|e| vec![e])?;
+        let target = target::find(file, options).map_err(|e| vec![e])?;
         let mut survey = Self {
             file,
             options,
@@ -253,7 +257,7 @@ impl<'a> Survey<'a> {
         (name, context): (&'a str, &'a NamedContext),
         span: Span,
     ) -> Result<Option<Ground<'a>>, Diagnostic> {
-        match image_of(name, context, span)? {
+        match contexts::meant(name, context, span)? {
             Meant::Scratch => Ok(Some(Ground::Scratch)),
             Meant::Files => Ok(Some(Ground::Context(name))),
             Meant::Image(reference) => {
@@ -352,7 +356,7 @@ impl<'a> Survey<'a> {
             return Ok(Origin::Scratch);
         }
         if let Some((name, context)) = self.context(index, name) {
-            return Ok(match image_of(name, context, span)? {
+            return Ok(match contexts::meant(name, context, span)? {
                 Meant::Scratch => Origin::Scratch,
                 Meant::Files => Origin::Context(name.to_owned()),
                 Meant::Image(reference) => Origin::Image(reference),
@@ -364,63 +368,4 @@ impl<'a> Survey<'a> {
         })?;
         Ok(Origin::Image(reference))
     }
-}
-
-/// What a named context is to a stage.
-enum Meant {
-    Scratch,
-    Files,
-    Image(Reference),
-}
-
-fn image_of(name: &str, context: &NamedContext, span: Span) -> Result<Meant, Diagnostic> {
-    match context {
-        NamedContext::Image(image) if image == "scratch" => Ok(Meant::Scratch),
-        NamedContext::Image(image) => image.parse().map(Meant::Image).map_err(|e| {
-            let message = format!("context `{name}`: {e}");
-            Diagnostic::error("bad-reference", span, message)
-        }),
-        NamedContext::Layout(_) => {
-            let what = format!("--build-context {name}={context}");
-            let help = "load it with `kiln load` and name the image";
-            Err(error::not_yet(span, &what, help))
-        }
-        NamedContext::Folder(_) | NamedContext::Remote(_) => Ok(Meant::Files),
-    }
-}
-
-/// The stage that is asked for: by name, else by number; without a wish, the last.
-fn target(file: &Dockerfile<'_>, options: &Options) -> Result<usize, Diagnostic> {
-    let no_stages = || Diagnostic::error("no-stages", Span::default(), "the file has no stages");
-    let Some(wanted) = &options.target else {
-        return file.stages.len().checked_sub(1).ok_or_else(no_stages);
-    };
-    let lower = wanted.to_lowercase();
-    let named = |stage: &Stage<'_>| stage.name() == Some(&lower);
-    if let Some(found) = file.stages.iter().rposition(named) {
-        return Ok(found);
-    }
-    match wanted.parse::<usize>() {
-        Ok(number) if number < file.stages.len() => return Ok(number),
-        _ => {}
-    }
-    let stages = file.stages.iter().enumerate();
-    let known: Vec<String> = stages
-        .map(|(i, s)| {
-            s.name()
-                .map_or(format!("`{i}`"), |name| format!("`{name}`"))
-        })
-        .collect();
-    let list = format!("the stages are {}", known.join(", "));
-    let help = match nearest(wanted, file.stages.iter().filter_map(Stage::name)) {
-        Some(meant) => format!("did you mean `{meant}`? {list}"),
-        None => list,
-    };
-    let message = format!("target stage `{wanted}` could not be found");
-    Err(error::error(
-        "unknown-target",
-        Span::default(),
-        message,
-        help,
-    ))
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod bases;
+mod check;
 mod contexts;
 mod error;
 mod history;
@@ -19,6 +20,7 @@ mod target;
 mod targets;
 
 pub use bases::{Base, Bases, Resolved};
+pub use check::{Checked, check};
 pub use contexts::NamedContext;
 pub use lower::{Lowering, lower};
 pub use lowered::{Lowered, Stage, StageBase, Step};

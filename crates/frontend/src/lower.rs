@@ -18,8 +18,8 @@ use kiln_image::Config;
 use kiln_parser::{Diagnostic, Dockerfile, Instruction, Node, Span, Word};
 
 use crate::{
-    Base, Bases, Declared, Lowered, Options, Stage, StageBase, Step, error, history, onbuild,
-    scope::Args, stage::Survey, syntax,
+    Base, Bases, Declared, Lowered, Options, Stage, StageBase, Step, check, error, history,
+    onbuild, scope::Args, stage::Survey, syntax,
 };
 
 /// What came of an attempt.
@@ -59,6 +59,9 @@ pub fn lower<'a>(
         return Err(sorted(lowerer.errors));
     }
     lowerer.unused_arguments();
+    lowerer
+        .warnings
+        .extend(check::findings(file, options, &survey));
     Ok(Lowering::Done(Box::new(lowerer.finish(epoch))))
 }
 

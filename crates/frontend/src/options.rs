@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use kiln_graph::Network;
 use kiln_image::Platform;
+use kiln_parser::ignore::Ignore;
 
 use crate::NamedContext;
 
@@ -29,6 +30,10 @@ pub struct Options {
     pub build_platform: Platform,
     /// What a RUN can reach that does not say.
     pub network: Network,
+    /// What the ignore file of the context hides, for the check `CopyIgnoredFile`.
+    pub ignore: Option<Ignore>,
+    /// Whether stages that the target does not need are looked at as well: for checks.
+    pub every_stage: bool,
 }
 
 impl Default for Options {
@@ -42,6 +47,8 @@ impl Default for Options {
             platform: Platform::host(),
             build_platform: Platform::host(),
             network: Network::Default,
+            ignore: None,
+            every_stage: false,
         }
     }
 }

@@ -73,6 +73,9 @@ impl<'a> Survey<'a> {
             seen: vec![false; file.stages.len()],
         };
         survey.visit(target);
+        if options.every_stage {
+            (0..file.stages.len()).for_each(|index| survey.visit(index));
+        }
         Ok(survey)
     }
 

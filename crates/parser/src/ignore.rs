@@ -43,6 +43,19 @@ pub struct Rule {
     matcher: Matcher,
 }
 
+/// Equal are those that say the same in the same order.
+impl PartialEq for Ignore {
+    fn eq(&self, other: &Self) -> bool {
+        let patterns = |ignore: &'_ Self| -> Vec<String> {
+            let rules = ignore.rules.iter();
+            rules.map(|rule| rule.pattern.clone()).collect()
+        };
+        patterns(self) == patterns(other)
+    }
+}
+
+impl Eq for Ignore {}
+
 impl Ignore {
     /// Reads an ignore file. Lines that cannot be read are left out, with a diagnostic each.
     pub fn parse(src: &str) -> (Self, Vec<Diagnostic>) {

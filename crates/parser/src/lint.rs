@@ -108,7 +108,7 @@ pub fn lines(file: &Dockerfile<'_>, finding: &Diagnostic) -> Option<(u32, u32)> 
     if finding.code != "NoEmptyContinuation" {
         return file.lines_of(finding.span);
     }
-    let seat = seats(file).find(|seat| covers(seat.span, finding.span))?;
+    let seat = seats(file).find(|seat| seat.blank_lines.contains(&finding.span))?;
     let last = seat.lines.1.saturating_sub(seat.heredoc_lines);
     Some((last, last))
 }

@@ -43,7 +43,6 @@ impl Lowerer<'_, '_> {
                     manifest: resolved.manifest,
                     platform: self.survey.platform_of(place.stage).clone(),
                 };
-                self.platform_of(&resolved.config, place);
                 (base, self.begin(op, inherited(&resolved.config), place))
             }
         };
@@ -112,20 +111,6 @@ impl Lowerer<'_, '_> {
             }
         };
         Ok(self.graph.add(op, &[], Some(place.origin.clone())))
-    }
-
-    /// Warns of a base that is for another platform than it was asked for.
-    fn platform_of(&mut self, config: &Config, place: &Place) {
-        let found = config.platform();
-        let wanted = self.survey.platform_of(place.stage);
-        if config.architecture.is_empty() || found.serves(wanted) {
-            return;
-        }
-        let (start, end) = place.origin.span;
-        let message = format!("the base image is for {found}, the stage for {wanted}");
-        let span = Span::new(start, end);
-        self.warnings
-            .push(Diagnostic::warning("base-platform", span, message));
     }
 }
 

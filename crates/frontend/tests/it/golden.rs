@@ -106,9 +106,11 @@ fn show_diagnostic(out: &mut String, source: &str, d: &Diagnostic) {
 }
 
 fn show_lowered(out: &mut String, source: &str, lowered: &Lowered) {
-    lowered
-        .warnings
-        .iter()
+    // What docker's rules find has cases of its own.
+    let dockers = |code| kiln_parser::lint::rule(code).is_some_and(|rule| rule.url().is_some());
+    let warnings = lowered.warnings.iter();
+    warnings
+        .filter(|w| !dockers(w.code) || w.code == "InvalidBaseImagePlatform")
         .for_each(|w| show_diagnostic(out, source, w));
     if let Some(epoch) = lowered.epoch {
         writeln!(out, "epoch {epoch}").unwrap();

@@ -5,6 +5,7 @@
     reason = "the cases are files; the crate itself reads none"
 )]
 
+mod checks;
 mod given;
 mod golden;
 mod rounds;

@@ -34,6 +34,11 @@ pub(super) enum When {
 }
 
 impl Rule {
+    /// Whether docker finds it only in stages that are built.
+    pub fn by_stage(&self) -> bool {
+        matches!(self.when, When::Dispatch(_))
+    }
+
     /// The page that explains it: docker's rules have one.
     pub fn url(&self) -> Option<String> {
         if self.when == When::Own {
@@ -225,16 +230,11 @@ pub const RULES: &[Rule] = &[
         When::Own,
         "Some build arguments mean nothing to kiln",
     ),
-    of(
-        "base-platform",
-        When::Own,
-        "A base image should be for the platform that is built for",
-    ),
-    of(
+    experimental(of(
         "arg-reruns",
         When::Own,
         "A change of an argument runs every later RUN again, also those that do not use it",
-    ),
+    )),
     of(
         "secret-in-build-arg",
         When::Own,

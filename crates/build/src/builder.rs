@@ -14,8 +14,13 @@ use kiln_sandbox::{Native, Runner, UserNamespace};
 use kiln_store::Store;
 
 use crate::{
-    Error, Event, Local, Request, Worker, assemble::Assembly, bases::Bases, check, job::Job,
-    lowering::lower_all, supported,
+    Error, Event, Local, Request, Worker,
+    assemble::Assembly,
+    bases::Bases,
+    check,
+    job::Job,
+    lowering::{lower_all, options},
+    supported,
 };
 
 /// What a [`Builder`] works with.
@@ -154,7 +159,9 @@ impl Builder {
         let read = check::Read::new(request)?;
         let client = || self.client().clone();
         let bases = Bases::new(&self.store, &client, request.settings.pull)?;
-        let lowered = lower_all(&read.file, request, &bases, on)?;
+        let mut known = kiln_frontend::Bases::new();
+        let options = options(request);
+        let lowered = lower_all(&read.file, &options, &mut known, &bases, on)?;
         check::tell(&read, &lowered, on)?;
         supported::all(&lowered.graph, &request.platform)?;
         let epoch = request.settings.epoch.or(lowered.epoch);

@@ -8,7 +8,9 @@ use kiln_graph::Op;
 use kiln_parser::{Diagnostic, Dockerfile, Parse, Span, lint};
 
 use crate::{
-    Builder, Error, ErrorKind, Event, Report, Request, bases::Bases, lowering::lower_all,
+    Builder, Error, ErrorKind, Event, Report, Request,
+    bases::Bases,
+    lowering::{lower_all, options},
     selection::is_pattern,
 };
 
@@ -112,14 +114,21 @@ impl Builder {
                 });
             }
         };
-        let (mut more, mut failure) = (lint::check(&read.file), None);
-        match self.lowered(&read, request, on) {
+        // Also of stages that the target does not need.
+        let mut options = options(request);
+        options.every_stage = true;
+        let mut known = kiln_frontend::Bases::new();
+        let (more, failure) = match self.lowered(&read, request, &options, &mut known, on) {
             Ok(lowered) => {
-                more.extend(absent(&lowered, request));
+                let mut more = absent(&lowered, request);
                 more.extend(lowered.warnings);
+                (more, None)
             }
-            Err(e) => failure = Some(e),
-        }
+            Err(e) => {
+                let checked = kiln_frontend::check(&read.file, &options, &known);
+                (checked.findings, Some(e))
+            }
+        };
         let findings = read.findings(&more);
         Ok(Checked {
             failure: read.violation(&findings).or(failure),
@@ -137,7 +146,8 @@ impl Builder {
         on: &(dyn Fn(Event<'_>) + Sync),
     ) -> Result<Outline, Error> {
         let read = Read::new(request)?;
-        let lowered = self.lowered(&read, request, on)?;
+        let mut known = kiln_frontend::Bases::new();
+        let lowered = self.lowered(&read, request, &options(request), &mut known, on)?;
         tell(&read, &lowered, on)?;
         Ok(kiln_frontend::outline(&read.file, &lowered))
     }
@@ -146,11 +156,13 @@ impl Builder {
         &self,
         read: &Read<'_>,
         request: &Request,
+        options: &kiln_frontend::Options,
+        known: &mut kiln_frontend::Bases,
         on: &(dyn Fn(Event<'_>) + Sync),
     ) -> Result<Lowered, Error> {
         let client = || self.client().clone();
         let bases = Bases::new(self.store(), &client, request.settings.pull)?;
-        lower_all(&read.file, request, &bases, on)
+        lower_all(&read.file, options, known, &bases, on)
     }
 }
 
@@ -163,9 +175,7 @@ pub(crate) fn tell(
     lowered: &Lowered,
     on: &(dyn Fn(Event<'_>) + Sync),
 ) -> Result<(), Error> {
-    let mut more = lint::check(&read.file);
-    more.extend(lowered.warnings.iter().cloned());
-    let findings = read.findings(&more);
+    let findings = read.findings(&lowered.warnings);
     for finding in &findings {
         on(Event::Warning(finding));
     }

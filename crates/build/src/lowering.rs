@@ -7,31 +7,37 @@ use kiln_image::Platform;
 
 use crate::{Error, ErrorKind, Event, Place, Report, Request, bases::Bases};
 
-/// Calls the frontend until it needs no more base images.
-pub(crate) fn lower_all(
-    file: &kiln_parser::Dockerfile<'_>,
-    request: &Request,
-    bases: &Bases<'_>,
-    on: &(dyn Fn(Event<'_>) + Sync),
-) -> Result<Lowered, Error> {
+/// What the frontend is told of a request.
+pub(crate) fn options(request: &Request) -> kiln_frontend::Options {
     let mut build_args: BTreeMap<String, String> = request.build_args.iter().cloned().collect();
     if let Some(epoch) = request.settings.epoch {
         build_args
             .entry("SOURCE_DATE_EPOCH".to_owned())
             .or_insert_with(|| epoch.to_string());
     }
-    let options = kiln_frontend::Options {
+    kiln_frontend::Options {
         file: request.file.clone(),
         build_args,
         target: request.target.clone(),
         platform: request.platform.clone(),
         build_platform: Platform::host(),
         network: kiln_graph::Network::Default,
+        ignore: request.context.ignore().cloned(),
         ..kiln_frontend::Options::default()
-    };
-    let mut known = kiln_frontend::Bases::new();
+    }
+}
+
+/// Calls the frontend until it needs no more base images. `known` keeps those that were looked up, also
+/// where something is wrong.
+pub(crate) fn lower_all(
+    file: &kiln_parser::Dockerfile<'_>,
+    options: &kiln_frontend::Options,
+    known: &mut kiln_frontend::Bases,
+    bases: &Bases<'_>,
+    on: &(dyn Fn(Event<'_>) + Sync),
+) -> Result<Lowered, Error> {
     loop {
-        let lowering = lower(file, &options, &known)
+        let lowering = lower(file, options, known)
             .map_err(|found| Error::dockerfile(found.iter().map(finding).collect()))?;
         let needed = match lowering {
             Lowering::Done(lowered) => return Ok(*lowered),

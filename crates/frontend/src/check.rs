@@ -94,7 +94,7 @@ pub(crate) fn findings(
 /// Whether a finding of the text stands with what is known of the stages: docker looks into
 /// instructions of stages that it builds, and a base image may bring a SHELL.
 fn counts(file: &Dockerfile<'_>, survey: &Survey<'_>, finding: &Diagnostic) -> bool {
-    let by_stage = lint::rule(finding.code).is_some_and(|rule| rule.by_stage());
+    let by_stage = lint::rule(finding.code).is_some_and(lint::Rule::by_stage);
     let Some(index) = stage_of(file, finding.span).filter(|_| by_stage) else {
         return true;
     };

@@ -186,19 +186,7 @@ impl<'a, 's> Lowerer<'a, 's> {
         };
         let config = state.image.clone();
         self.number += 1;
-        let mut effect = None;
-        if let StageBase::Context(name) = &base {
-            // All its files are a layer, and each layer has a line in the history.
-            let created_by = format!("FROM {name} # buildkit");
-            state
-                .image
-                .history
-                .push(history::entry(created_by.clone(), true));
-            effect = Some(Effect {
-                created_by: Some(created_by),
-                makes_layer: true,
-            });
-        }
+        let effect = laid_down(&base, &mut state);
         self.step(&place.origin, &stage.from.text, &state, effect, false);
         for (trigger, node) in triggers {
             at += usize::from(may_make_layer(&node.instruction));
@@ -357,6 +345,20 @@ impl<'a, 's> Lowerer<'a, 's> {
             warnings: self.warnings,
         }
     }
+}
+
+/// What FROM itself does: all files of a context are a layer, and each layer has a line in the history.
+fn laid_down(base: &StageBase, state: &mut State) -> Option<Effect> {
+    let StageBase::Context(name) = base else {
+        return None;
+    };
+    let created_by = format!("FROM {name} # buildkit");
+    let entry = history::entry(created_by.clone(), true);
+    state.image.history.push(entry);
+    Some(Effect {
+        created_by: Some(created_by),
+        makes_layer: true,
+    })
 }
 
 /// Whether builders count it among those that make layers.

@@ -1,20 +1,16 @@
 //! `kiln build`.
 
 mod call;
+mod input;
+mod request;
 mod told;
 
-use std::{
-    env, fs,
-    io::Read as _,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    sync::Arc,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
-use kiln_build::{Built, Cancel, ErrorKind, Event, LocalContext, Request, image::Reference};
+use kiln_build::{Built, Cancel, ErrorKind, Event, LocalContext};
 
-use self::{call::Call, told::Told};
+use self::{call::Call, input::Dockerfile, told::Told};
 use crate::{failure::Failure, host, progress::Style, units};
 
 #[derive(Args)]
@@ -74,13 +70,6 @@ struct Instead {
     call: Option<String>,
 }
 
-/// A Dockerfile: its name for messages, and its text.
-struct Dockerfile {
-    name: String,
-    path: Option<PathBuf>,
-    text: String,
-}
-
 impl Build {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let folder = self.folder()?;
@@ -133,165 +122,6 @@ impl Build {
             Err(e) => Err(failed(&e, &dockerfile, style)),
         }
     }
-
-    fn folder(&self) -> Result<PathBuf, Failure> {
-        let Some(context) = &self.context else {
-            let file = self.file.as_ref().map(|f| format!(" -f {}", f.display()));
-            let given = format!("kiln build{}", file.unwrap_or_default());
-            let what = "\"kiln build\" requires exactly 1 argument: the folder that COPY and ADD \
-                        take files from";
-            return Err(Failure::new(what).hint(format!("did you mean `{given} .`?")));
-        };
-        if context == "-" {
-            return Err(
-                Failure::new("a context from standard input is not read yet")
-                    .hint("unpack it to a folder, and name that"),
-            );
-        }
-        if context.contains("://") || context.starts_with("git@") {
-            return Err(
-                Failure::new(format!("the remote context `{context}` is not fetched yet"))
-                    .hint("fetch it to a folder, and name that"),
-            );
-        }
-        let path = PathBuf::from(context);
-        match fs::metadata(&path) {
-            Ok(meta) if meta.is_dir() => Ok(path),
-            Ok(_) => Err(
-                Failure::new(format!("the build context `{context}` is a file"))
-                    .hint(format!("did you mean `kiln build -f {context} .`?")),
-            ),
-            Err(e) => Err(Failure::new(format!("read the build context `{context}`")).because(&e)),
-        }
-    }
-
-    fn dockerfile(&self, folder: &Path) -> Result<Dockerfile, Failure> {
-        if self.file.as_deref() == Some(Path::new("-")) {
-            let mut bytes = Vec::new();
-            std::io::stdin()
-                .read_to_end(&mut bytes)
-                .map_err(|e| Failure::new("read the Dockerfile from standard input").because(&e))?;
-            return Ok(text("Dockerfile".to_owned(), None, bytes));
-        }
-        let path = match &self.file {
-            Some(file) => file.clone(),
-            None => {
-                let usual = folder.join("Dockerfile");
-                let lower = folder.join("dockerfile");
-                if !usual.exists() && lower.exists() {
-                    lower
-                } else {
-                    usual
-                }
-            }
-        };
-        let shown = path
-            .strip_prefix(folder)
-            .unwrap_or(&path)
-            .display()
-            .to_string();
-        match fs::read(&path) {
-            Ok(bytes) => Ok(text(shown, Some(path), bytes)),
-            Err(e) => {
-                let what = format!("failed to read dockerfile: open `{}`", path.display());
-                let failure = Failure::new(what).because(&e);
-                if path.is_dir() {
-                    let inner = path.join("Dockerfile");
-                    return Err(failure.hint(match inner.is_file() {
-                        true => format!("did you mean `-f {}`?", inner.display()),
-                        false => "-f takes a file; the folder comes last".to_owned(),
-                    }));
-                }
-                Err(match others(folder) {
-                    Some(name) => failure.hint(format!("there is `{name}`: name it with -f")),
-                    None => failure.hint("name it with -f FILE"),
-                })
-            }
-        }
-    }
-
-    fn request(
-        &self,
-        dockerfile: &Dockerfile,
-        context: LocalContext,
-        style: Style,
-    ) -> Result<Request, Failure> {
-        let mut request = Request::new(dockerfile.text.clone(), Arc::new(context));
-        request.file.clone_from(&dockerfile.name);
-        for tag in &self.tags {
-            request.tags.push(parse_tag(tag)?);
-        }
-        for pair in &self.build_args {
-            match pair.split_once('=') {
-                Some((key, value)) => request.build_args.push((key.to_owned(), value.to_owned())),
-                // Docker passes nothing on for a variable that is not set.
-                None => {
-                    let value = env::var(pair).ok();
-                    request.build_args.extend(value.map(|v| (pair.clone(), v)));
-                }
-            }
-        }
-        request.target.clone_from(&self.target);
-        request.settings.no_cache = self.records.no_cache;
-        request.settings.pull = self.records.pull;
-        request.settings.reproducible = self.records.reproducible;
-        request.settings.keep_steps = style == Style::Classic;
-        request.settings.epoch = epoch()?;
-        Ok(request)
-    }
-}
-
-/// A name for the image. A wrong one is a mistake of the command line.
-fn parse_tag(tag: &str) -> Result<Reference, Failure> {
-    let name: Reference = tag
-        .parse()
-        .map_err(|e: kiln_build::image::Error| Failure::from(e).before("--tag: ").code(125))?;
-    match name.digest() {
-        None => Ok(name),
-        Some(_) => {
-            let what = format!("--tag: `{tag}` has a digest, which is known only after the build");
-            Err(Failure::new(what).code(125))
-        }
-    }
-}
-
-/// `SOURCE_DATE_EPOCH` of the environment.
-fn epoch() -> Result<Option<i64>, Failure> {
-    let Ok(text) = env::var("SOURCE_DATE_EPOCH") else {
-        return Ok(None);
-    };
-    match text.trim() {
-        "" => Ok(None),
-        number => number.parse().map(Some).map_err(|_| {
-            Failure::new(format!("SOURCE_DATE_EPOCH is `{text}`")).hint(
-                "it is a number of seconds since 1970, for example $(git log -1 --pretty=%ct)",
-            )
-        }),
-    }
-}
-
-fn text(name: String, path: Option<PathBuf>, bytes: Vec<u8>) -> Dockerfile {
-    // What is no UTF-8 becomes U+FFFD, as builders have it; the parser warns of it.
-    let text = match String::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(e) => String::from_utf8_lossy(e.as_bytes()).into_owned(),
-    };
-    Dockerfile { name, path, text }
-}
-
-/// Another file that looks like a Dockerfile.
-fn others(folder: &Path) -> Option<String> {
-    let names = fs::read_dir(folder).ok()?;
-    let mut found: Vec<String> = names
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| {
-            let lower = name.to_lowercase();
-            let ignore = lower.ends_with(".dockerignore");
-            !ignore && (lower.contains("dockerfile") || lower.contains("containerfile"))
-        })
-        .collect();
-    found.sort();
-    found.into_iter().next()
 }
 
 fn done(built: &Built, style: Style) -> Result<ExitCode, Failure> {

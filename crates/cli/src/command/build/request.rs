@@ -1,0 +1,70 @@
+//! From flags to the build that is asked for: names, values for ARG, settings. Refuses what is not written
+//! as it must be. Groups of flags with files of their own add theirs here.
+
+use std::{env, sync::Arc};
+
+use kiln_build::{LocalContext, Request, image::Reference};
+
+use super::{Build, input::Dockerfile};
+use crate::{failure::Failure, progress::Style};
+
+impl Build {
+    pub(super) fn request(
+        &self,
+        dockerfile: &Dockerfile,
+        context: LocalContext,
+        style: Style,
+    ) -> Result<Request, Failure> {
+        let mut request = Request::new(dockerfile.text.clone(), Arc::new(context));
+        request.file.clone_from(&dockerfile.name);
+        for tag in &self.tags {
+            request.tags.push(parse_tag(tag)?);
+        }
+        for pair in &self.build_args {
+            match pair.split_once('=') {
+                Some((key, value)) => request.build_args.push((key.to_owned(), value.to_owned())),
+                // Docker passes nothing on for a variable that is not set.
+                None => {
+                    let value = env::var(pair).ok();
+                    request.build_args.extend(value.map(|v| (pair.clone(), v)));
+                }
+            }
+        }
+        request.target.clone_from(&self.target);
+        request.settings.no_cache = self.records.no_cache;
+        request.settings.pull = self.records.pull;
+        request.settings.reproducible = self.records.reproducible;
+        request.settings.keep_steps = style == Style::Classic;
+        request.settings.epoch = epoch()?;
+        Ok(request)
+    }
+}
+
+/// A name for the image. A wrong one is a mistake of the command line.
+fn parse_tag(tag: &str) -> Result<Reference, Failure> {
+    let name: Reference = tag
+        .parse()
+        .map_err(|e: kiln_build::image::Error| Failure::from(e).before("--tag: ").code(125))?;
+    match name.digest() {
+        None => Ok(name),
+        Some(_) => {
+            let what = format!("--tag: `{tag}` has a digest, which is known only after the build");
+            Err(Failure::new(what).code(125))
+        }
+    }
+}
+
+/// `SOURCE_DATE_EPOCH` of the environment.
+fn epoch() -> Result<Option<i64>, Failure> {
+    let Ok(text) = env::var("SOURCE_DATE_EPOCH") else {
+        return Ok(None);
+    };
+    match text.trim() {
+        "" => Ok(None),
+        number => number.parse().map(Some).map_err(|_| {
+            Failure::new(format!("SOURCE_DATE_EPOCH is `{text}`")).hint(
+                "it is a number of seconds since 1970, for example $(git log -1 --pretty=%ct)",
+            )
+        }),
+    }
+}

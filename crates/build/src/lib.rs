@@ -33,7 +33,10 @@ pub use error::{Error, ErrorKind, Place, Report};
 pub use event::{Event, How, StepInfo, Stream, Transfer};
 pub use indexes::StoreIndexes;
 pub use local::Local;
-pub use request::{Absent, Context, Indexes, Look, Request, Settings};
+pub use request::{
+    Absent, Agents, Context, Indexes, Look, Nothing, Request, RunSettings, Secret, Secrets, Settings,
+    Talk,
+};
 pub use transfer::{From, Loaded, Pulled, Push, Pushed};
 pub use worker::{Layer, Network, Step, StepIo, Worker};
 

@@ -9,6 +9,10 @@ use kiln_parser::ignore::Ignore;
 
 use crate::Error;
 
+mod run;
+
+pub use run::{Agents, Nothing, RunSettings, Secret, Secrets, Talk};
+
 /// A build that is asked for. Build one with [`Request::new`] and set what differs.
 pub struct Request {
     /// The name of the Dockerfile, for messages.
@@ -27,6 +31,8 @@ pub struct Request {
     pub platform: Platform,
     /// How records of earlier builds and times are used.
     pub settings: Settings,
+    /// What its RUNs are given.
+    pub run: RunSettings,
 }
 
 /// How records of earlier builds and times are used.
@@ -65,6 +71,7 @@ impl Request {
             target: None,
             platform: Platform::host(),
             settings: Settings::default(),
+            run: RunSettings::default(),
         }
     }
 }

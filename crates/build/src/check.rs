@@ -10,7 +10,7 @@ use kiln_parser::{Diagnostic, Dockerfile, Parse, Span, lint};
 use crate::{
     Builder, Error, ErrorKind, Event, Report, Request,
     bases::Bases,
-    lowering::{lower_all, options},
+    lowering::{finding, lower_all, options},
     selection::is_pattern,
 };
 
@@ -34,6 +34,10 @@ pub(crate) struct Read<'a> {
 impl<'a> Read<'a> {
     /// Reads the text of a request. Where it is wrong, all that was found is in the error.
     pub(crate) fn new(request: &'a Request) -> Result<Self, Error> {
+        let foreign = kiln_frontend::foreign(&request.text, &options(request));
+        if let Some(foreign) = foreign {
+            return Err(Error::dockerfile(vec![finding(&foreign)]));
+        }
         let Parse { file, diagnostics } = kiln_parser::parse(&request.text);
         let argument = request.build_args.iter().rev();
         let mut argument = argument.filter(|(name, _)| name == "BUILDKIT_DOCKERFILE_CHECK");

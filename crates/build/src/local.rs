@@ -49,7 +49,8 @@ impl Local {
             let home = ids.home.clone().unwrap_or_else(|| "/".to_owned());
             env.push(("HOME".to_owned(), home));
         }
-        let host_name: String = step.id.chars().take(12).collect();
+        let host_name = step.hostname.clone();
+        let host_name = host_name.unwrap_or_else(|| HOST_NAME.to_owned());
         let mut process = Process::new(step.argv.iter().map(String::as_str));
         process.env = env
             .into_iter()
@@ -113,6 +114,10 @@ impl Local {
         }
     }
 }
+
+/// The name of every machine that a RUN sees and that has no other. What programs write down of it is
+/// the same in each build, and as docker's builder has it.
+const HOST_NAME: &str = "buildkitsandbox";
 
 const SIGKILL: i32 = 9;
 

@@ -11,7 +11,7 @@ use crate::{Error, Stream};
 /// One RUN, complete: whoever has the layers and this value can carry it out. Holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
-    /// 64 hexadecimal digits; the first twelve are the host name inside.
+    /// 64 hexadecimal digits, of this step in this build alone.
     pub id: String,
     /// The diff ids of the layers to stand on, bottom first.
     pub layers: Vec<Digest>,
@@ -25,6 +25,9 @@ pub struct Step {
     pub user: String,
     /// The network it sees.
     pub network: Network,
+    /// The name of the machine that it sees; `None`: as the worker has it, the same for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
     /// The platform that the root is for.
     pub platform: Platform,
     /// No time in the new layer is later than this (seconds since 1970).

@@ -27,4 +27,5 @@ pub use lowered::{Lowered, Stage, StageBase, Step};
 pub use options::Options;
 pub use outline::{Argument, Declared, Given, Outline, Source, outline};
 pub use place::Lines;
+pub use syntax::foreign;
 pub use targets::{Target, Targets, targets};

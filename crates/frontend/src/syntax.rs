@@ -4,22 +4,41 @@
 use kiln_image::Reference;
 use kiln_parser::{Diagnostic, Dockerfile, Span, ast::DirectiveKey};
 
-use crate::{Options, error};
+use crate::{NamedContext, Options, contexts, error};
 
 /// The build argument that stands before the directive.
 pub(crate) const ARGUMENT: &str = "BUILDKIT_SYNTAX";
 
+/// What is wrong with a text that is written for another program than docker's: the one that it names
+/// (`kiln_parser::syntax`), or the build argument `BUILDKIT_SYNTAX`. Such a text need not be a
+/// Dockerfile: this is worth asking before anything is said of what it looks like as one.
+pub fn foreign(text: &str, options: &Options) -> Option<Diagnostic> {
+    let said = kiln_parser::syntax(text);
+    let said = said.as_ref().map(|name| (&*name.node, name.span));
+    judge(said, options).err()
+}
+
 /// Refuses a file that is written for another program.
 pub(crate) fn check(file: &Dockerfile<'_>, options: &Options) -> Result<(), Diagnostic> {
     let directive = file.directive(DirectiveKey::Syntax);
+    judge(directive.map(|said| (said.node, said.span)), options)
+}
+
+fn judge(said: Option<(&str, Span)>, options: &Options) -> Result<(), Diagnostic> {
     let given = options.build_args.get(ARGUMENT);
-    let (value, span) = match (given, directive) {
+    let (value, span) = match (given, said) {
         (Some(given), _) if !given.is_empty() => (given.as_str(), Span::default()),
-        (_, Some(directive)) => (directive.node, directive.span),
+        (_, Some(said)) => said,
         _ => return Ok(()),
     };
     let name = value.split_whitespace().next().unwrap_or_default();
-    if is_docker(name) {
+    // A context of that name stands for the program.
+    let named = contexts::named(&options.contexts, name, &options.build_platform);
+    let stands_for = match named {
+        Some((_, NamedContext::Image(image))) => image,
+        _ => name,
+    };
+    if is_docker(stands_for) {
         return Ok(());
     }
     let message = format!("the file is to be read by `{name}`, and other programs are not run");
@@ -48,7 +67,8 @@ fn is_docker(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_docker;
+    use super::{foreign, is_docker};
+    use crate::Options;
 
     #[test]
     fn whose() {
@@ -67,5 +87,26 @@ mod tests {
         ] {
             assert_eq!(is_docker(name), own, "{name}");
         }
+    }
+
+    #[test]
+    fn texts_of_others_need_not_be_dockerfiles() {
+        let mut options = Options::default();
+        let says = |text: &str, options: &Options| foreign(text, options).map(|e| e.message);
+        let other = "// syntax=example.org/other\nimage: x\n";
+        let message =
+            "the file is to be read by `example.org/other`, and other programs are not run";
+        assert_eq!(says(other, &options).as_deref(), Some(message));
+        assert_eq!(says("# syntax=docker/dockerfile:1\nFORM x", &options), None);
+        assert_eq!(says("FROM x", &options), None);
+        // A context stands for the program; an argument for what the text says.
+        let docker = "docker-image://docker/dockerfile:1".parse().unwrap();
+        let given = options.contexts.insert("example.org/other".into(), docker);
+        assert_eq!((given, says(other, &options)), (None, None));
+        options
+            .build_args
+            .insert(super::ARGUMENT.into(), "x".into());
+        let message = "the file is to be read by `x`, and other programs are not run";
+        assert_eq!(says("FROM x", &options).as_deref(), Some(message));
     }
 }

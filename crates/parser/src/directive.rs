@@ -1,9 +1,12 @@
 //! Parser directives: `# key=value` at the very top of a file.
 //!
 //! The first line that is not a known directive ends them; from there on such lines are
-//! comments. What `syntax` and `check` mean is left to the caller.
+//! comments. What `syntax` and `check` mean is left to the caller. Texts of other languages say
+//! `syntax` in forms of their own: these are found, and are no part of a Dockerfile.
 
-use nom::bytes::complete::take_while;
+use std::borrow::Cow;
+
+use nom::bytes::complete::{tag, take_while};
 use nom::character::complete::{char, satisfy};
 use nom::combinator::{recognize, rest, verify};
 use nom::sequence::{delimited, preceded, separated_pair};
@@ -20,8 +23,61 @@ fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\r' | '\u{c}')
 }
 
-/// `#`, key, `=`, value.
-fn line(input: &str) -> IResult<&str, (&str, &str)> {
+/// The program that a text is written for, in whichever form it says so: `# syntax=` among the
+/// directives of a Dockerfile, `// syntax=` in the first lines, or the member `syntax` of a text that
+/// is one JSON object. Of these, only the first can be a Dockerfile.
+///
+/// ```
+/// let found = kiln_parser::syntax("// syntax=example.org/other\nbuild it\n");
+/// assert_eq!(found.map(|name| name.node), Some("example.org/other".into()));
+/// ```
+pub fn syntax(src: &str) -> Option<Spanned<Cow<'_, str>>> {
+    if src.len() > crate::MAX_FILE {
+        return None;
+    }
+    marked(src, "#")
+        .or_else(|| marked(src, "//"))
+        .or_else(|| member(src))
+}
+
+/// `syntax` among directives that begin with `mark`. Of the value, the first word counts.
+fn marked<'a>(src: &'a str, mark: &'static str) -> Option<Spanned<Cow<'a, str>>> {
+    let mut reader = Reader::new(src, '\\');
+    loop {
+        let physical = reader.next_physical()?;
+        if physical.number == 1 && physical.text.starts_with("#!") {
+            continue;
+        }
+        let found = directive(&physical, mark)?;
+        if found.key == DirectiveKey::Syntax {
+            let name = found.value.node.split_whitespace().next()?;
+            let start = found.value.span.start;
+            let span = Span::new(start, start + to_u32(name.len()));
+            return Some(Spanned::new(name.into(), span));
+        }
+    }
+}
+
+/// The member of a text that is nothing but a JSON object.
+fn member(src: &str) -> Option<Spanned<Cow<'_, str>>> {
+    #[derive(serde::Deserialize)]
+    struct Said {
+        syntax: String,
+    }
+    let text = src.trim_start_matches('\u{feff}');
+    if !text.trim_start().starts_with('{') {
+        return None;
+    }
+    let Said { syntax } = serde_json::from_str(text).ok()?;
+    let name = syntax.split_whitespace().next()?;
+    let start = src.find("\"syntax\"").unwrap_or_default();
+    let end = src[start..].find('\n').map_or(src.len(), |end| start + end);
+    let span = Span::new(to_u32(start), to_u32(end));
+    Some(Spanned::new(name.to_owned().into(), span))
+}
+
+/// `mark`, key, `=`, value.
+fn line<'t>(input: &'t str, mark: &'static str) -> IResult<&'t str, (&'t str, &'t str)> {
     let key = recognize((
         satisfy(|c| c.is_ascii_alphabetic()),
         take_while(|c: char| c.is_ascii_alphanumeric()),
@@ -30,7 +86,7 @@ fn line(input: &str) -> IResult<&str, (&str, &str)> {
     let value = rest.map(|v: &str| v.trim_end_matches(is_space));
     let value = verify(value, |v: &str| !v.is_empty());
     preceded(
-        (char('#'), space()),
+        (tag(mark), space()),
         separated_pair(key, delimited(space(), char('='), space()), value),
     )
     .parse(input)
@@ -51,7 +107,7 @@ pub(crate) fn read<'a>(reader: &mut Reader<'a>) -> Vec<Directive<'a>> {
             reader.next_physical();
             continue;
         }
-        let Some(directive) = directive(&physical) else {
+        let Some(directive) = directive(&physical, "#") else {
             break;
         };
         if after_shebang && directive.key == DirectiveKey::Escape {
@@ -74,10 +130,10 @@ pub(crate) fn read<'a>(reader: &mut Reader<'a>) -> Vec<Directive<'a>> {
     found
 }
 
-fn directive<'a>(physical: &Physical<'a>) -> Option<Directive<'a>> {
+fn directive<'a>(physical: &Physical<'a>, mark: &'static str) -> Option<Directive<'a>> {
     let text = physical.text.trim_start();
     let start = physical.end() - to_u32(text.len());
-    let (_, (key, value)) = line(text).ok()?;
+    let (_, (key, value)) = line(text, mark).ok()?;
     let key = match key.to_ascii_lowercase().as_str() {
         "syntax" => DirectiveKey::Syntax,
         "escape" => DirectiveKey::Escape,
@@ -115,4 +171,36 @@ fn problem(directive: &Directive<'_>, before: &[Directive<'_>]) -> Option<Diagno
         );
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::syntax;
+
+    #[test]
+    fn for_whom_a_text_is_written() {
+        for (src, want) in [
+            ("# syntax=a/b", Some("a/b")),
+            ("#!/bin/x\n#SynTax = a/b and more\nFROM x", Some("a/b")),
+            ("\u{feff}# escape=`\n# syntax=a/b\r\n", Some("a/b")),
+            ("// syntax=a/b\n", Some("a/b")),
+            ("#!/bin/x\n// check=x\n//syntax=a/b", Some("a/b")),
+            ("{\"syntax\": \"a/b\"}", Some("a/b")),
+            ("\n {\n \"x\": [1], \"syntax\": \"a/b c\"\n}\n", Some("a/b")),
+            ("# foo=bar\n# syntax=a/b", None),
+            ("\n# syntax=a/b", None),
+            ("# syntax=", None),
+            ("# escape=`\n// syntax=a/b", None),
+            ("{\"syntax\": \"a/b\"}\nFROM x", None),
+            ("{\"Syntax\": \"a/b\"}", None),
+            ("{\"syntax\": 1}", None),
+            ("FROM x", None),
+        ] {
+            let found = syntax(src);
+            assert_eq!(found.as_ref().map(|name| &*name.node), want, "{src:?}");
+            if let Some(name) = found {
+                assert!(name.span.of(src).contains("a/b"), "{src:?}");
+            }
+        }
+    }
 }

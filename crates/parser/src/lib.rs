@@ -21,6 +21,7 @@ mod text;
 mod word;
 pub use ast::{Command, Dockerfile, Instruction, Node, Stage};
 pub use diagnostic::{Diagnostic, Severity};
+pub use directive::syntax;
 pub use expand::{
     ExpandError, ExpandErrorKind, Lookup, MAX_EXPANDED, MAX_NESTING, MAX_PATTERN, Variable,
 };

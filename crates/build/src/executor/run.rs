@@ -25,6 +25,7 @@ impl Carrier<'_> {
                 graph::Network::Host => Network::Host,
                 _ => Network::Default,
             },
+            hostname: op.hostname.clone(),
             platform: op.platform.clone().unwrap_or(self.request.platform.clone()),
             epoch: self.epoch,
         };

@@ -15,6 +15,9 @@ use crate::{error, path};
 /// Where secrets are put that do not say.
 const SECRETS: &str = "/run/secrets";
 
+/// The build argument that stands before the ids of cache mounts.
+pub(super) const CACHE_NAMESPACE: &str = "BUILDKIT_CACHE_MOUNT_NS";
+
 /// The mounts of a RUN.
 pub(super) struct Mounts {
     pub(super) all: Vec<Mount>,
@@ -133,9 +136,8 @@ impl Lowerer<'_, '_> {
         source: String,
     ) -> CacheMount {
         let id = spec.id.unwrap_or_else(|| path::clean_as_is(written));
-        let namespace = self.options.build_args.get("BUILDKIT_CACHE_MOUNT_NS");
         CacheMount {
-            id: match namespace.filter(|ns| !ns.is_empty()) {
+            id: match self.argument(CACHE_NAMESPACE) {
                 Some(namespace) => format!("{namespace}/{id}"),
                 None => id,
             },

@@ -18,6 +18,9 @@ pub(super) const PROXIES: [&str; 5] = [
     "ALL_PROXY",
 ];
 
+/// The build argument that names the machine which a RUN sees.
+pub(super) const HOST_NAME: &str = "BUILDKIT_SANDBOX_HOSTNAME";
+
 /// Where programs in heredocs are put.
 const PROGRAMS: &str = "/dev/pipes";
 
@@ -48,6 +51,7 @@ impl Lowerer<'_, '_> {
             cwd: state.cwd(),
             user: runtime.user.clone(),
             network: self.network(run.network.as_ref())?,
+            hostname: self.argument(HOST_NAME),
             hidden_env: self.proxies(state),
             mounts: mounts.all,
             security: security(run.security.as_ref())?,
@@ -55,7 +59,6 @@ impl Lowerer<'_, '_> {
             platform: Some(self.survey.platform_of(place.stage))
                 .filter(|platform| **platform != self.options.platform)
                 .cloned(),
-            ..Run::default()
         };
         state.node = self.node(Op::Run(op), &mounts.inputs, place);
         Effect::layer(created_by)
@@ -95,6 +98,12 @@ impl Lowerer<'_, '_> {
             return Err(error::error("no-command", span, message, help));
         }
         Ok(argv)
+    }
+
+    /// What the builder itself is told by a build argument: nothing where it is empty.
+    pub(super) fn argument(&self, name: &str) -> Option<String> {
+        let given = self.options.build_args.get(name);
+        given.filter(|value| !value.is_empty()).cloned()
     }
 
     fn network(&self, flag: Option<&Flag<'_>>) -> Result<Network, Diagnostic> {

@@ -4,14 +4,19 @@ use std::collections::BTreeSet;
 
 use kiln_parser::{Diagnostic, Span};
 
-use super::{Lowerer, run::PROXIES};
+use super::{
+    Lowerer,
+    mounts::CACHE_NAMESPACE,
+    run::{HOST_NAME, PROXIES},
+};
 use crate::{scope::Globals, suggest::nearest, syntax};
 
 /// Arguments to the builder that are heeded, or that change nothing in what is built.
-const HEEDED: [&str; 4] = [
+const HEEDED: [&str; 5] = [
     syntax::ARGUMENT,
     "BUILDKIT_BUILD_NAME",
-    "BUILDKIT_CACHE_MOUNT_NS",
+    CACHE_NAMESPACE,
+    HOST_NAME,
     "BUILDKIT_DOCKERFILE_CHECK",
 ];
 

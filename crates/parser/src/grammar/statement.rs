@@ -159,6 +159,8 @@ pub(super) fn unknown_keyword<'a>(cx: &mut Cx<'a>, st: &Statement<'a>) {
             "there is {} in it; type an ordinary blank",
             crate::check::describe(c)
         ))
+    } else if written.starts_with("//") {
+        Some("a comment begins with `#`".to_owned())
     } else if let Some(near) = nearest(written, KEYWORDS) {
         Some(format!("did you mean `{near}`?"))
     } else if written.chars().all(|c| c.is_ascii_uppercase()) {

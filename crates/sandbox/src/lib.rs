@@ -12,6 +12,7 @@ pub mod host;
 mod id_map;
 mod installed;
 mod io;
+mod limits;
 mod namespace;
 mod native;
 mod peer;
@@ -34,11 +35,12 @@ pub use error::{Error, ErrorKind};
 pub use exit::Exit;
 pub use id_map::{IdMap, IdRange};
 pub use io::{Io, Stream};
+pub use limits::{Cpu, Limits, Memory, Resource, Ulimit};
 pub use namespace::UserNamespace;
 pub use native::Native;
 pub use peer::Peer;
 pub use runner::{Dialer, Outward, Runner, Running, Signaller};
 pub use runtime::Runtime;
 pub use spec::{
-    Mount, MountPoint, Network, PointKind, Process, RootSpec, Spec, User, mount_points,
+    Device, Mount, MountPoint, Network, PointKind, Process, RootSpec, Spec, User, mount_points,
 };

@@ -28,6 +28,12 @@ pub trait Running: Send {
     /// called again.
     fn wait(&mut self) -> Result<Exit, Error>;
 
+    /// Whether something of it was killed because its limit of memory was reached. Known when it has
+    /// ended.
+    fn out_of_memory(&self) -> bool {
+        false
+    }
+
     /// Sends it a signal by its number.
     fn signal(&self, signal: i32) -> Result<(), Error>;
 

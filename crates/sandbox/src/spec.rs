@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::terminal::Size;
-use crate::{Capability, bytes};
+use crate::{Capability, Limits, bytes};
 
 /// One process and the world that it sees.
 ///
@@ -45,6 +45,12 @@ pub struct Spec {
     /// file. For containers; the layer of a build step would show them.
     #[serde(default)]
     pub make_targets: bool,
+    /// Bounds on what it may use.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Devices of the host beside the usual ones, in order.
+    #[serde(default)]
+    pub devices: Vec<Device>,
 }
 
 impl Spec {
@@ -60,8 +66,21 @@ impl Spec {
             privileged: false,
             read_only: false,
             make_targets: false,
+            limits: Limits::default(),
+            devices: Vec::new(),
         }
     }
+}
+
+/// A device of the host that the process may open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// On the host; links in it are followed.
+    #[serde(with = "bytes::one")]
+    pub source: PathBuf,
+    /// Inside: below `/dev`.
+    #[serde(with = "bytes::one")]
+    pub target: PathBuf,
 }
 
 /// The root file system.

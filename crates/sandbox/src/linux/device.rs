@@ -5,13 +5,15 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Component, Path};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, makedev, mkdirat, mknodat, openat, symlinkat};
 use rustix::mount::{MountAttrFlags, UnmountFlags, unmount};
 
 use super::mounts::{again, entry, filesystem, own_target, put};
 use super::root::Root;
-use crate::IdMap;
+use crate::{Device, Error, ErrorKind, IdMap};
 
 const DEVICES: &[(&str, u32, u32)] = &[
     ("full", 1, 7),
@@ -31,8 +33,18 @@ const LINKS: &[(&str, &str)] = &[
     ("stdout", "/proc/self/fd/1"),
 ];
 
+/// How many bytes of shared memory there are where nobody says it, as docker.
+const SHM: u64 = 64 << 20;
+
 /// Mounts it.
-pub(super) fn mount(root: &Root, privileged: bool, map: Option<&IdMap>) -> io::Result<()> {
+///
+/// `shm` is how many bytes of shared memory there are.
+pub(super) fn mount(
+    root: &Root,
+    privileged: bool,
+    shm: Option<u64>,
+    map: Option<&IdMap>,
+) -> io::Result<()> {
     let no_suid = MountAttrFlags::MOUNT_ATTR_NOSUID;
     let no_exec = no_suid | MountAttrFlags::MOUNT_ATTR_NOEXEC;
     let no_device = MountAttrFlags::MOUNT_ATTR_NODEV;
@@ -67,11 +79,65 @@ pub(super) fn mount(root: &Root, privileged: bool, map: Option<&IdMap>) -> io::R
         &filesystem("devpts", &terminals, no_exec)?,
         entry(&dev, "pts")?,
     )?;
-    let memory = &[("mode", "1777"), ("size", "65536k")];
+    let size = shm.unwrap_or(SHM).to_string();
+    let memory = &[("mode", "1777"), ("size", size.as_str())];
     let shared = filesystem("tmpfs", memory, no_exec | no_device)?;
     put(&shared, entry(&dev, "shm")?)?;
     let queues = filesystem("mqueue", &[], no_exec | no_device)?;
     put(&queues, entry(&dev, "mqueue")?)
+}
+
+/// Puts devices of the host beside the usual ones.
+pub(super) fn given(root: &Root, devices: &[Device]) -> Result<(), Error> {
+    for device in devices {
+        let (source, target) = (device.source.display(), device.target.display());
+        put_one(root, device).map_err(|error| {
+            let what = format!("give the device `{source}` as `{target}`");
+            Error::new(ErrorKind::Mount, what)
+                .because(error)
+                .at(&device.target)
+        })?;
+    }
+    Ok(())
+}
+
+fn put_one(root: &Root, device: &Device) -> io::Result<()> {
+    let below = device.target.strip_prefix("/dev").ok();
+    let ordinary = |c: Component<'_>| matches!(c, Component::Normal(_));
+    let below = below.filter(|p| p.file_name().is_some() && p.components().all(ordinary));
+    let below = below.ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidInput, "it would not be below `/dev`")
+    })?;
+    let metadata = std::fs::metadata(&device.source)?;
+    if !metadata.file_type().is_char_device() && !metadata.file_type().is_block_device() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is no device",
+        ));
+    }
+    let mut at = own_target(root, "dev")?;
+    for part in below.parent().into_iter().flat_map(Path::components) {
+        match mkdirat(&at, part.as_os_str(), Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        at = openat(&at, part.as_os_str(), flags, Mode::empty())?;
+    }
+    let name = below.file_name().unwrap_or_default();
+    let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(&at, name, flags, Mode::from_raw_mode(0o666))?;
+    let source = std::fs::canonicalize(&device.source)?;
+    let tree = again(CWD, &source.to_string_lossy())?;
+    put(
+        &tree,
+        openat(
+            &at,
+            name,
+            OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?,
+    )
 }
 
 /// Nodes that the kernel made elsewhere serve where none may be made.

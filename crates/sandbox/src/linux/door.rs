@@ -13,10 +13,11 @@ use rustix::process::Pid;
 use rustix::thread::UnshareFlags;
 use serde::de::DeserializeOwned;
 
+use super::cgroup::Cgroup;
 use super::inside::Tell;
 use super::streams::Streams;
 use super::watch::{self, Watched};
-use super::wire::{self, Order, Reply};
+use super::wire::{self, Ended, Order, Reply};
 use super::{inside, outward, sys, userns};
 use crate::error::Report;
 use crate::{Error, ErrorKind, IdMap, Incoming, descriptors};
@@ -71,13 +72,14 @@ fn native(control: &UnixStream, order: Order, descriptors: Vec<OwnedFd>) -> Resu
     let last_group = order.ids.as_ref().map_or(u32::MAX, IdMap::last_gid);
     let (network, way) = outward::enter(spec.network, order.pasta.as_deref(), last_group)?;
 
+    let cgroup = Cgroup::make(&spec.limits)?;
     let (hear, tell) = ways(spec.process.terminal)?;
     sys::unshare(UnshareFlags::NEWPID)
         .map_err(|error| no_namespaces(error, order.ids.is_some()))?;
     let Some(pid) = sys::fork().map_err(|error| system("fork", error))? else {
         // Else it would not be told of this process's end.
         drop(hear);
-        inside::run(&spec, order.ids.as_ref(), &streams, &tell);
+        inside::run(&spec, order.ids.as_ref(), cgroup.as_ref(), &streams, &tell);
     };
     drop((streams, tell));
 
@@ -96,7 +98,10 @@ fn native(control: &UnixStream, order: Order, descriptors: Vec<OwnedFd>) -> Resu
         pid,
         exit: spec.init.then_some(&hear.exit),
     })
-    .map(|ended| {
+    .map(|exit| {
+        let memory = cgroup.as_ref().is_some_and(Cgroup::out_of_memory);
+        drop(cgroup);
+        let ended = Ended { exit, memory };
         let _ = wire::send(control, &Reply::Ended(ended), &[]);
     })
 }

@@ -162,7 +162,7 @@ fn carry_out(control: &UnixStream, order: Order, descriptors: Vec<OwnedFd>) -> R
         pid,
         exit: None,
     })?;
-    let _ = wire::send(control, &Reply::Ended(ended), &[]);
+    let _ = wire::send(control, &Reply::Ended(ended.into()), &[]);
     Ok(())
 }
 
@@ -187,6 +187,7 @@ fn execute(order: Order, target: &Target, streams: &Streams, tell: &Tell) -> Res
         tied: !detached,
         streams,
         pty: pty.as_ref(),
+        ulimits: &[],
     };
     last.execute(tell)
 }

@@ -9,12 +9,13 @@ use rustix::fs::Mode;
 use rustix::process::{Signal, set_parent_process_death_signal};
 use rustix::thread::UnshareFlags;
 
+use super::cgroup::Cgroup;
 use super::door::{AT_THE_EXEC, caught, system};
 use super::pty::Pty;
 use super::streams::Streams;
-use super::{exec, ids, init, mounts, root, seccomp, sys};
+use super::{device, exec, ids, init, mounts, rlimit, root, seccomp, sys};
 use crate::error::Report;
-use crate::{Error, ErrorKind, IdMap, Process, Spec, descriptors};
+use crate::{Error, ErrorKind, IdMap, Process, Spec, Ulimit, descriptors};
 
 /// By what a process on its way tells the door what becomes of it.
 pub(crate) struct Tell {
@@ -27,9 +28,17 @@ pub(crate) struct Tell {
 }
 
 /// Becomes the process, or its init. What fails is reported.
-pub(crate) fn run(spec: &Spec, map: Option<&IdMap>, streams: &Streams, tell: &Tell) -> ! {
+pub(crate) fn run(
+    spec: &Spec,
+    map: Option<&IdMap>,
+    cgroup: Option<&Cgroup>,
+    streams: &Streams,
+    tell: &Tell,
+) -> ! {
     reported(tell, || {
         die_with_parent(&tell.report)?;
+        // Before the namespace of control groups is made, whose top this is to be.
+        cgroup.map_or(Ok(()), Cgroup::enter)?;
         prepare(spec, map)?;
         let pty = terminal(&spec.process, tell)?;
         if let Some(pty) = &pty {
@@ -43,6 +52,7 @@ pub(crate) fn run(spec: &Spec, map: Option<&IdMap>, streams: &Streams, tell: &Te
             tied: !spec.init,
             streams,
             pty: pty.as_ref(),
+            ulimits: &spec.limits.ulimits,
         };
         if !spec.init {
             return last.execute(tell);
@@ -117,7 +127,8 @@ fn prepare(spec: &Spec, map: Option<&IdMap>) -> Result<(), Error> {
     let root = root::mounted(&spec.root, spec.privileged, spec.make_targets)?;
     let given = mounts::open(spec.mounts.iter(), spec.privileged)?;
     root::attach(&root, Path::new("/"))?;
-    mounts::own(&root, spec.privileged, own_cgroup, map)?;
+    mounts::own(&root, spec, own_cgroup, map)?;
+    device::given(&root, &spec.devices)?;
     mounts::given(&root, given)?;
     if spec.read_only {
         root::read_only(&root)?;
@@ -143,6 +154,7 @@ pub(super) struct Last<'a> {
     pub(super) tied: bool,
     pub(super) streams: &'a Streams,
     pub(super) pty: Option<&'a Pty>,
+    pub(super) ulimits: &'a [Ulimit],
 }
 
 impl Last<'_> {
@@ -163,6 +175,7 @@ impl Last<'_> {
         if let (Some(filter), false) = (&filter, process.no_new_privileges) {
             seccomp::install(filter)?;
         }
+        rlimit::set(self.ulimits)?;
         ids::become_user(&process.user, self.map)?;
         ids::only(if process.user.uid == 0 {
             &process.capabilities

@@ -9,6 +9,7 @@
 //! dies the kernel kills all that is left inside and drops the mounts, which nobody else ever saw.
 
 mod bundle;
+mod cgroup;
 mod device;
 mod distribution;
 mod door;
@@ -27,6 +28,7 @@ mod probe;
 mod pty;
 mod raw;
 mod resize;
+mod rlimit;
 mod root;
 mod seccomp;
 mod start;

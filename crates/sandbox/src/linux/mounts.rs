@@ -21,7 +21,7 @@ use super::device;
 use super::root::Root;
 use super::sys::{self, MountAttr};
 use super::userns;
-use crate::{Error, ErrorKind, IdMap, Mount};
+use crate::{Error, ErrorKind, IdMap, Mount, Spec};
 
 const SAFE: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID
     .union(MountAttrFlags::MOUNT_ATTR_NODEV)
@@ -58,13 +58,14 @@ pub(super) fn failed(target: &Path) -> impl FnOnce(io::Error) -> Error {
 /// The sandbox's own.
 pub(crate) fn own(
     root: &Root,
-    privileged: bool,
+    spec: &Spec,
     own_cgroup: bool,
     map: Option<&IdMap>,
 ) -> Result<(), Error> {
-    proc(root, privileged).map_err(|error| no_proc(error, map.is_some()))?;
-    sys(root, privileged, own_cgroup).map_err(failed(Path::new("/sys")))?;
-    device::mount(root, privileged, map).map_err(failed(Path::new("/dev")))
+    proc(root, spec.privileged).map_err(|error| no_proc(error, map.is_some()))?;
+    sys(root, spec.privileged, own_cgroup).map_err(failed(Path::new("/sys")))?;
+    let shm = spec.limits.shm;
+    device::mount(root, spec.privileged, shm, map).map_err(failed(Path::new("/dev")))
 }
 
 /// In a user namespace the kernel shows no more of `/proc` than is seen outside.

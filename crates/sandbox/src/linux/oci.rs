@@ -61,7 +61,7 @@ fn carry_out(control: &UnixStream, order: Order, descriptors: Vec<OwnedFd>) -> R
         })
     });
     runtime.delete();
-    let ended = Reply::Ended(result?);
+    let ended = Reply::Ended(result?.into());
     let _ = wire::send(control, &ended, &[]);
     Ok(())
 }

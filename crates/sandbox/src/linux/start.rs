@@ -16,7 +16,7 @@ use super::wire::{self, Order, Reply, Request};
 use super::{ids, network, outward, userns};
 use crate::entry::{command, spawn};
 use crate::{
-    Dialer, Error, ErrorKind, Exit, Io, Network, Outgoing, Outward, Peer, Process, Running,
+    Dialer, Error, ErrorKind, Exit, Io, Limits, Network, Outgoing, Outward, Peer, Process, Running,
     Signaller, Spec, Stream, UserNamespace,
 };
 
@@ -108,6 +108,9 @@ fn refuse(spec: &Spec, how: How<'_>) -> Result<(), Error> {
     if spec.process.terminal && runtime {
         return unsupported("a terminal for the process needs the built-in runner");
     }
+    if runtime && (spec.limits != Limits::default() || !spec.devices.is_empty()) {
+        return unsupported("limits and devices need the built-in runner");
+    }
     if spec.init && runtime {
         return unsupported("an OCI runtime cannot bring an init into the root");
     }
@@ -138,7 +141,7 @@ pub(crate) struct Handle {
     terminal: Option<File>,
     outward: Option<Outward>,
     pub(super) dialer: Option<Dialer>,
-    ended: Option<Exit>,
+    ended: Option<wire::Ended>,
     /// Whether the process ends with this value.
     pub(super) tied: bool,
 }
@@ -201,14 +204,14 @@ impl Handle {
 
 impl Running for Handle {
     fn wait(&mut self) -> Result<Exit, Error> {
-        if let Some(exit) = self.ended {
-            return Ok(exit);
+        if let Some(ended) = self.ended {
+            return Ok(ended.exit);
         }
         // A second descriptor, so that signals can be sent meanwhile.
         let control = locked(&self.control).try_clone().map_err(lost)?;
         let said = wire::receive(&control).inspect_err(|_| self.end_what_is_left());
-        let exit = match said.map_err(lost)? {
-            Some((Reply::Ended(exit), _)) => exit,
+        let ended = match said.map_err(lost)? {
+            Some((Reply::Ended(ended), _)) => ended,
             Some((Reply::Failed(report), _)) => return Err(report.into()),
             Some((Reply::Started { .. } | Reply::Left, _)) | None => {
                 self.end_what_is_left();
@@ -218,8 +221,12 @@ impl Running for Handle {
         if let Some(child) = &mut self.child {
             child.wait().map_err(lost)?;
         }
-        self.ended = Some(exit);
-        Ok(exit)
+        self.ended = Some(ended);
+        Ok(ended.exit)
+    }
+
+    fn out_of_memory(&self) -> bool {
+        self.ended.is_some_and(|ended| ended.memory)
     }
 
     fn signal(&self, signal: i32) -> Result<(), Error> {

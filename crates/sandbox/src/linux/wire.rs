@@ -42,9 +42,26 @@ pub(crate) enum Reply {
         outward: Option<Outward>,
     },
     Failed(Report),
-    Ended(Exit),
+    Ended(Ended),
     /// Nothing more is heard of the process.
     Left,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Ended {
+    pub(crate) exit: Exit,
+    /// Whether something was killed because its limit of memory was reached.
+    pub(crate) memory: bool,
+}
+
+impl From<Exit> for Ended {
+    fn from(exit: Exit) -> Self {
+        Self {
+            exit,
+            memory: false,
+        }
+    }
 }
 
 /// Sends a message and descriptors.

@@ -16,6 +16,8 @@ mod errors;
 #[cfg(target_os = "linux")]
 mod host;
 #[cfg(target_os = "linux")]
+mod limits;
+#[cfg(target_os = "linux")]
 mod network;
 #[cfg(target_os = "linux")]
 mod place;
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
             ("death", death::CASES),
             ("rootless", rootless::CASES),
             ("host", host::CASES),
+            ("limits", limits::CASES),
             ("terminal", terminal::CASES),
             ("enter", enter::CASES),
             ("place", place::CASES),
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
 const NOT_OF_RUNTIMES: &[&str] = &[
     "host::",
     "enter::",
+    "limits::",
     "place::",
     "terminal::raw_mode",
     "terminal::a_line_is_typed_unseen",

@@ -122,7 +122,9 @@ fn instructions(config: &Value) -> Vec<String> {
     let history = config["history"].as_array().unwrap();
     // The first line is the base's.
     let lines = history[1..].iter().map(|h| h["created_by"].as_str());
-    lines.map(|c| instruction(c.unwrap_or_default())).collect()
+    let all = lines.map(|c| instruction(c.unwrap_or_default()));
+    // What is kept for images made of this one is no line of kiln's, as it is none of BuildKit's.
+    all.filter(|c| c != "ONBUILD").collect()
 }
 
 /// The config of an image of kiln, as it is in the archive that others read.

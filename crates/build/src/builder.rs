@@ -7,7 +7,7 @@ use std::{
 };
 
 use kiln_graph::{Cancel, Limits};
-use kiln_image::{Digest, Reference};
+use kiln_image::{Descriptor, Digest, Reference};
 use kiln_registry::Client;
 use kiln_rootfs::Roots;
 use kiln_sandbox::{Native, Runner, UserNamespace};
@@ -70,8 +70,14 @@ pub struct Builder {
 pub struct Built {
     /// The image id.
     pub id: Digest,
-    /// The names it now has of those that were asked for.
+    /// The names it now has of those that were asked for, in the store or in an archive.
     pub names: Vec<Reference>,
+    /// The manifest or the index that went out, where one did: the last one.
+    pub manifest: Option<Descriptor>,
+    /// The names under which it is in registries now.
+    pub pushed: Vec<Reference>,
+    /// Whether an image went anywhere, and not only files.
+    pub is_image: bool,
 }
 
 impl Builder {
@@ -121,6 +127,22 @@ impl Builder {
     pub(crate) fn client(&self) -> &Client {
         self.client
             .get_or_init(|| Client::new(self.options.registries.clone()))
+    }
+
+    /// A client for one who says that a registry need not prove who it is.
+    pub(crate) fn client_for(&self, insecure: bool) -> Client {
+        if !insecure {
+            return self.client().clone();
+        }
+        let mut options = self.options.registries.clone();
+        let usual = Arc::clone(&options.hosts);
+        options.hosts = Arc::new(move |registry: &str, repository: &str| {
+            let mut host = usual(registry, repository)?;
+            let endpoints = host.endpoints.into_iter();
+            host.endpoints = endpoints.map(kiln_registry::Endpoint::insecure).collect();
+            Ok(host)
+        });
+        Client::new(options)
     }
 
     /// What a build would do, as text: what is known already, what runs, what depends.

@@ -11,10 +11,11 @@ use crate::{
     assemble::Assembly,
     bases::Bases,
     executor::{Carrier, Late},
+    export::{Made, PushedLayers, Target, export},
     output::{Output, Slots},
     progress::{Tracked, Tracker},
     records::StoreRecords,
-    time,
+    squash, time,
 };
 
 /// One build, from the graph on.
@@ -34,6 +35,9 @@ impl Job<'_> {
     fn settings(&self) -> kiln_graph::Settings {
         let mut salt = vec![("tar dialect", kiln_layer::DIALECT.to_string())];
         salt.extend(self.epoch.map(|epoch| ("epoch", epoch.to_string())));
+        if self.epoch.is_some() && self.request.outputs.keep_times {
+            salt.push(("times", "kept".to_owned()));
+        }
         if self.request.settings.reproducible {
             salt.push(("context modes", "plain".to_owned()));
         }
@@ -44,7 +48,7 @@ impl Job<'_> {
         }
     }
 
-    fn records(&self) -> StoreRecords<'_> {
+    pub(crate) fn records(&self) -> StoreRecords<'_> {
         StoreRecords {
             store: self.builder.store(),
             lease: &self.lease,
@@ -75,7 +79,10 @@ impl Job<'_> {
             self.bases,
             tracker,
             late,
-            (self.epoch.map_or(now, |epoch| now.min(epoch)), self.epoch),
+            (
+                self.epoch.map_or(now, |epoch| now.min(epoch)),
+                self.epoch.filter(|_| !self.request.outputs.keep_times),
+            ),
         )
     }
 
@@ -85,9 +92,25 @@ impl Job<'_> {
         kiln_graph::plan(graph, &self.targets(), carrier, &records, &settings).map_err(solve_error)
     }
 
+    /// Builds the image, brings it to where it is to go, and seals.
     pub(crate) fn build(self, cancel: &Cancel) -> Result<Built, Error> {
+        let made = self.made(cancel)?;
+        let target = Target {
+            builder: self.builder,
+            request: self.request,
+            lease: &self.lease,
+            epoch: self.epoch,
+            on: self.on,
+        };
+        let built = export(&target, &[made])?;
+        self.lease.seal()?;
+        Ok(built)
+    }
+
+    /// Carries everything out, and puts the image together.
+    pub(crate) fn made(&self, cancel: &Cancel) -> Result<Made, Error> {
         let slots = self.solve(cancel)?;
-        self.finish(&slots)
+        self.assembled(&slots)
     }
 
     /// Plans, and carries the plan out; tells of each step.
@@ -126,8 +149,9 @@ impl Job<'_> {
         Ok(output.slots())
     }
 
-    /// Puts the image together, names it, and seals.
-    fn finish(self, slots: &Slots) -> Result<Built, Error> {
+    /// Puts the image together: the config after the last step, with labels and squashed layers where
+    /// these are asked for.
+    fn assembled(&self, slots: &Slots) -> Result<Made, Error> {
         let last = self
             .lowered
             .stages
@@ -140,19 +164,27 @@ impl Job<'_> {
                 "the Dockerfile has no instruction",
             ));
         };
-        let config = Raw::new(self.assembly.config(step, slots));
-        let parent = match self.request.settings.keep_steps {
+        let mut config = self.assembly.config(step, slots);
+        let outputs = &self.request.outputs;
+        let mut parent = match self.request.settings.keep_steps {
             true => self.parent(step, slots)?,
             false => None,
         };
-        let record = self.lease.put_image(&config, None, parent)?;
-        for name in &self.request.tags {
-            self.lease.name(name, &record)?;
+        if !outputs.labels.is_empty() {
+            if self.request.settings.keep_steps {
+                parent = Some(Raw::new(config.clone()).digest());
+            }
+            config.config.labels.extend(outputs.labels.iter().cloned());
         }
-        self.lease.seal()?;
-        Ok(Built {
-            id: record.id,
-            names: self.request.tags.clone(),
+        if outputs.squash {
+            let squashed = self.squashed(slots)?;
+            squash::rewrite(&mut config, slots.base.len(), &squashed);
+        }
+        Ok(Made {
+            platform: self.request.platform.clone(),
+            config: Raw::new(config),
+            parent,
+            pushed: PushedLayers::default(),
         })
     }
 
@@ -205,6 +237,18 @@ impl Job<'_> {
                 self.bases.id(manifest)
             }
             _ => None,
+        }
+    }
+
+    /// The id of the image that the whole stands on in the end.
+    pub(crate) fn bottom(&self) -> Option<Digest> {
+        let mut stage = self.lowered.stages.last()?;
+        loop {
+            match &stage.base {
+                kiln_frontend::StageBase::Stage(earlier) => stage = &self.lowered.stages[*earlier],
+                kiln_frontend::StageBase::Image { manifest, .. } => return self.bases.id(manifest),
+                _ => return None,
+            }
         }
     }
 

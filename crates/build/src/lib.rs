@@ -10,6 +10,7 @@ mod convert;
 mod error;
 mod event;
 mod executor;
+mod export;
 mod indexes;
 mod job;
 mod limits;
@@ -20,6 +21,7 @@ mod progress;
 mod records;
 mod request;
 mod selection;
+mod squash;
 mod supported;
 pub mod time;
 mod transfer;
@@ -34,8 +36,9 @@ pub use event::{Event, How, StepInfo, Stream, Transfer};
 pub use indexes::StoreIndexes;
 pub use local::Local;
 pub use request::{
-    Absent, Agents, Context, Indexes, Look, Nothing, Request, RunSettings, Secret, Secrets, Settings,
-    Talk,
+    Absent, Agents, Annotated, Annotation, ArchiveExport, Context, Destination, Export,
+    FilesExport, FilesTo, ImageExport, ImageForm, Indexes, Look, Nothing, Outputs, PushTo,
+    Receiver, Request, RunSettings, Secret, Secrets, Settings, Talk, Writing,
 };
 pub use transfer::{From, Loaded, Pulled, Push, Pushed};
 pub use worker::{Layer, Network, Step, StepIo, Worker};

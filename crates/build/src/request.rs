@@ -9,8 +9,13 @@ use kiln_parser::ignore::Ignore;
 
 use crate::Error;
 
+mod outputs;
 mod run;
 
+pub use outputs::{
+    Annotated, Annotation, ArchiveExport, Destination, Export, FilesExport, FilesTo, ImageExport,
+    ImageForm, Outputs, PushTo, Receiver, Writing,
+};
 pub use run::{Agents, Nothing, RunSettings, Secret, Secrets, Talk};
 
 /// A build that is asked for. Build one with [`Request::new`] and set what differs.
@@ -33,6 +38,8 @@ pub struct Request {
     pub settings: Settings,
     /// What its RUNs are given.
     pub run: RunSettings,
+    /// Where it goes.
+    pub outputs: Outputs,
 }
 
 /// How records of earlier builds and times are used.
@@ -72,6 +79,7 @@ impl Request {
             platform: Platform::host(),
             settings: Settings::default(),
             run: RunSettings::default(),
+            outputs: Outputs::default(),
         }
     }
 }

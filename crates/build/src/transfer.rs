@@ -15,6 +15,8 @@ use kiln_store::Facts;
 
 use crate::{Builder, Error, ErrorKind, Transfer, time};
 
+pub(crate) use plain::plain_layer;
+pub(crate) use push::form;
 pub use push::{Push, Pushed};
 
 /// What a pull gave.

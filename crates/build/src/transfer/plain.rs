@@ -41,16 +41,8 @@ impl<'a> Plain<'a> {
     fn make(&mut self, image: &ImageRecord) -> Result<Descriptor, crate::Error> {
         let store = self.builder.store();
         let config = store.images().config(image)?;
-        let mut layers = Vec::new();
-        for diff_id in &image.layers {
-            let facts = store.layers().get(diff_id)?;
-            let size = facts.map(|layer| layer.facts.size);
-            let Some(size) = size else {
-                let what = format!("layer `{diff_id}` is not in the store");
-                return Err(crate::Error::new(crate::ErrorKind::NotFound, what));
-            };
-            layers.push(Descriptor::new(media::LAYER, *diff_id, size));
-        }
+        let layers = image.layers.iter().map(|id| plain_layer(store, id));
+        let layers = layers.collect::<Result<_, _>>()?;
         let manifest = Raw::new(Manifest::new(config.descriptor(media::CONFIG), layers));
         let descriptor = manifest.descriptor(media::MANIFEST);
         self.made.insert(config.digest(), config.bytes().to_vec());
@@ -58,6 +50,16 @@ impl<'a> Plain<'a> {
             .insert(descriptor.digest, manifest.bytes().to_vec());
         Ok(descriptor)
     }
+}
+
+/// A layer as a plain tar, as a manifest names it.
+pub(crate) fn plain_layer(store: &Store, diff_id: &Digest) -> Result<Descriptor, crate::Error> {
+    let facts = store.layers().get(diff_id)?;
+    let Some(size) = facts.map(|layer| layer.facts.size) else {
+        let what = format!("layer `{diff_id}` is not in the store");
+        return Err(crate::Error::new(crate::ErrorKind::NotFound, what));
+    };
+    Ok(Descriptor::new(media::LAYER, *diff_id, size))
 }
 
 /// The manifest that an image came with, when all it names is here.

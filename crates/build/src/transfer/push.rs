@@ -189,7 +189,7 @@ fn described_here(packed: PackedAs) -> Descriptor {
 }
 
 /// The form that is asked for.
-fn form(how: &Push) -> Result<Form, Error> {
+pub(crate) fn form(how: &Push) -> Result<Form, Error> {
     let compression = how.compression.unwrap_or_default();
     let form = form_of(compression, how.level, how.force)?;
     let Some(level) = how.level else {
@@ -211,7 +211,11 @@ fn form(how: &Push) -> Result<Form, Error> {
 }
 
 /// What a node that packs is to give.
-fn form_of(compression: Compression, level: Option<i32>, exact: bool) -> Result<Form, Error> {
+pub(super) fn form_of(
+    compression: Compression,
+    level: Option<i32>,
+    exact: bool,
+) -> Result<Form, Error> {
     let (compression, layout) = match compression {
         Compression::Gzip => (media::Compression::Gzip, None),
         Compression::Zstd => (media::Compression::Zstd, None),

@@ -1,0 +1,112 @@
+//! What was built goes where it is to go: into the store, to registries, into archives, as files. Each
+//! place has a module. Refuses to build: it is given images that are whole.
+
+mod archive;
+mod documents;
+mod files;
+mod folder;
+mod image;
+
+use kiln_image::{Config, Descriptor, Digest, Platform, Raw, Reference};
+
+use crate::{
+    Builder, Built, Error, ErrorKind, Event, Export, FilesTo, ImageExport, ImageForm, Report,
+    Request,
+};
+
+pub(crate) use image::PushedLayers;
+
+/// An image that was built: its layers are in the store, the image itself is not.
+pub(crate) struct Made {
+    /// What it is for.
+    pub(crate) platform: Platform,
+    /// Its config.
+    pub(crate) config: Raw<Config>,
+    /// The image it was built upon, where those of single steps are kept.
+    pub(crate) parent: Option<Digest>,
+    /// What is in a registry already of its layers.
+    pub(crate) pushed: PushedLayers,
+}
+
+/// A build whose images are made.
+pub(crate) struct Target<'a> {
+    pub(crate) builder: &'a Builder,
+    pub(crate) request: &'a Request,
+    pub(crate) lease: &'a kiln_store::Build,
+    pub(crate) epoch: Option<i64>,
+    pub(crate) on: &'a (dyn Fn(Event<'_>) + Sync),
+}
+
+/// Brings `made`, one image for each platform, to all places that are asked for. Names in the store
+/// are set when the build is sealed.
+pub(crate) fn export(target: &Target<'_>, made: &[Made]) -> Result<Built, Error> {
+    let Some(first) = made.first() else {
+        return Err(Error::new(ErrorKind::Input, "a build without an image"));
+    };
+    let mut built = Built {
+        id: first.config.digest(),
+        names: Vec::new(),
+        manifest: None,
+        pushed: Vec::new(),
+        is_image: false,
+    };
+    let outputs = &target.request.outputs;
+    if outputs.exports.is_empty() {
+        let store = ImageExport {
+            names: Vec::new(),
+            store: true,
+            unpack: false,
+            push: None,
+            form: ImageForm::default(),
+        };
+        target.image(&store, made, &mut built)?;
+    }
+    for export in &outputs.exports {
+        built.is_image |= export.is_image();
+        match export {
+            Export::Image(image) => target.image(image, made, &mut built)?,
+            Export::Archive(archive) => target.archive(archive, made, &mut built)?,
+            Export::Files(files) => match &files.to {
+                FilesTo::Folder { path, delete } => {
+                    target.folder(path, *delete, files.split, made)?;
+                }
+                FilesTo::Tar(to) => target.tar(to, files.split, made)?,
+            },
+            Export::Nothing => {}
+        }
+    }
+    built.is_image |= outputs.exports.is_empty();
+    Ok(built)
+}
+
+impl Target<'_> {
+    /// The names of an image: the tags of the request, and those of the output.
+    fn names(&self, own: &[Reference]) -> Vec<Reference> {
+        let mut names: Vec<Reference> = Vec::new();
+        for name in self.request.tags.iter().chain(own) {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        names
+    }
+
+    /// Tells of something that does not stop the build.
+    fn warn(&self, message: String, help: Option<&str>) {
+        (self.on)(Event::Warning(&Report {
+            error: false,
+            code: "output",
+            message,
+            help: help.map(str::to_owned),
+            place: None,
+            lines: None,
+        }));
+    }
+}
+
+impl Built {
+    /// Remembers what the image is called by those who read the documents that went out.
+    fn learn(&mut self, manifest: &Descriptor) {
+        self.manifest = Some(manifest.clone());
+    }
+}

@@ -1,0 +1,135 @@
+//! An image with names: in the store, and in the registries of its names.
+
+use std::collections::HashSet;
+
+use kiln_image::{
+    Descriptor, Digest, Location, Open, Progress, Reference, Select, Sink, Taken, copy,
+};
+use kiln_registry::{Client, Remote};
+
+use super::{Made, Target, documents::Documents};
+use crate::{Built, Error, ErrorKind, ImageExport, PushTo};
+
+/// The blobs that were brought to registries while the build went on: repository and digest.
+pub(crate) type PushedLayers = HashSet<(Reference, Digest)>;
+
+impl Target<'_> {
+    pub(super) fn image(
+        &self,
+        export: &ImageExport,
+        made: &[Made],
+        built: &mut Built,
+    ) -> Result<(), Error> {
+        let names = self.names(&export.names);
+        if let Some(to) = &export.push {
+            self.push(export, to, &names, made, built)?;
+        }
+        if export.store {
+            self.store(&names, made)?;
+            for name in names {
+                if !built.names.contains(&name) {
+                    built.names.push(name);
+                }
+            }
+        }
+        if export.unpack {
+            for image in made {
+                let layers = &image.config.rootfs.diff_ids;
+                for (count, layer) in layers.iter().enumerate() {
+                    self.builder.roots().unpacked(layer, &layers[..count])?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the images into the store; the names are set when the build is sealed.
+    fn store(&self, names: &[Reference], made: &[Made]) -> Result<(), Error> {
+        for image in made {
+            let record = self.lease.put_image(&image.config, None, image.parent)?;
+            for name in names {
+                self.lease.name(name, &record)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn push(
+        &self,
+        export: &ImageExport,
+        to: &PushTo,
+        names: &[Reference],
+        made: &[Made],
+        built: &mut Built,
+    ) -> Result<(), Error> {
+        if names.is_empty() {
+            return Err(
+                Error::new(ErrorKind::Input, "tag is needed when pushing to registry")
+                    .hint("give it with `-t REGISTRY/NAME`, or `name=` of the output"),
+            );
+        }
+        let documents = Documents::new(self, made, &export.form)?;
+        built.learn(&documents.root);
+        let client = self.client(to);
+        for name in names {
+            let remote = Known {
+                remote: client.repository(name),
+                name,
+                made,
+            };
+            let tags = match to.by_digest {
+                true => &[][..],
+                false => std::slice::from_ref(name),
+            };
+            let what = documents.reference();
+            copy(
+                &documents,
+                &remote,
+                &what,
+                tags,
+                &Select::All,
+                &|_: Progress<'_>| {},
+            )?;
+            built.pushed.push(match to.by_digest {
+                true => name.with_digest(documents.root.digest),
+                false => name.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn client(&self, to: &PushTo) -> Client {
+        self.builder.client_for(to.insecure)
+    }
+}
+
+/// A repository, of which it is known what was brought there while the build went on.
+struct Known<'a> {
+    remote: Remote,
+    name: &'a Reference,
+    made: &'a [Made],
+}
+
+impl Sink for Known<'_> {
+    fn put_blob(
+        &self,
+        blob: &Descriptor,
+        open: Open<'_>,
+        known: &[Location],
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Taken, kiln_image::Error> {
+        let key = (self.name.clone(), blob.digest);
+        match self.made.iter().any(|image| image.pushed.contains(&key)) {
+            true => Ok(Taken::Existed),
+            false => self.remote.put_blob(blob, open, known, progress),
+        }
+    }
+
+    fn put_document(&self, document: &Descriptor, bytes: &[u8]) -> Result<(), kiln_image::Error> {
+        self.remote.put_document(document, bytes)
+    }
+
+    fn name(&self, document: &Descriptor, name: &Reference) -> Result<(), kiln_image::Error> {
+        self.remote.name(document, name)
+    }
+}

@@ -24,6 +24,7 @@ pub(crate) const ARROWS: &[(&str, Knows)] = &[
     ("cache", Knows::Only(&["image", "durable"])),
     ("registry", Knows::Only(&["image"])),
     ("archive", Knows::Only(&["image"])),
+    ("fetch", Knows::Only(&["image", "layer", "durable"])),
     ("store", Knows::Only(&["image", "layer", "durable"])),
     (
         "rootfs",
@@ -95,10 +96,8 @@ pub(crate) const DOORS: &[Door] = &[
         ],
         may: &[
             ("registry", "it speaks the distribution protocol"),
-            (
-                "build",
-                "the thin edge that calls registry, and ADD from an address",
-            ),
+            ("fetch", "it fetches from HTTP addresses"),
+            ("build", "the thin edge that calls registry and fetch"),
             ("cli", "the thin edge that calls registry"),
         ],
         sealed: true,

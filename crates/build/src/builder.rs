@@ -185,6 +185,7 @@ impl Builder {
         let options = options(request);
         let lowered = lower_all(&read.file, &options, &mut known, &bases, on)?;
         check::tell(&read, &lowered, on)?;
+        request.run.allow.check(&lowered.graph)?;
         supported::all(&lowered.graph, &request.platform)?;
         let epoch = request.settings.epoch.or(lowered.epoch);
         let epoch = epoch.or(request.settings.epoch());

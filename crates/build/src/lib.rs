@@ -2,11 +2,13 @@
 
 mod assemble;
 mod bases;
+mod bounds;
 mod builder;
 mod change;
 mod check;
 mod context;
 mod convert;
+mod devices;
 mod error;
 mod event;
 mod executor;
@@ -27,6 +29,7 @@ pub mod time;
 mod transfer;
 mod worker;
 
+pub use bounds::Bounds;
 pub use builder::{Builder, Built, Options};
 pub use change::change_config;
 pub use check::{Checked, targets};
@@ -36,8 +39,8 @@ pub use event::{Event, How, StepInfo, Stream, Transfer};
 pub use indexes::StoreIndexes;
 pub use local::Local;
 pub use request::{
-    Absent, Agents, Annotated, Annotation, ArchiveExport, Context, Destination, Export,
-    FilesExport, FilesTo, ImageExport, ImageForm, Indexes, Look, Nothing, Outputs, PushTo,
+    Absent, Agents, Allow, Annotated, Annotation, ArchiveExport, Context, Destination, Entitlement,
+    Export, FilesExport, FilesTo, ImageExport, ImageForm, Indexes, Look, Nothing, Outputs, PushTo,
     Receiver, Request, RunSettings, Secret, Secrets, Settings, Talk, Writing,
 };
 pub use transfer::{From, Loaded, Pulled, Push, Pushed};

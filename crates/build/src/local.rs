@@ -63,13 +63,16 @@ impl Local {
             groups: ids.groups,
         };
         let mut spec = Spec::new(prepared.root_spec(true), process);
-        spec.mounts = NetworkFiles::of_machine(&host_name, false)?.write(at)?;
+        let mut files = NetworkFiles::of_machine(&host_name, false)?;
+        files.hosts.push_str(&step.bounds.lines());
+        spec.mounts = files.write(at)?;
         spec.hostname = Some(host_name);
         spec.network = match step.network {
             Network::None => kiln_sandbox::Network::None,
             Network::Default | Network::Host => kiln_sandbox::Network::Host,
         };
         spec.init = true;
+        step.bounds.apply(&mut spec)?;
         Ok(spec)
     }
 
@@ -102,6 +105,9 @@ impl Local {
             0 => Ok(()),
             code => {
                 let error = Error::run(&step.argv, code);
+                if running.out_of_memory() {
+                    return Err(error.hint(OUT_OF_MEMORY));
+                }
                 let hint = self.namespace.as_ref().and_then(|namespace| {
                     let of = |end: &End| limits::hint(end.bytes(), namespace.map());
                     of(&complained).or_else(|| of(&said))
@@ -120,6 +126,8 @@ impl Local {
 const HOST_NAME: &str = "buildkitsandbox";
 
 const SIGKILL: i32 = 9;
+
+const OUT_OF_MEMORY: &str = "it was killed because it needed more memory than `--memory` allows";
 
 fn pass_on(mut from: impl Read, stream: Stream, io: &StepIo<'_>, end: &mut End) {
     let mut buffer = [0; 16 * 1024];

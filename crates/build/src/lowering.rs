@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kiln_frontend::{Lowered, Lowering, Resolved, lower};
 use kiln_image::Platform;
 
-use crate::{Error, ErrorKind, Event, Place, Report, Request, bases::Bases};
+use crate::{Error, ErrorKind, Event, Network, Place, Report, Request, bases::Bases};
 
 /// What the frontend is told of a request.
 pub(crate) fn options(request: &Request) -> kiln_frontend::Options {
@@ -21,7 +21,11 @@ pub(crate) fn options(request: &Request) -> kiln_frontend::Options {
         target: request.target.clone(),
         platform: request.platform.clone(),
         build_platform: Platform::host(),
-        network: kiln_graph::Network::Default,
+        network: match request.run.network {
+            Network::None => kiln_graph::Network::None,
+            Network::Host => kiln_graph::Network::Host,
+            Network::Default => kiln_graph::Network::Default,
+        },
         ignore: request.context.ignore().cloned(),
         ..kiln_frontend::Options::default()
     }

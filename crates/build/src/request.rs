@@ -9,9 +9,11 @@ use kiln_parser::ignore::Ignore;
 
 use crate::Error;
 
+mod allow;
 mod outputs;
 mod run;
 
+pub use allow::{Allow, Entitlement};
 pub use outputs::{
     Annotated, Annotation, ArchiveExport, Destination, Export, FilesExport, FilesTo, ImageExport,
     ImageForm, Outputs, PushTo, Receiver, Writing,

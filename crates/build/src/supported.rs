@@ -1,7 +1,7 @@
 //! What the language has and this crate does not carry out yet: one table, which grows shorter. Knows
 //! no Dockerfile; the place is that of the instruction.
 
-use kiln_graph::{Copy, Graph, MountKind, Op, Run, Security};
+use kiln_graph::{Copy, Graph, MountKind, Op, Run};
 use kiln_image::Platform;
 use kiln_parser::{Diagnostic, Span};
 
@@ -85,12 +85,6 @@ fn refuse_run(run: &Run, platform: &Platform) -> Option<Refused> {
             _ => ("bind", "copy what it needs with COPY"),
         };
         return Some(Refused(format!("RUN --mount=type={kind}"), instead));
-    }
-    if run.security != Security::Sandbox {
-        return Some(Refused("RUN --security=insecure".to_owned(), ""));
-    }
-    if !run.devices.is_empty() {
-        return Some(Refused("RUN --device".to_owned(), ""));
     }
     let other = run.platform.as_ref().filter(|p| !p.serves(platform));
     other.map(|p| {

@@ -6,7 +6,7 @@ use kiln_image::{Digest, Platform};
 use kiln_rootfs::Repeated;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Stream};
+use crate::{Bounds, Error, Stream};
 
 /// One RUN, complete: whoever has the layers and this value can carry it out. Holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,9 @@ pub struct Step {
     /// The name of the machine that it sees; `None`: as the worker has it, the same for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
+    /// What it may do and use beside its files.
+    #[serde(default)]
+    pub bounds: Bounds,
     /// The platform that the root is for.
     pub platform: Platform,
     /// No time in the new layer is later than this (seconds since 1970).

@@ -157,7 +157,7 @@ pub(crate) enum Command {
 #[derive(Subcommand)]
 pub(crate) enum Image {
     /// Build an image from a Dockerfile
-    Build(Build),
+    Build(Box<Build>),
     /// List images
     #[command(alias = "list")]
     Ls(Images),
@@ -191,7 +191,7 @@ pub(crate) enum Image {
 #[derive(Subcommand)]
 pub(crate) enum Builder {
     /// Build an image from a Dockerfile
-    Build(Build),
+    Build(Box<Build>),
     /// Remove records of earlier builds
     Prune(prune::Cache),
 }

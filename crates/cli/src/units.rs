@@ -42,6 +42,24 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     size.ok_or_else(|| format!("`{text}` is no size: write it as 512mb"))
 }
 
+/// An amount of memory as people write it: `512m`, `1gb`, `100`; units are powers of 1024, as docker has
+/// them for memory.
+pub(crate) fn parse_memory(text: &str) -> Result<u64, String> {
+    let lower = text.trim().to_ascii_lowercase();
+    let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit: u64 = match &lower[digits.len()..] {
+        "" | "b" => 1,
+        "k" | "kb" | "kib" => 1 << 10,
+        "m" | "mb" | "mib" => 1 << 20,
+        "g" | "gb" | "gib" => 1 << 30,
+        "t" | "tb" | "tib" => 1 << 40,
+        _ => 0,
+    };
+    let number = digits.parse::<u64>().ok().filter(|_| unit > 0);
+    let size = number.and_then(|n| n.checked_mul(unit));
+    size.ok_or_else(|| format!("`{text}` is no size: write it as 512m"))
+}
+
 /// How long ago something was, for `seconds` of it: `3 weeks`.
 pub(crate) fn duration(seconds: i64) -> String {
     let minutes = seconds / 60;

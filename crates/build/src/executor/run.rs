@@ -2,7 +2,7 @@
 
 use kiln_graph::{self as graph, Cancel, NodeId};
 
-use crate::{Error, Network, Place, Step, StepIo, executor::Carrier, output::Output};
+use crate::{Bounds, Error, Network, Place, Step, StepIo, executor::Carrier, output::Output};
 
 impl Carrier<'_> {
     pub(super) fn run(
@@ -26,6 +26,12 @@ impl Carrier<'_> {
                 _ => Network::Default,
             },
             hostname: op.hostname.clone(),
+            bounds: Bounds {
+                hosts: self.request.run.hosts.clone(),
+                limits: self.request.run.limits.clone(),
+                insecure: op.security == graph::Security::Insecure,
+                devices: op.devices.clone(),
+            },
             platform: op.platform.clone().unwrap_or(self.request.platform.clone()),
             epoch: self.epoch,
         };

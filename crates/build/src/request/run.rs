@@ -4,12 +4,14 @@
 use std::{
     fmt,
     io::{Read, Write},
+    net::IpAddr,
     sync::Arc,
 };
 
+use kiln_sandbox::Limits;
 use zeroize::Zeroizing;
 
-use crate::Error;
+use crate::{Allow, Error, Network};
 
 /// What the RUNs of a build are given, and what is allowed of them.
 pub struct RunSettings {
@@ -19,6 +21,14 @@ pub struct RunSettings {
     pub agents: Arc<dyn Agents>,
     /// A layer may contain the value of a secret.
     pub allow_secret_in_layer: bool,
+    /// The network of those that do not say which.
+    pub network: Network,
+    /// What they may do beyond the usual.
+    pub allow: Allow,
+    /// How much each of them may use. In no key.
+    pub limits: Limits,
+    /// More lines of their `/etc/hosts`: name and address. In no key.
+    pub hosts: Vec<(String, IpAddr)>,
 }
 
 impl Default for RunSettings {
@@ -28,6 +38,10 @@ impl Default for RunSettings {
             secrets: Arc::new(Nothing),
             agents: Arc::new(Nothing),
             allow_secret_in_layer: false,
+            network: Network::Default,
+            allow: Allow::default(),
+            limits: Limits::default(),
+            hosts: Vec::new(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod call;
 mod input;
+mod limits;
 mod request;
 mod told;
 
@@ -29,6 +30,10 @@ pub(crate) struct Build {
     target: Option<String>,
     #[command(flatten)]
     records: Records,
+    #[command(flatten)]
+    access: limits::Access,
+    #[command(flatten)]
+    bounds: limits::Bounds,
     /// Print the image id, and nothing else unless the build fails
     #[arg(short, long)]
     quiet: bool,

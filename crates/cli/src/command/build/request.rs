@@ -36,6 +36,8 @@ impl Build {
         request.settings.reproducible = self.records.reproducible;
         request.settings.keep_steps = style == Style::Classic;
         request.settings.epoch = epoch()?;
+        self.access.apply(&mut request)?;
+        self.bounds.apply(&mut request)?;
         Ok(request)
     }
 }

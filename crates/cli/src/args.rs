@@ -63,7 +63,7 @@ pub(crate) struct Args {
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Build an image from a Dockerfile
-    Build(Build),
+    Build(Box<Build>),
     /// Run a command in a new container
     Run(Box<Run>),
     /// Make a container

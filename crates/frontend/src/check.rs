@@ -11,7 +11,7 @@ mod values;
 
 use std::collections::BTreeMap;
 
-use kiln_parser::{Diagnostic, Dockerfile, Span, lint};
+use kiln_parser::{Diagnostic, Dockerfile, lint};
 
 use crate::{
     Base, Bases, Options,
@@ -56,12 +56,13 @@ pub(crate) fn findings(
     survey: &Survey<'_>,
 ) -> Vec<Diagnostic> {
     let mut found = lint::check(file);
-    found.retain(|finding| counts(file, survey, finding));
+    // What is told of instructions is found anew, with what a base and its triggers bring along.
+    found.retain(|finding| !lint::rule(finding.code).is_some_and(lint::Rule::by_stage));
     found.extend(from::check(file, options, survey));
     let mut ends: BTreeMap<usize, State> = BTreeMap::new();
     for (index, ground) in &survey.grounds {
         let stage = &file.stages[*index];
-        let mut state = match ground {
+        let state = match ground {
             Ground::Stage(earlier) => ends.get(earlier).cloned().unwrap_or_default(),
             Ground::Image(_, resolved) => State::of(&resolved.config),
             _ => State::default(),
@@ -69,19 +70,21 @@ pub(crate) fn findings(
         let mut pass = values::Pass {
             options,
             globals: &survey.globals,
+            sequence: lint::Sequence::new(state.has_shell),
             found: &mut found,
             at: Some(stage.from.span),
+            state,
         };
         for trigger in survey.triggers(*index) {
             if let Ok(node) = crate::onbuild::read(trigger) {
-                pass.instruction(&node.instruction, &mut state);
+                pass.node(&node);
             }
         }
         pass.at = None;
         for node in survey.body(*index) {
-            pass.instruction(&node.instruction, &mut state);
+            pass.node(node);
         }
-        ends.insert(*index, state);
+        ends.insert(*index, pass.end());
     }
     if options.every_stage {
         found.extend(reruns::check(file));
@@ -89,37 +92,6 @@ pub(crate) fn findings(
     found.extend(tokens::check(file, options));
     lint::order(file, &mut found);
     found
-}
-
-/// Whether a finding of the text stands with what is known of the stages: docker looks into
-/// instructions of stages that it builds, and a base image may bring a SHELL.
-fn counts(file: &Dockerfile<'_>, survey: &Survey<'_>, finding: &Diagnostic) -> bool {
-    let by_stage = lint::rule(finding.code).is_some_and(lint::Rule::by_stage);
-    let Some(index) = stage_of(file, finding.span).filter(|_| by_stage) else {
-        return true;
-    };
-    match finding.code {
-        // Found again, with the values of variables.
-        "ExposeProtoCasing" | "ExposeInvalidFormat" => false,
-        "JSONArgsRecommended" => survey.grounds.contains_key(&index) && !has_shell(survey, index),
-        _ => survey.grounds.contains_key(&index),
-    }
-}
-
-fn has_shell(survey: &Survey<'_>, mut index: usize) -> bool {
-    loop {
-        match survey.grounds.get(&index) {
-            Some(Ground::Stage(earlier)) if *earlier < index => index = *earlier,
-            Some(Ground::Image(_, resolved)) => return resolved.config.config.shell.is_some(),
-            _ => return false,
-        }
-    }
-}
-
-/// The stage that a place lies in.
-fn stage_of(file: &Dockerfile<'_>, span: Span) -> Option<usize> {
-    let before = |stage: &kiln_parser::Stage<'_>| stage.from.span.start <= span.start;
-    file.stages.partition_point(before).checked_sub(1)
 }
 
 /// The name that was probably meant: the first that is at most two edits away and nearer than those

@@ -224,8 +224,11 @@ impl<'a> Survey<'a> {
 
     /// What an image that the stage `index` asked for is.
     pub(crate) fn manifest(&self, index: usize, reference: &Reference) -> Option<Digest> {
-        let found = self.bases.get(reference, self.platform_of(index));
-        found.map(|resolved| resolved.manifest)
+        self.resolved(index, reference).map(|found| found.manifest)
+    }
+
+    pub(crate) fn resolved(&self, index: usize, reference: &Reference) -> Option<&'a Resolved> {
+        self.bases.get(reference, self.platform_of(index))
     }
 
     /// For which platform a stage is: what it says, else as the stage that it stands on, else that

@@ -14,8 +14,9 @@ mod rules;
 mod secrets;
 mod settings;
 
+pub use commands::Sequence;
 pub use expose::expose;
-pub use order::order;
+pub use order::{order, steps};
 pub use rules::{RULES, Rule, rule};
 pub use secrets::secret_name;
 pub use settings::Settings;
@@ -109,7 +110,14 @@ pub fn lines(file: &Dockerfile<'_>, finding: &Diagnostic) -> Option<(u32, u32)> 
         return file.lines_of(finding.span);
     }
     let seat = seats(file).find(|seat| seat.blank_lines.contains(&finding.span))?;
-    let last = seat.lines.1.saturating_sub(seat.heredoc_lines);
+    let mut last = seat.lines.1.saturating_sub(seat.heredoc_lines);
+    let end = seat.span.end;
+    if finding.span.start >= end {
+        // The file ends there: behind the instruction are only blank lines and comments.
+        let comments = file.comments.iter().map(|comment| comment.span);
+        let behind = seat.blank_lines.iter().copied().chain(comments);
+        last += to_u32(behind.filter(|span| span.start >= end).count());
+    }
     Some((last, last))
 }
 

@@ -1,13 +1,14 @@
-//! Rules about FROM: its arguments, its platform, and what the image is for.
+//! Rules about FROM: its arguments, its platform, and what the images are for that a stage takes files
+//! from.
 
 use kiln_image::{Platform, Reference};
-use kiln_parser::{Diagnostic, Dockerfile, Span, Stage, Word};
+use kiln_parser::{Diagnostic, Dockerfile, Instruction, Span, Stage, Word, ast::Mount};
 
 use super::meant;
 use crate::{
-    Options,
+    Options, Resolved,
     scope::Globals,
-    stage::{Ground, Survey},
+    stage::{Ground, Origin, Survey},
 };
 
 /// Arguments that are always there in FROM.
@@ -133,20 +134,50 @@ fn constant(stage: &Stage<'_>, word: &Word<'_>, value: &str, found: &mut Vec<Dia
     );
 }
 
-/// An image that is for another platform than was asked for.
+/// Images that are for another platform than was asked for: that of FROM, and those that files are
+/// taken from.
 fn base(survey: &Survey<'_>, index: usize, stage: &Stage<'_>, found: &mut Vec<Diagnostic>) {
-    let Some(Ground::Image(_, resolved)) = survey.grounds.get(&index) else {
-        return;
-    };
-    let wanted = survey.platform_of(index);
-    let pulled = resolved.config.platform();
-    if resolved.config.architecture.is_empty() || pulled.serves(wanted) {
+    if let Some(Ground::Image(_, resolved)) = survey.grounds.get(&index) {
+        let word = stage.image();
+        let name = survey.globals.expand(word).unwrap_or_default();
+        fits(survey, index, (&name, word.span()), resolved, found);
+    }
+    if !survey.grounds.contains_key(&index) {
         return;
     }
-    let word = stage.image();
-    let name = survey.globals.expand(word).unwrap_or_default();
+    for node in survey.body(index) {
+        let words: Vec<&Word<'_>> = match &node.instruction {
+            Instruction::Copy(copy) => copy.flags.from.iter().map(|flag| &flag.value).collect(),
+            Instruction::Run(run) => run.mounts.iter().filter_map(Mount::from).collect(),
+            _ => continue,
+        };
+        for word in words {
+            let (name, span) = (word.raw(), word.span());
+            if let Ok(Origin::Image(reference)) = survey.copied_from(index, name, span)
+                && let Some(resolved) = survey.resolved(index, &reference)
+            {
+                fits(survey, index, (name, span), resolved, found);
+            }
+        }
+    }
+}
+
+/// Variants do not count: an image for an older one runs as well.
+fn fits(
+    survey: &Survey<'_>,
+    index: usize,
+    (name, span): (&str, Span),
+    resolved: &Resolved,
+    found: &mut Vec<Diagnostic>,
+) {
+    let wanted = survey.platform_of(index);
+    let pulled = resolved.config.platform();
+    let plain = |of: &Platform| Platform::new(&of.os, &of.architecture, None);
+    if resolved.config.architecture.is_empty() || plain(&pulled) == plain(wanted) {
+        return;
+    }
     let message = format!(
         "Base image {name} was pulled with platform \"{pulled}\", expected \"{wanted}\" for current build"
     );
-    tell(found, "InvalidBaseImagePlatform", word.span(), message);
+    tell(found, "InvalidBaseImagePlatform", span, message);
 }

@@ -11,7 +11,7 @@ pub(super) fn by<'i>(ignore: &'i Ignore, path: &str) -> Option<&'i Rule> {
     let clean = crate::path::join("/", path);
     let clean = clean.trim_matches('/');
     if clean.is_empty() {
-        return None;
+        return everything(ignore);
     }
     let rule = ignore.decide(clean, false).filter(|rule| !rule.negated)?;
     let wild = clean.contains(['*', '?', '[']);
@@ -21,6 +21,12 @@ pub(super) fn by<'i>(ignore: &'i Ignore, path: &str) -> Option<&'i Rule> {
         wild || pattern.starts_with(['*', '?', '[']) || pattern.starts_with(&below)
     });
     (!taken_back).then_some(rule)
+}
+
+/// The rule that hides the whole context.
+fn everything(ignore: &Ignore) -> Option<&Rule> {
+    let mut last = ignore.rules().iter().rev().take_while(|rule| !rule.negated);
+    last.find(|rule| matches!(rule.pattern.trim_matches('/'), "*" | "**" | "**/*"))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub(super) struct State {
     /// Arguments without a value.
     declared: Vec<String>,
     pub(super) has_workdir: bool,
+    pub(super) has_shell: bool,
 }
 
 impl Default for State {
@@ -29,6 +30,7 @@ impl State {
             values: base.config.env.iter().map(pair).collect(),
             declared: Vec::new(),
             has_workdir: false,
+            has_shell: base.config.shell.is_some(),
         };
         if state.get("PATH").is_none() {
             state.set("PATH", String::new());

@@ -1,7 +1,7 @@
 //! Rules about the instructions of a stage, with the variables that each of them finds.
 
 use kiln_parser::{
-    Diagnostic, Instruction, Span, Word,
+    Diagnostic, Instruction, Node, Span, Word,
     ast::{self, Flag, Source},
     lint,
 };
@@ -16,13 +16,31 @@ const NO_VARIABLES: [&str; 2] = ["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SC
 pub(super) struct Pass<'p> {
     pub(super) options: &'p Options,
     pub(super) globals: &'p Globals,
+    pub(super) sequence: lint::Sequence,
+    pub(super) state: State,
     pub(super) found: &'p mut Vec<Diagnostic>,
     /// Where everything is told, for triggers, which have no place in the file.
     pub(super) at: Option<Span>,
 }
 
 impl Pass<'_> {
-    pub(super) fn instruction(&mut self, instruction: &Instruction<'_>, state: &mut State) {
+    /// What a stage that stands on this one begins with.
+    pub(super) fn end(mut self) -> State {
+        self.state.has_shell = self.sequence.has_shell();
+        self.state
+    }
+
+    pub(super) fn node(&mut self, node: &Node<'_>) {
+        let first = self.found.len();
+        self.sequence.look(node, self.at, self.found);
+        let mut state = std::mem::take(&mut self.state);
+        self.instruction(&node.instruction, &mut state);
+        self.state = state;
+        // Those of a trigger have one place, and keep their order.
+        lint::steps(&mut self.found[first..]);
+    }
+
+    fn instruction(&mut self, instruction: &Instruction<'_>, state: &mut State) {
         match instruction {
             Instruction::Arg(arg) => self.arg(arg, state),
             Instruction::Env(env) => {
@@ -132,13 +150,10 @@ impl Pass<'_> {
         }
     }
 
-    /// Docker sorts the words first, as they are written.
+    /// Docker sorts the words first, as they are written, and does not miss variables in them.
     fn expose(&mut self, expose: &ast::Expose<'_>, state: &State) {
         let mut words: Vec<&Word<'_>> = expose.ports.iter().collect();
         words.sort_by_key(|word| word.raw());
-        for word in &words {
-            self.word(word, state);
-        }
         for word in words {
             let span = self.at.unwrap_or(word.span());
             for port in state.expand_words(word) {

@@ -2,6 +2,7 @@
 
 use super::finding;
 use crate::diagnostic::Diagnostic;
+use crate::span::Span;
 use crate::word::Word;
 
 const TOKENS: [&str; 10] = [
@@ -29,15 +30,17 @@ pub fn secret_name(name: &str) -> bool {
     has(&TOKENS) && !has(&ALLOWED)
 }
 
-/// Findings about the names of one instruction.
+/// Findings about the names of one instruction, told `at` another place if one is given.
 pub(super) fn names<'w>(
     keyword: &str,
     names: impl Iterator<Item = &'w Word<'w>>,
+    at: Option<Span>,
 ) -> impl Iterator<Item = Diagnostic> {
     names.filter_map(move |word| {
         let name = word.constant().filter(|name| secret_name(name))?;
         let message =
             format!("Do not use ARG or ENV instructions for sensitive data ({keyword} \"{name}\")");
-        Some(finding("SecretsUsedInArgOrEnv", word.span(), message))
+        let span = at.unwrap_or(word.span());
+        Some(finding("SecretsUsedInArgOrEnv", span, message))
     })
 }

@@ -3,6 +3,7 @@
 mod call;
 mod input;
 mod limits;
+mod outputs;
 mod request;
 mod told;
 
@@ -37,6 +38,8 @@ pub(crate) struct Build {
     /// Print the image id, and nothing else unless the build fails
     #[arg(short, long)]
     quiet: bool,
+    #[command(flatten)]
+    outputs: outputs::Outputs,
     /// How the build is shown
     #[arg(long, value_enum, value_name = "STYLE", env = "BUILDKIT_PROGRESS")]
     progress: Option<Style>,
@@ -84,6 +87,10 @@ impl Build {
             false => self.progress.unwrap_or(Style::Auto),
         };
         let call = Call::read(&self.instead)?;
+        if style == Style::Classic && self.outputs.takes_stdout() {
+            let what = "--progress=classic writes to standard output, where an archive is to go";
+            return Err(Failure::new(what).code(125));
+        }
         let context = LocalContext::open(&folder, dockerfile.path.as_deref())?
             .plain_modes(self.records.reproducible);
         if style == Style::Classic && call.builds() {
@@ -115,6 +122,7 @@ impl Build {
             host::print(&plan)?;
             return Ok(ExitCode::SUCCESS);
         }
+        self.outputs.make_way()?;
         let cancel = Cancel::new();
         host::on_interrupt(&cancel);
         let built = builder.build(&request, &cancel, &on);
@@ -123,14 +131,26 @@ impl Build {
             told.tell(&dockerfile);
         }
         match built {
-            Ok(built) => done(&built, style),
+            Ok(built) => {
+                self.outputs.write(&built)?;
+                done(&built, style, self.outputs.takes_stdout())
+            }
             Err(e) => Err(failed(&e, &dockerfile, style)),
         }
     }
 }
 
-fn done(built: &Built, style: Style) -> Result<ExitCode, Failure> {
+/// Tells what came of it: the image id on standard output, unless an archive went there. Where no image
+/// went anywhere, there is none to tell of.
+fn done(built: &Built, style: Style, taken: bool) -> Result<ExitCode, Failure> {
+    for name in &built.pushed {
+        if style != Style::Quiet {
+            host::say(&format!("pushed {}", name.familiar()));
+        }
+    }
     match style {
+        _ if !built.is_image => {}
+        Style::Quiet if taken => host::say(&built.id.to_string()),
         Style::Quiet => host::print(&format!("{}\n", built.id))?,
         Style::Classic => {
             let mut text = format!("Successfully built {}\n", built.id.short());
@@ -143,7 +163,10 @@ fn done(built: &Built, style: Style) -> Result<ExitCode, Failure> {
             for name in &built.names {
                 host::say(&format!("named {}", name.familiar()));
             }
-            host::print(&format!("{}\n", built.id))?;
+            match taken {
+                true => host::say(&built.id.to_string()),
+                false => host::print(&format!("{}\n", built.id))?,
+            }
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -8,7 +8,7 @@ mod written;
 use std::path::PathBuf;
 
 use clap::Args;
-use kiln_build::{Annotated, Annotation, Export, Request, image::Platform};
+use kiln_build::{Annotated, Annotation, Entitlement, Export, Request, image::Platform};
 
 use self::loading::Engine;
 use crate::{failure::Failure, pairs};
@@ -92,18 +92,16 @@ impl Outputs {
 
     /// Refuses what may do harm, or lacks what it needs.
     fn allowed(&self, output: &option::Output, request: &Request) -> Result<(), Failure> {
-        if let Some(path) = output
-            .deletes
-            .as_ref()
-            .filter(|path| !option::is_below(path))
-        {
+        let may_delete = request.run.allow.has(&Entitlement::LocalDelete);
+        let outside = |path: &&PathBuf| !may_delete && !option::is_below(path);
+        if let Some(path) = output.deletes.as_ref().filter(outside) {
             let what = format!(
                 "--output: mode=delete would empty `{}`, which is not below this folder",
                 path.display()
             );
             return Err(Failure::new(what)
                 .code(125)
-                .hint("run kiln in a folder above it"));
+                .hint("say `--allow buildx.local.delete`, or run kiln in a folder above it"));
         }
         let epoch = "SOURCE_DATE_EPOCH";
         let has_epoch = request.settings.epoch().is_some()

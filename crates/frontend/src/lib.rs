@@ -18,6 +18,7 @@ mod suggest;
 mod syntax;
 mod target;
 mod targets;
+mod unneeded;
 
 pub use bases::{Base, Bases, Resolved};
 pub use check::{Checked, check};

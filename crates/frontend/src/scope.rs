@@ -35,7 +35,7 @@ impl Globals {
     }
 
     fn declare(&mut self, pair: &ast::ArgPair<'_>, options: &Options) -> Result<(), Diagnostic> {
-        let name = self.expand(&pair.name)?;
+        let name = pair.name.raw().to_owned();
         let value = match (options.build_args.get(&name), &pair.default) {
             (Some(given), _) => Some(given.clone()),
             (None, Some(default)) => Some(self.expand(default)?),

@@ -35,9 +35,18 @@ pub(crate) enum Origin {
     Image(Reference),
 }
 
+/// What the instruction takes files from, besides the context.
+pub(crate) fn taken_from<'w>(instruction: &'w Instruction<'_>) -> Vec<&'w Word<'w>> {
+    match instruction {
+        Instruction::Copy(copy) => copy.flags.from.iter().map(|flag| &flag.value).collect(),
+        Instruction::Run(run) => run.mounts.iter().filter_map(Mount::from).collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// What was found out about the stages of a file.
 pub(crate) struct Survey<'a> {
-    file: &'a Dockerfile<'a>,
+    pub(crate) file: &'a Dockerfile<'a>,
     options: &'a Options,
     bases: &'a Bases,
     pub(crate) globals: Globals,
@@ -48,7 +57,7 @@ pub(crate) struct Survey<'a> {
     pub(crate) errors: Vec<Diagnostic>,
     /// For which platform each of the needed stages is.
     platforms: BTreeMap<usize, Platform>,
-    seen: Vec<bool>,
+    pub(crate) seen: Vec<bool>,
 }
 
 impl<'a> Survey<'a> {
@@ -76,6 +85,8 @@ impl<'a> Survey<'a> {
         if options.every_stage {
             (0..file.stages.len()).for_each(|index| survey.visit(index));
         }
+        let wrong = survey.wrong_in_unneeded();
+        survey.errors.extend(wrong);
         Ok(survey)
     }
 
@@ -109,12 +120,7 @@ impl<'a> Survey<'a> {
 
     /// Visits or asks for what the instruction takes its files from.
     fn sources(&mut self, index: usize, instruction: &Instruction<'_>, within: Option<Span>) {
-        let words: Vec<&Word<'_>> = match instruction {
-            Instruction::Copy(copy) => copy.flags.from.iter().map(|flag| &flag.value).collect(),
-            Instruction::Run(run) => run.mounts.iter().filter_map(Mount::from).collect(),
-            _ => return,
-        };
-        for word in words {
+        for word in taken_from(instruction) {
             self.source(index, word.raw(), word.span(), within);
         }
     }
@@ -162,17 +168,13 @@ impl<'a> Survey<'a> {
         {
             return self.on_context(index, found, stage.from.span);
         }
-        let name = self.globals.expand(word)?;
-        if name.trim().is_empty() {
-            let message = format!("base name (`{}`) should not be blank", word.raw());
-            let blank = Diagnostic::error("blank-base", word.span(), message);
-            return Err(blank.with_help_if(self.unset(word)));
+        let name = self.base_name(word)?;
+        // A stage may even be called `scratch`.
+        if let Some(earlier) = self.named_before(&name, index) {
+            return Ok(Some(Ground::Stage(earlier)));
         }
         if name == "scratch" {
             return Ok(Some(Ground::Scratch));
-        }
-        if let Some(earlier) = self.named_before(&name, index) {
-            return Ok(Some(Ground::Stage(earlier)));
         }
         if let Some(found) = self.context(index, &name) {
             return self.on_context(index, found, word.span());
@@ -180,6 +182,17 @@ impl<'a> Survey<'a> {
         let reference = self.reference(&name, word)?;
         let found = self.image(index, reference.clone(), &name, word.span());
         Ok(found.map(|resolved| Ground::Image(reference, resolved)))
+    }
+
+    /// What a FROM names, which must be something.
+    pub(crate) fn base_name(&self, word: &Word<'_>) -> Result<String, Diagnostic> {
+        let name = self.globals.expand(word)?;
+        if name.trim().is_empty() {
+            let message = format!("base name (`{}`) should not be blank", word.raw());
+            let blank = Diagnostic::error("blank-base", word.span(), message);
+            return Err(blank.with_help_if(self.unset(word)));
+        }
+        Ok(name)
     }
 
     /// The image that `reference` stands for; asked for where it is not known.
@@ -273,6 +286,13 @@ impl<'a> Survey<'a> {
         }
     }
 
+    /// The stage of that name, wherever it is.
+    pub(crate) fn named(&self, name: &str) -> Option<usize> {
+        let lower = name.to_lowercase();
+        let named = |stage: &Stage<'_>| stage.name() == Some(&lower);
+        self.file.stages.iter().rposition(named)
+    }
+
     fn named_before(&self, name: &str, index: usize) -> Option<usize> {
         let lower = name.to_lowercase();
         self.file.stages[..index]
@@ -309,8 +329,10 @@ impl<'a> Survey<'a> {
     }
 
     /// The platform that a stage asks for, or that of the target.
-    fn platform(&self, stage: &Stage<'_>) -> Result<Platform, Diagnostic> {
-        let Some(flag) = &stage.from.instruction.platform else {
+    pub(crate) fn platform(&self, stage: &Stage<'_>) -> Result<Platform, Diagnostic> {
+        // `--platform=` says as much as nothing; a variable without a value says too little.
+        let flag = stage.from.instruction.platform.as_ref();
+        let Some(flag) = flag.filter(|flag| !flag.value.raw().is_empty()) else {
             return Ok(self.options.platform.clone());
         };
         let span = flag.value.span();
@@ -344,9 +366,7 @@ impl<'a> Survey<'a> {
                 n => wrong(format!("no earlier stage has the number `{n}`"), &numbers),
             };
         }
-        let lower = name.to_lowercase();
-        let named = |stage: &Stage<'_>| stage.name() == Some(&lower);
-        match self.file.stages.iter().rposition(named) {
+        match self.named(name) {
             Some(found) if found < index => return Ok(Origin::Stage(found)),
             Some(found) if found == index => {
                 let help = "files of this stage are there already: leave the COPY out";

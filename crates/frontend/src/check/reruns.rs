@@ -12,10 +12,8 @@ pub(super) fn check(file: &Dockerfile<'_>) -> Vec<Diagnostic> {
                 continue;
             };
             for pair in &arg.pairs {
-                let Some(name) = pair.name.constant() else {
-                    continue;
-                };
-                found.extend(too_early(&name, &stage.instructions[at + 1..]));
+                let name = pair.name.raw();
+                found.extend(too_early(name, &stage.instructions[at + 1..]));
             }
         }
     }

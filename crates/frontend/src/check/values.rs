@@ -89,13 +89,10 @@ impl Pass<'_> {
     /// Each pair sees those before it.
     fn arg(&mut self, arg: &ast::Arg<'_>, state: &mut State) {
         for pair in &arg.pairs {
-            self.word(&pair.name, state);
             if let Some(default) = &pair.default {
                 self.word(default, state);
             }
-            let Some(name) = state.expand(&pair.name) else {
-                continue;
-            };
+            let name = pair.name.raw().to_owned();
             let given = self.options.build_args.get(&name).cloned();
             let value = given.or_else(|| match &pair.default {
                 Some(default) => state.expand(default),

@@ -61,8 +61,7 @@ impl Lowerer<'_, '_> {
     ) -> Result<Effect, Diagnostic> {
         let mut listed = Vec::new();
         for pair in &arg.pairs {
-            let name = state.expand(&pair.name)?;
-            named(&name, pair.name.span(), "ARG")?;
+            let name = pair.name.raw().to_owned();
             let default = pair.default.as_ref().map(|word| state.expand(word));
             let given = self.options.build_args.get(&name).cloned();
             let own = given.or(default.transpose()?);

@@ -114,18 +114,19 @@ fn is_signal(text: &str) -> bool {
     const NAMES: &str = "ABRT ALRM BUS CHLD CLD CONT FPE HUP ILL INT IO IOT KILL PIPE POLL PROF PWR \
         QUIT SEGV STKFLT STOP SYS TERM TRAP TSTP TTIN TTOU URG USR1 USR2 VTALRM WINCH XCPU XFSZ \
         RTMIN RTMAX";
-    if let Ok(number) = text.parse::<u8>() {
-        return (1..=64).contains(&number);
+    // Builders take any number but zero: what it means is for those who run the image.
+    if let Ok(number) = text.parse::<i64>() {
+        return number != 0;
     }
     let upper = text.to_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
-    let offset = |prefix: &str, sign: char| {
+    let offset = |prefix: &str, sign: char, most: u8| {
         let rest = name.strip_prefix(prefix)?.strip_prefix(sign)?;
-        rest.parse::<u8>().ok().filter(|n| (1..=15).contains(n))
+        (1..=most).find(|n| n.to_string() == rest)
     };
     NAMES.split_whitespace().any(|n| n == name)
-        || offset("RTMIN", '+').is_some()
-        || offset("RTMAX", '-').is_some()
+        || offset("RTMIN", '+', 15).is_some()
+        || offset("RTMAX", '-', 14).is_some()
 }
 
 pub(super) fn healthcheck(
@@ -185,15 +186,32 @@ mod tests {
         for text in [
             "9",
             "64",
+            "65",
+            "-1",
+            "+9",
+            "99999999999",
             "SIGTERM",
             "term",
             "SIGRTMIN+3",
             "RTMAX-1",
+            "RTMAX-14",
+            "RTMIN+15",
             "RTMIN",
+            "CLD",
         ] {
             assert!(is_signal(text), "{text}");
         }
-        for text in ["0", "65", "", "SIG", "SIGTREM", "RTMIN+16", "-9"] {
+        for text in [
+            "0",
+            "",
+            "SIG",
+            "SIGTREM",
+            "SIGSIGTERM",
+            "RTMIN+16",
+            "RTMAX-15",
+            "RTMAX-0",
+            "RTMIN+03",
+        ] {
             assert!(!is_signal(text), "{text}");
         }
     }

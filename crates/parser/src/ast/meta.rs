@@ -39,7 +39,7 @@ pub struct Label<'a> {
 /// One argument of `ARG`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ArgPair<'a> {
-    /// The name.
+    /// The name, as it is written: no variable is replaced in it, and quotes are a part of it.
     pub name: Word<'a>,
     /// The default, if there is one; it may be empty.
     pub default: Option<Word<'a>>,

@@ -5,6 +5,7 @@ use crate::ast::{Arg, ArgPair, Env, Label, Pair};
 use crate::diagnostic::Diagnostic;
 use crate::split::{first_word, quoted_words};
 use crate::text::Text;
+use crate::word::Word;
 
 pub(super) fn env<'a>(cx: &mut Cx<'a>, st: &Statement<'a>) -> Option<Env<'a>> {
     let (pairs, legacy) = pairs(cx, st)?;
@@ -97,7 +98,8 @@ pub(super) fn arg<'a>(cx: &mut Cx<'a>, st: &Statement<'a>) -> Option<Arg<'a>> {
         match word.find('=') {
             Some(0) => blank_name(cx, st, &text),
             Some(at) => {
-                let name = cx.word(text.slice_of(cx.src, 0..at));
+                // A name is taken as it is written: `$` and quotes are parts of it.
+                let name = Word::new(text.slice_of(cx.src, 0..at), cx.escape);
                 let default = cx.word(text.slice_of(cx.src, at + 1..word.len()));
                 pairs.push(ArgPair {
                     name,
@@ -105,7 +107,7 @@ pub(super) fn arg<'a>(cx: &mut Cx<'a>, st: &Statement<'a>) -> Option<Arg<'a>> {
                 });
             }
             None => pairs.push(ArgPair {
-                name: cx.word(text),
+                name: Word::new(text, cx.escape),
                 default: None,
             }),
         }

@@ -1,8 +1,10 @@
 //! `EXPOSE`: ports, ranges and protocols.
 
-use nom::bytes::complete::take_while;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+
 use nom::character::complete::{char, digit1};
-use nom::combinator::{all_consuming, opt};
+use nom::combinator::{all_consuming, opt, recognize};
 use nom::sequence::preceded;
 use nom::{IResult, Parser};
 
@@ -29,10 +31,10 @@ pub(super) fn read<'a>(cx: &mut Cx<'a>, st: &Statement<'a>) -> Option<Expose<'a>
     Some(Expose { ports })
 }
 
-/// `first[-last][/protocol]`.
-fn port(input: &str) -> IResult<&str, (&str, Option<&str>, Option<&str>)> {
-    let protocol = preceded(char('/'), take_while(|_| true));
-    all_consuming((digit1, opt(preceded(char('-'), digit1)), opt(protocol))).parse(input)
+/// `first[-last]`.
+fn range(input: &str) -> IResult<&str, (&str, Option<&str>)> {
+    let number = || recognize((opt(char('+')), digit1));
+    all_consuming((number(), opt(preceded(char('-'), number())))).parse(input)
 }
 
 fn fail<T>(message: impl Into<String>, help: Option<String>) -> Result<T, PortError> {
@@ -43,57 +45,108 @@ fn fail<T>(message: impl Into<String>, help: Option<String>) -> Result<T, PortEr
 }
 
 impl Port {
-    /// Reads `port[-port][/protocol]`, one word of EXPOSE after its variables were replaced. A
-    /// host part in front (`127.0.0.1:80:80`) is passed over, as builders do.
+    /// Reads `port[-port][/protocol]`, one word of EXPOSE after its variables were replaced. What a
+    /// host would have in front (`127.0.0.1:80:80`) must be right, and is passed over, as builders do.
     ///
     /// # Errors
     ///
-    /// What is not a port, a range that runs backwards, an unknown protocol.
+    /// What is not a port, a range that runs backwards, an unknown protocol; of the host's part, what
+    /// is no address or port, and ranges of different length.
     pub fn parse(word: &str) -> Result<Vec<Port>, PortError> {
-        let container = word
-            .rsplit_once(':')
-            .map_or(word, |(_, container)| container);
-        let Ok((_, (first, last, protocol))) = port(container) else {
-            let pieces: Vec<&str> = word
-                .split([',', ';'])
-                .filter(|piece| !piece.is_empty())
-                .collect();
-            let many = pieces.len() > 1 && pieces.iter().all(|piece| port(piece).is_ok());
-            let help = if many {
-                format!("did you mean `{}`?", pieces.join(" "))
-            } else {
-                "for example `8080`, `8080/udp` or `8000-8010`".to_owned()
-            };
-            return fail(format!("invalid port `{word}`"), Some(help));
+        let (ports, protocol) = word.split_once('/').unwrap_or((word, ""));
+        let mut parts = ports.rsplitn(3, ':');
+        let (container, host, address) = (parts.next(), parts.next(), parts.next());
+        let container = container.unwrap_or_default();
+        let Ok((_, container)) = range(container) else {
+            return Err(no_port(word));
         };
-        let protocol = match protocol.map(str::to_ascii_lowercase).as_deref() {
-            None | Some("" | "tcp") => Protocol::Tcp,
-            Some("udp") => Protocol::Udp,
-            Some("sctp") => Protocol::Sctp,
-            Some(other) => {
+        let protocol = match protocol.to_ascii_lowercase().as_str() {
+            "" | "tcp" => Protocol::Tcp,
+            "udp" => Protocol::Udp,
+            "sctp" => Protocol::Sctp,
+            other => {
                 return fail(
                     format!("unknown protocol `{other}` in `{word}`"),
                     Some("it can be `tcp`, `udp` or `sctp`".to_owned()),
                 );
             }
         };
-        let number = |text: &str| match text.parse::<u16>() {
-            Ok(number) => Ok(number),
-            Err(_) => fail(
-                format!("port `{text}` is out of range"),
-                Some("ports go up to 65535".to_owned()),
-            ),
-        };
-        let first = number(first)?;
-        let last = last.map_or(Ok(first), number)?;
-        if last < first {
-            return fail(
-                format!("port range `{word}` runs backwards"),
-                Some(format!("did you mean `{last}-{first}`?")),
-            );
-        }
-        Ok((first..=last)
-            .map(|number| Port { number, protocol })
-            .collect())
+        let numbers = numbers(container, word)?;
+        of_host(host, address, &numbers, word)?;
+        let port = |number| Port { number, protocol };
+        Ok(numbers.map(port).collect())
     }
+}
+
+fn no_port(word: &str) -> PortError {
+    let bare = |piece: &str| range(piece.split('/').next().unwrap_or_default()).is_ok();
+    let pieces: Vec<&str> = word
+        .split([',', ';'])
+        .filter(|piece| !piece.is_empty())
+        .collect();
+    let help = if pieces.len() > 1 && pieces.iter().all(|piece| bare(piece)) {
+        format!("did you mean `{}`?", pieces.join(" "))
+    } else {
+        "for example `8080`, `8080/udp` or `8000-8010`".to_owned()
+    };
+    PortError {
+        message: format!("invalid port `{word}`"),
+        help: Some(help),
+    }
+}
+
+fn numbers(
+    (first, last): (&str, Option<&str>),
+    word: &str,
+) -> Result<RangeInclusive<u16>, PortError> {
+    let number = |text: &str| match text.parse::<u16>() {
+        Ok(number) => Ok(number),
+        Err(_) => fail(
+            format!("port `{text}` is out of range"),
+            Some("ports go up to 65535".to_owned()),
+        ),
+    };
+    let first = number(first)?;
+    let last = last.map_or(Ok(first), number)?;
+    if last < first {
+        return fail(
+            format!("port range `{word}` runs backwards"),
+            Some(format!("did you mean `{last}-{first}`?")),
+        );
+    }
+    Ok(first..=last)
+}
+
+/// Looks at what stands before the port of the container: nobody uses it, and it must be right.
+fn of_host(
+    host: Option<&str>,
+    address: Option<&str>,
+    container: &RangeInclusive<u16>,
+    word: &str,
+) -> Result<(), PortError> {
+    let help = || Some("a host's address and port have no place here: leave them out".to_owned());
+    if let Some(address) = address.filter(|address| !address.is_empty()) {
+        let bare = address.strip_prefix('[').and_then(|a| a.strip_suffix(']'));
+        if bare.unwrap_or(address).parse::<IpAddr>().is_err() {
+            return fail(format!("invalid address `{address}` in `{word}`"), help());
+        }
+    }
+    let Some(host) = host.filter(|host| !host.is_empty()) else {
+        return Ok(());
+    };
+    let Ok((_, host)) = range(host) else {
+        return fail(
+            format!("invalid port of the host `{host}` in `{word}`"),
+            help(),
+        );
+    };
+    let host = numbers(host, word)?;
+    // Any of several ports of the host may be the one of a single port.
+    if container.len() > 1 && host.len() != container.len() {
+        return fail(
+            format!("as many ports of the host as of the container are needed in `{word}`"),
+            help(),
+        );
+    }
+    Ok(())
 }

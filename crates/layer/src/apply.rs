@@ -57,10 +57,31 @@ pub fn apply_within(
     tar: impl Read,
     to: &mut dyn Target,
 ) -> Result<Applied, Error> {
+    apply_named(limits, tar, to, &|name| {
+        LayerPath::parse(name).map(Named::Layer)
+    })
+}
+
+/// What the name of a member means.
+pub(crate) enum Named {
+    /// What it means in a layer, where some names stand for removals.
+    Layer(LayerPath),
+    /// Itself.
+    Plain(LayerPath),
+}
+
+/// [`apply_within`] with names that mean what `named` says.
+pub(crate) fn apply_named(
+    limits: &Limits,
+    tar: impl Read,
+    to: &mut dyn Target,
+    named: &dyn Fn(&[u8]) -> Result<Named, Error>,
+) -> Result<Applied, Error> {
     let mut members = Members::new(tar, limits.clone());
     let mut layer = Layer {
         tree: LinkedTree::default(),
         to,
+        named,
         awaited: BTreeSet::new(),
     };
     if let Err(e) = layer.all(&mut members) {
@@ -82,6 +103,7 @@ pub fn apply_within(
 struct Layer<'a> {
     tree: LinkedTree,
     to: &'a mut dyn Target,
+    named: &'a dyn Fn(&[u8]) -> Result<Named, Error>,
     /// What hard links of this layer name that was not in it when they came.
     awaited: BTreeSet<LayerPath>,
 }
@@ -103,7 +125,10 @@ impl Layer<'_> {
 
     /// Where a member goes; `None` for the notes that aufs kept for itself.
     fn place(&self, member: &Member) -> Result<Option<LayerPath>, Error> {
-        let path = LayerPath::parse(&member.name)?;
+        let path = match (self.named)(&member.name)? {
+            Named::Layer(path) => path,
+            Named::Plain(path) => return self.inside(&path).map(Some),
+        };
         let name = path.name().unwrap_or_default();
         let mut folders = path.components().rev().skip(1);
         if (name.starts_with(META) && name != OPAQUE) || folders.any(|n| n.starts_with(META)) {

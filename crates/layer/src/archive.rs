@@ -8,7 +8,9 @@
 //! Refuses unknown types, extended headers beyond their limits, more than one of a kind for one
 //! entry, and broken checksums.
 
+mod decoded;
 mod field;
+mod files;
 mod limits;
 mod pax;
 mod sparse;
@@ -19,6 +21,7 @@ use std::io::Read;
 use kiln_image::Digest;
 
 use crate::{Error, ErrorKind, Meta, Time, path::escaped};
+pub use files::Archive;
 pub use limits::Limits;
 use pax::Pax;
 pub(crate) use sparse::content as sparse_content;

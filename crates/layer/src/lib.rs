@@ -25,7 +25,7 @@ pub mod usage;
 mod xattrs;
 
 pub use apply::{Applied, apply, apply_within};
-pub use archive::Limits;
+pub use archive::{Archive, Limits};
 pub use compress::{
     Compressed, Compressing, Compressor, compress, compress_with, decompress, levels,
 };

@@ -3,6 +3,7 @@
 
 mod support;
 
+mod archive;
 mod compress;
 mod copy;
 mod diff;

@@ -13,7 +13,7 @@ use kiln_image::{
 use kiln_registry::Client;
 use kiln_store::Store;
 
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, LayoutImage, Named, Request};
 
 /// A base image that was looked up.
 #[derive(Clone, Debug)]
@@ -24,11 +24,20 @@ pub(crate) struct Base {
     pub(crate) config: Raw<Config>,
     /// The image id.
     pub(crate) id: Digest,
-    /// Where its layers come from, when they are not here: a name with the digest.
-    from: Option<Reference>,
+    /// Where its layers come from, when they are not here.
+    from: Option<From>,
     name: Reference,
     /// For which platform it was asked for.
     platform: Platform,
+}
+
+/// Where the layers of a base image come from.
+#[derive(Clone, Debug)]
+enum From {
+    /// A registry: a name with the digest.
+    Registry(Reference),
+    /// A layout that the request names.
+    Layout(LayoutImage),
 }
 
 /// Looks base images up, each once.
@@ -36,6 +45,8 @@ pub(crate) struct Bases<'a> {
     pub(crate) store: &'a Store,
     pub(crate) client: &'a (dyn Fn() -> Client + Sync),
     pub(crate) pull: bool,
+    /// Images that the request brings along.
+    layouts: Vec<LayoutImage>,
     /// Holds what was found until the build itself does.
     hold: kiln_store::Build,
     found: Mutex<HashMap<Digest, Base>>,
@@ -45,13 +56,18 @@ impl<'a> Bases<'a> {
     pub(crate) fn new(
         store: &'a Store,
         client: &'a (dyn Fn() -> Client + Sync),
-        pull: bool,
+        request: &Request,
     ) -> Result<Self, Error> {
+        let layouts = request.contexts.values().filter_map(|named| match named {
+            Named::Layout(image) => Some(image.clone()),
+            _ => None,
+        });
         let hold = store.begin()?;
         Ok(Self {
             store,
             client,
-            pull,
+            pull: request.settings.pull,
+            layouts: layouts.collect(),
             hold,
             found: Mutex::default(),
         })
@@ -64,15 +80,21 @@ impl<'a> Bases<'a> {
         platform: &Platform,
         asked: &dyn Fn(),
     ) -> Result<Base, Error> {
-        let local = match self.pull {
+        let layout = self.layouts.iter().find(|image| image.reference() == name);
+        let local = match self.pull || layout.is_some() {
             true => None,
             false => self.local(name, platform)?,
         };
-        let base = match local {
-            Some(base) => base,
-            None => {
+        let base = match (local, layout) {
+            (Some(base), _) => base,
+            (None, Some(image)) => {
+                let from = From::Layout(image.clone());
+                look_up(image.source(), from, name, platform)?
+            }
+            (None, None) => {
                 asked();
-                self.remote(name, platform)?
+                let remote = (self.client)().repository(name);
+                look_up(&remote, From::Registry(name.clone()), name, platform)?
             }
         };
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
@@ -105,26 +127,6 @@ impl<'a> Bases<'a> {
         }))
     }
 
-    /// Manifest and config only.
-    fn remote(&self, name: &Reference, platform: &Platform) -> Result<Base, Error> {
-        let remote = (self.client)().repository(name);
-        let mut descriptor = remote.resolve(name)?;
-        if media::is_index(&descriptor.media_type) {
-            let index: Raw<Index> = Raw::parse(remote.document(&descriptor)?)?;
-            descriptor = index.for_platform(platform)?.clone();
-        }
-        let manifest: Raw<Manifest> = Raw::parse(remote.document(&descriptor)?)?;
-        let config: Raw<Config> = Raw::parse(remote.document(&manifest.config)?)?;
-        Ok(Base {
-            digest: descriptor.digest,
-            id: config.digest(),
-            config,
-            from: Some(name.with_digest(descriptor.digest)),
-            name: name.clone(),
-            platform: platform.clone(),
-        })
-    }
-
     /// The diff ids of a base image; its layers are in the store afterwards.
     pub(crate) fn layers(
         &self,
@@ -140,21 +142,25 @@ impl<'a> Bases<'a> {
         drop(found);
         let layers = base.config.rootfs.diff_ids.clone();
         if let Some(from) = &base.from {
-            let remote = (self.client)().repository(from);
-            let names = [base.name.clone()];
+            let remote;
+            let (source, from): (&dyn Source, _) = match from {
+                From::Registry(name) => {
+                    remote = (self.client)().repository(name);
+                    (&remote, name)
+                }
+                From::Layout(image) => (image.source(), image.reference()),
+            };
+            // An image of a layout has no name of its own here.
+            let names = match &base.from {
+                Some(From::Registry(_)) => vec![base.name.clone()],
+                _ => Vec::new(),
+            };
             let select = Select::Platform(base.platform.clone());
-            copy(
-                &remote,
-                &lease.sink(),
-                from,
-                &names,
-                &select,
-                &|p| match p {
-                    Progress::Bytes(blob, bytes) => on(blob, Some(bytes)),
-                    Progress::Taken(blob, Taken::Copied) => on(blob, None),
-                    _ => {}
-                },
-            )?;
+            copy(source, &lease.sink(), from, &names, &select, &|p| match p {
+                Progress::Bytes(blob, bytes) => on(blob, Some(bytes)),
+                Progress::Taken(blob, Taken::Copied) => on(blob, None),
+                _ => {}
+            })?;
         }
         let missing = lease.keep(&layers)?;
         if let Some(first) = missing.first() {
@@ -176,4 +182,31 @@ impl<'a> Bases<'a> {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         found.get(digest).map(|base| base.id)
     }
+}
+
+/// Manifest and config only.
+fn look_up(
+    source: &dyn Source,
+    from: From,
+    name: &Reference,
+    platform: &Platform,
+) -> Result<Base, Error> {
+    let mut descriptor = source.resolve(name)?;
+    if media::is_index(&descriptor.media_type) {
+        let index: Raw<Index> = Raw::parse(source.document(&descriptor)?)?;
+        descriptor = index.for_platform(platform)?.clone();
+    }
+    let manifest: Raw<Manifest> = Raw::parse(source.document(&descriptor)?)?;
+    let config: Raw<Config> = Raw::parse(source.document(&manifest.config)?)?;
+    Ok(Base {
+        digest: descriptor.digest,
+        id: config.digest(),
+        config,
+        from: Some(match from {
+            From::Registry(name) => From::Registry(name.with_digest(descriptor.digest)),
+            layout => layout,
+        }),
+        name: name.clone(),
+        platform: platform.clone(),
+    })
 }

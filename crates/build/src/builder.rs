@@ -180,7 +180,7 @@ impl Builder {
     ) -> Result<T, Error> {
         let read = check::Read::new(request)?;
         let client = || self.client().clone();
-        let bases = Bases::new(&self.store, &client, request.settings.pull)?;
+        let bases = Bases::new(&self.store, &client, request)?;
         let mut known = kiln_frontend::Bases::new();
         let options = options(request);
         let lowered = lower_all(&read.file, &options, &mut known, &bases, on)?;

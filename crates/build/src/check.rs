@@ -165,7 +165,7 @@ impl Builder {
         on: &(dyn Fn(Event<'_>) + Sync),
     ) -> Result<Lowered, Error> {
         let client = || self.client().clone();
-        let bases = Bases::new(self.store(), &client, request.settings.pull)?;
+        let bases = Bases::new(self.store(), &client, request)?;
         lower_all(&read.file, options, known, &bases, on)
     }
 }
@@ -202,15 +202,21 @@ fn absent(lowered: &Lowered, request: &Request) -> Vec<Diagnostic> {
         let node = lowered.graph.node(step.node);
         let Op::Copy(copy) = &node.op else { continue };
         for (number, input) in node.inputs.iter().enumerate() {
-            if !matches!(lowered.graph.node(*input).op, Op::Context { .. }) {
+            let Op::Context { name, .. } = &lowered.graph.node(*input).op else {
                 continue;
-            }
+            };
+            let Some(context) = request.files(name) else {
+                continue;
+            };
             for source in copy.taken_from(number).filter(|s| !is_pattern(s)) {
-                let Some(absent) = request.context.absent(&source) else {
+                let Some(absent) = context.absent(&source) else {
                     continue;
                 };
                 let (start, end) = step.origin.span;
-                let message = format!("`{source}` is not in the build context");
+                let message = match name.as_str() {
+                    "" => format!("`{source}` is not in the build context"),
+                    name => format!("`{source}` is not in the context `{name}`"),
+                };
                 let span = Span::new(start, end);
                 let finding = Diagnostic::warning(absent.code, span, message);
                 found.push(finding.with_help_if(absent.why));

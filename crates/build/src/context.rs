@@ -2,6 +2,9 @@
 //! some instruction selects.
 
 mod absent;
+mod layout;
+
+pub use layout::LayoutImage;
 
 use std::{
     collections::HashMap,
@@ -10,6 +13,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
+use kiln_graph::Select;
 use kiln_image::Digest;
 use kiln_layer::{
     Entry, Files, Folder, Index, Keep, Kind, LayerPath, Root, RootLayer, Scan, Scanned,
@@ -41,7 +45,7 @@ pub struct LocalContext {
 struct Known {
     index: Option<Arc<Index>>,
     /// Files that were given with some of them unread, by what selected them.
-    unread: HashMap<Vec<String>, Weak<Folder>>,
+    unread: HashMap<Select, Weak<Folder>>,
 }
 
 impl LocalContext {
@@ -251,9 +255,8 @@ fn read_if_there(path: &Path) -> Result<Option<String>, Error> {
 }
 
 impl Context for LocalContext {
-    fn files(&self, patterns: &[String], look: &Look<'_>) -> Result<Arc<dyn Files>, Error> {
-        let asked = patterns;
-        let mut patterns = patterns.to_vec();
+    fn files(&self, select: &Select, look: &Look<'_>) -> Result<Arc<dyn Files>, Error> {
+        let mut patterns = select.patterns.clone();
         for _ in 0..LINKS {
             let (files, scanned) = self.scan(&patterns, look)?;
             let targets = links_out(&patterns, &files)?;
@@ -265,7 +268,7 @@ impl Context for LocalContext {
                 let files = Arc::new(files);
                 if scanned.unread > 0 {
                     let unread = Arc::downgrade(&files);
-                    self.known().unread.insert(asked.to_vec(), unread);
+                    self.known().unread.insert(select.clone(), unread);
                 }
                 return Ok(files);
             }
@@ -279,11 +282,11 @@ impl Context for LocalContext {
 
     fn learn(
         &self,
-        patterns: &[String],
+        select: &Select,
         look: &Look<'_>,
         digest: &dyn Fn(&LayerPath) -> Option<Digest>,
     ) {
-        let unread = self.known().unread.remove(patterns);
+        let unread = self.known().unread.remove(select);
         let Some(folder) = unread.and_then(|folder| folder.upgrade()) else {
             return;
         };

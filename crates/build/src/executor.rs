@@ -14,14 +14,14 @@ use std::{
 };
 
 use kiln_cache::Record;
-use kiln_graph::{Cancel, Executor, Node, NodeId, Op, Plan};
+use kiln_graph::{Cancel, Executor, Node, NodeId, Op, Plan, Select};
 use kiln_image::Digest;
 use kiln_layer::Root;
 use kiln_rootfs::Roots;
 use kiln_store::Store;
 
 use crate::{
-    Error, ErrorKind, Look, Place, Request, StoreIndexes, Worker,
+    Context, Error, ErrorKind, Look, Place, Request, StoreIndexes, Worker,
     bases::Bases,
     output::{Output, Slot, Slots},
     progress::Tracker,
@@ -51,7 +51,7 @@ pub(crate) struct Carrier<'a> {
 struct Known {
     /// For each node, whether a RUN will stand on what it gives; nothing before the plan is made.
     mounted: OnceLock<Vec<bool>>,
-    contexts: Mutex<HashMap<Vec<String>, Arc<Selected>>>,
+    contexts: Mutex<HashMap<(String, Select), Arc<Selected>>>,
     copies: Mutex<HashMap<NodeId, Arc<Planned>>>,
     roots: Mutex<HashMap<Vec<Digest>, Arc<Root>>>,
 }
@@ -98,21 +98,32 @@ impl<'a> Carrier<'a> {
         mounted.is_some_and(|all| all.get(id.index()).copied().unwrap_or_default())
     }
 
-    /// The files of the context that a leaf selects, scanned once.
-    fn context(&self, patterns: &[String]) -> Result<Arc<Selected>, Error> {
-        if let Some(found) = lock(&self.known.contexts).get(patterns) {
+    /// The context of that name; the main one has none.
+    fn context(&self, name: &str) -> Result<&dyn Context, Error> {
+        self.request.files(name).ok_or_else(|| {
+            let what = format!("there are no files that the context `{name}` names");
+            Error::new(ErrorKind::NotFound, what)
+        })
+    }
+
+    /// The files of a context that a leaf selects, scanned once.
+    fn selected(&self, name: &str, select: &Select) -> Result<Arc<Selected>, Error> {
+        let key = (name.to_owned(), select.clone());
+        if let Some(found) = lock(&self.known.contexts).get(&key) {
             return Ok(Arc::clone(found));
         }
-        let files = self.request.context.files(patterns, &self.look(patterns))?;
-        let selected = Arc::new(Selected::new(patterns.to_vec(), files));
-        lock(&self.known.contexts).insert(patterns.to_vec(), Arc::clone(&selected));
+        let context = self.context(name)?;
+        let look = self.look(&key);
+        let files = context.files(select, &look)?;
+        let selected = Arc::new(Selected::new(key.clone(), files, context.has_owners()));
+        lock(&self.known.contexts).insert(key, Arc::clone(&selected));
         Ok(selected)
     }
 
-    fn look(&self, patterns: &[String]) -> Look<'_> {
+    fn look(&self, selection: &(String, Select)) -> Look<'_> {
         Look {
             indexes: Some(&self.indexes),
-            read_up_to: self.late.read_up_to(patterns),
+            read_up_to: self.late.read_up_to(selection),
         }
     }
 
@@ -147,18 +158,17 @@ impl Executor for Carrier<'_> {
     type Error = Error;
 
     fn leaf(&self, node: &Node) -> Result<Option<Digest>, Error> {
-        let Op::Context { select, .. } = &node.op else {
+        let Op::Context { name, select } = &node.op else {
             return Err(Error::new(
                 ErrorKind::Unsupported,
                 "a leaf that is not a context",
             ));
         };
-        let selected = self
-            .context(&select.patterns)
-            .map_err(|e| e.at(place(node)))?;
-        selected
-            .digest()
-            .map_err(|e| self.explain_missing(e, &select.patterns).at(place(node)))
+        let selected = self.selected(name, select).map_err(|e| e.at(place(node)))?;
+        selected.digest().map_err(|e| {
+            self.explain_missing(e, name, &select.patterns)
+                .at(place(node))
+        })
     }
 
     fn execute(
@@ -171,7 +181,7 @@ impl Executor for Carrier<'_> {
         let done = match (&node.op, inputs) {
             (Op::Scratch, _) => Ok(Output::Root(Arc::default())),
             (Op::Image { manifest, .. }, _) => self.image(id, manifest),
-            (Op::Context { select, .. }, _) => self.context(&select.patterns).map(Output::Files),
+            (Op::Context { name, select }, _) => self.selected(name, select).map(Output::Files),
             (Op::Inline(inline), _) => self.inline(inline).map(Output::Files),
             (Op::Copy(op), [beneath, source, rest @ ..]) => {
                 self.copy(id, op, [beneath, source, rest.first().unwrap_or(beneath)])

@@ -33,22 +33,22 @@ pub use bounds::Bounds;
 pub use builder::{Builder, Built, Options};
 pub use change::change_config;
 pub use check::{Checked, targets};
-pub use context::LocalContext;
+pub use context::{LayoutImage, LocalContext};
 pub use error::{Error, ErrorKind, Place, Report};
 pub use event::{Event, How, StepInfo, Stream, Transfer};
 pub use indexes::StoreIndexes;
 pub use local::Local;
 pub use request::{
     Absent, Agents, Allow, Annotated, Annotation, ArchiveExport, Context, Destination, Entitlement,
-    Export, FilesExport, FilesTo, ImageExport, ImageForm, Indexes, Look, Nothing, Outputs, PushTo,
-    Receiver, Request, RunSettings, Secret, Secrets, Settings, Talk, Writing,
+    Export, FilesExport, FilesTo, ImageExport, ImageForm, Indexes, Look, Named, Nothing, Outputs,
+    PushTo, Receiver, Request, RunSettings, Secret, Secrets, Settings, Talk, Writing,
 };
 pub use transfer::{From, Loaded, Pulled, Push, Pushed};
 pub use worker::{Layer, Network, Step, StepIo, Worker};
 
 pub use kiln_durable as durable;
 pub use kiln_frontend::{Argument, Given, Lines, Outline, Target, Targets};
-pub use kiln_graph::{Cancel, Compression, Limits};
+pub use kiln_graph::{Cancel, Compression, Limits, Select};
 pub use kiln_image as image;
 pub use kiln_layer as layer;
 pub use kiln_parser as parser;

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use kiln_frontend::{Lowered, Lowering, Resolved, lower};
+use kiln_frontend::{Lowered, Lowering, NamedContext, Resolved, lower};
 use kiln_image::Platform;
 
-use crate::{Error, ErrorKind, Event, Network, Place, Report, Request, bases::Bases};
+use crate::{Error, ErrorKind, Event, Named, Network, Place, Report, Request, bases::Bases};
 
 /// What the frontend is told of a request.
 pub(crate) fn options(request: &Request) -> kiln_frontend::Options {
@@ -21,6 +21,8 @@ pub(crate) fn options(request: &Request) -> kiln_frontend::Options {
         target: request.target.clone(),
         platform: request.platform.clone(),
         build_platform: Platform::host(),
+        contexts: request.contexts.iter().map(named).collect(),
+        context_time: request.context.time(),
         network: match request.run.network {
             Network::None => kiln_graph::Network::None,
             Network::Host => kiln_graph::Network::Host,
@@ -29,6 +31,17 @@ pub(crate) fn options(request: &Request) -> kiln_frontend::Options {
         ignore: request.context.ignore().cloned(),
         ..kiln_frontend::Options::default()
     }
+}
+
+/// What the frontend is told of a context: which it is, not what is in it.
+fn named((name, context): (&String, &Named)) -> (String, NamedContext) {
+    let told = match context {
+        Named::Files(_) => NamedContext::Folder(name.clone()),
+        Named::Image(reference) => NamedContext::Image(reference.to_string()),
+        Named::Layout(image) => NamedContext::Image(image.reference().to_string()),
+        Named::Scratch => NamedContext::Image("scratch".to_owned()),
+    };
+    (name.clone(), told)
 }
 
 /// Calls the frontend until it needs no more base images. `known` keeps those that were looked up, also

@@ -1,13 +1,14 @@
 //! What to build: the text of a Dockerfile, a context, and the settings. The context is a trait: a
 //! folder on this machine and a remote client are two callers of one thing.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
+use kiln_graph::Select;
 use kiln_image::{Digest, Platform, Reference};
 use kiln_layer::{Files, LayerPath};
 use kiln_parser::ignore::Ignore;
 
-use crate::Error;
+use crate::{Error, LayoutImage};
 
 mod allow;
 mod outputs;
@@ -28,6 +29,9 @@ pub struct Request {
     pub text: String,
     /// Where COPY and ADD take files from.
     pub context: Arc<dyn Context>,
+    /// What else was given, to stand for stages and images of these names: `name`, or
+    /// `name::platform`.
+    pub contexts: BTreeMap<String, Named>,
     /// The names that the image is given.
     pub tags: Vec<Reference>,
     /// Values for ARG, in order.
@@ -75,6 +79,7 @@ impl Request {
             file: "Dockerfile".to_owned(),
             text: text.into(),
             context,
+            contexts: BTreeMap::new(),
             tags: Vec::new(),
             build_args: Vec::new(),
             target: None,
@@ -86,25 +91,50 @@ impl Request {
     }
 }
 
+impl Request {
+    /// The context of that name; the main one has none. `None` where the name stands for an image, or
+    /// for nothing.
+    pub(crate) fn files(&self, name: &str) -> Option<&dyn Context> {
+        match name {
+            "" => Some(&*self.context),
+            name => match self.contexts.get(name)? {
+                Named::Files(context) => Some(&**context),
+                _ => None,
+            },
+        }
+    }
+}
+
 /// A build context: gives the files that some instruction selects.
 pub trait Context: Send + Sync {
-    /// The files that any of `patterns` selects (as in COPY: relative to the context's root,
-    /// wildcards by component, a folder selects what is in it; none selects all), and perhaps more.
+    /// The files that `select` means (patterns as in COPY: relative to the context's root, wildcards by
+    /// component, a folder selects what is in it; none selects all), and perhaps more.
     ///
     /// # Errors
     /// When the files cannot be read.
-    fn files(&self, patterns: &[String], look: &Look<'_>) -> Result<Arc<dyn Files>, Error>;
+    fn files(&self, select: &Select, look: &Look<'_>) -> Result<Arc<dyn Files>, Error>;
 
-    /// Files that [`files`](Self::files) gave for `patterns` and that were unread have been read from
+    /// Files that [`files`](Self::files) gave for `select` and that were unread have been read from
     /// there to their end since: `digest` gives the BLAKE3 of their contents. So they need not be read
     /// again next time.
     fn learn(
         &self,
-        patterns: &[String],
+        select: &Select,
         look: &Look<'_>,
         digest: &dyn Fn(&LayerPath) -> Option<Digest>,
     ) {
-        let _ = (patterns, look, digest);
+        let _ = (select, look, digest);
+    }
+
+    /// Whether its files have owners of their own, which are kept; else all of them are 0:0.
+    fn has_owners(&self) -> bool {
+        false
+    }
+
+    /// When it was made, in seconds since 1970: the time of a commit, of a download. It is what
+    /// `SOURCE_DATE_EPOCH=context` means; a folder has none.
+    fn time(&self) -> Option<i64> {
+        None
     }
 
     /// Which context this is, from one build to the next: the folder's path, say. What lines of a
@@ -127,6 +157,19 @@ pub trait Context: Send + Sync {
 
     /// Why `path` is not among the files, in words that end a message; `None` when it is not known.
     fn missing(&self, path: &str) -> Option<String>;
+}
+
+/// What a name of `--build-context` stands for.
+#[derive(Clone)]
+pub enum Named {
+    /// Files.
+    Files(Arc<dyn Context>),
+    /// An image: here, else in its registry.
+    Image(Reference),
+    /// An image of an OCI layout.
+    Layout(LayoutImage),
+    /// The empty image.
+    Scratch,
 }
 
 /// A path that is not in a context.

@@ -43,9 +43,6 @@ fn refuse(op: &Op, platform: &Platform) -> Option<Refused> {
         ),
         Op::Http(_) => refused("ADD of a URL", FETCH),
         Op::Git(_) => refused("ADD of a git repository", FETCH),
-        Op::Context { name, .. } if !name.is_empty() => {
-            refused("--build-context", "put the files into the build context")
-        }
         Op::Copy(copy) => refuse_copy(copy),
         Op::Run(run) => refuse_run(run, platform),
         _ => None,

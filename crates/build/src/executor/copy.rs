@@ -48,10 +48,10 @@ impl Carrier<'_> {
         if let Output::Files(selected) = source
             && let Some(read) = selected.learn(&copied.changes, packed.as_ref())?
         {
-            let patterns = &selected.patterns;
+            let (name, select) = &selected.of;
             let digest = |path: &LayerPath| read.get(path).copied();
-            let context = &self.request.context;
-            context.learn(patterns, &self.look(patterns), &digest);
+            let context = self.context(name)?;
+            context.learn(select, &self.look(&selected.of), &digest);
         }
         Ok(self.on_top(&beneath.slots(), id_of(&packed)))
     }
@@ -72,9 +72,10 @@ impl Carrier<'_> {
             Some(_) => self.root(&names.slots().layers())?,
             None => Arc::clone(&onto),
         };
-        let request = self.copy_request(op, &from, &names)?;
+        let owners = !matches!(source, Output::Files(selected) if !selected.owners);
+        let request = self.copy_request(op, (&from, owners), &names)?;
         let copied = copy::plan(&*from, &request, &onto)
-            .map_err(|e| self.explain_copy(e.into(), op, &from))?;
+            .map_err(|e| self.explain_copy(e.into(), op, source))?;
         let planned = Arc::new(Planned {
             from,
             sources: request.sources,
@@ -121,17 +122,17 @@ impl Carrier<'_> {
         let from = self.source(source)?;
         let sources: Vec<String> = op.taken_from(1).collect();
         let found = match source {
-            Output::Files(selected) if selected.patterns == sources => selected.digest(),
-            Output::Files(_) => selection::digest(&from, &sources, false),
+            Output::Files(selected) if selected.of.1.patterns == sources => selected.digest(),
+            Output::Files(selected) => selection::digest(&from, &sources, selected.owners),
             Output::Root(_) => selection::digest(&from, &sources, op.owner.is_none()),
         };
-        found.map_err(|e| self.explain_copy(e, op, &from))
+        found.map_err(|e| self.explain_copy(e, op, source))
     }
 
     fn copy_request(
         &self,
         op: &graph::Copy,
-        from: &Root,
+        (from, owners): (&Root, bool),
         names: &Root,
     ) -> Result<copy::Request, Error> {
         let owner = op
@@ -150,7 +151,7 @@ impl Carrier<'_> {
             destination: op.destination.clone().into_bytes(),
             many: patterns.len() > 1 || patterns.iter().any(|s| is_pattern(s)),
             owner,
-            keep_owner: op.owner.is_none() && !op.exact_times,
+            keep_owner: op.owner.is_none() && owners,
             mode,
             made: Time::at(self.now),
         })
@@ -176,29 +177,33 @@ impl Carrier<'_> {
     }
 
     /// Says of a source of a COPY that is not there why that may be.
-    fn explain_copy(&self, e: Error, op: &graph::Copy, from: &Root) -> Error {
+    fn explain_copy(&self, e: Error, op: &graph::Copy, from: &Output) -> Error {
         let sources: Vec<String> = op.taken_from(1).collect();
-        if op.exact_times {
-            return self.explain_missing(e, &sources);
-        }
+        let root = match from {
+            Output::Files(selected) => return self.explain_missing(e, &selected.of.0, &sources),
+            Output::Root(slots) => self.root(&slots.layers()),
+        };
         let Some(source) = missing(&e, &sources) else {
             return e;
         };
         let what = format!("`/{source}` is not in the image or stage that `--from` names");
         let error = Error::new(ErrorKind::NotFound, what);
-        match nearly(from, source) {
+        match root.ok().and_then(|root| nearly(&root, source)) {
             Some(path) => error.hint(format!("there is `/{path}`: letters have a case here")),
             None => error,
         }
     }
 
     /// Says of a file of the context that is not there why that may be.
-    pub(super) fn explain_missing(&self, e: Error, sources: &[String]) -> Error {
+    pub(super) fn explain_missing(&self, e: Error, context: &str, sources: &[String]) -> Error {
         let Some(source) = missing(&e, sources) else {
             return e;
         };
-        let what = format!("`{source}` is not in the build context");
-        let why = self.request.context.missing(source);
+        let what = match context {
+            "" => format!("`{source}` is not in the build context"),
+            name => format!("`{source}` is not in the context `{name}`"),
+        };
+        let why = self.request.files(context).and_then(|c| c.missing(source));
         let error = Error::new(ErrorKind::NotFound, what);
         match why {
             Some(why) => error.hint(why),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kiln_graph::Inline;
+use kiln_graph::{Inline, Select};
 use kiln_layer::{InMemory, LayerPath, Meta, Time};
 
 use crate::{
@@ -24,7 +24,11 @@ impl Carrier<'_> {
             };
             files.file(path, meta, &file.text);
         }
-        let names = inline.files.iter().map(|file| file.name.clone()).collect();
-        Ok(Arc::new(Selected::new(names, Arc::new(files))))
+        let select = Select {
+            patterns: inline.files.iter().map(|file| file.name.clone()).collect(),
+            ..Select::default()
+        };
+        let of = (String::new(), select);
+        Ok(Arc::new(Selected::new(of, Arc::new(files), false)))
     }
 }

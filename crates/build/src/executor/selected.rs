@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use kiln_graph::{Graph, Op};
+use kiln_graph::{Graph, Op, Select};
 use kiln_image::Digest;
 use kiln_layer::{
     Content, Entry, File, Files, Kind, LayerPath, Opening, Packed, Packing, Root, Tree,
@@ -24,7 +24,7 @@ const FIRST: u64 = 8 << 20;
 /// Which contexts may be read by the COPY that packs them, and how much of them is read before.
 /// Where a RUN stands on such a COPY, making a layer that a record then takes the place of costs
 /// more than reading twice: such contexts are read first, unless nobody looks for records.
-pub(crate) struct Late(HashSet<Vec<String>>);
+pub(crate) struct Late(HashSet<(String, Select)>);
 
 impl Late {
     /// For a build of `graph`.
@@ -43,12 +43,12 @@ impl Late {
         let (mut late, mut first) = (HashSet::new(), HashSet::new());
         for (id, node) in graph.iter() {
             for input in &node.inputs {
-                if let Op::Context { select, .. } = &graph.node(*input).op {
+                if let Op::Context { name, select } = &graph.node(*input).op {
                     let set = match below_run[id.index()] && !no_cache {
                         true => &mut first,
                         false => &mut late,
                     };
-                    set.insert(select.patterns.clone());
+                    set.insert((name.clone(), select.clone()));
                 }
             }
         }
@@ -60,8 +60,8 @@ impl Late {
         Self(HashSet::new())
     }
 
-    pub(super) fn read_up_to(&self, patterns: &[String]) -> u64 {
-        match self.0.contains(patterns) {
+    pub(super) fn read_up_to(&self, selection: &(String, Select)) -> u64 {
+        match self.0.contains(selection) {
             true => FIRST,
             false => u64::MAX,
         }
@@ -70,7 +70,10 @@ impl Late {
 
 /// The files that some patterns select.
 pub(crate) struct Selected {
-    pub(super) patterns: Vec<String>,
+    /// The name of the context, and what of it.
+    pub(super) of: (String, Select),
+    /// Whether owners are kept.
+    pub(super) owners: bool,
     files: Arc<dyn Files>,
     state: Mutex<State>,
 }
@@ -81,13 +84,14 @@ struct State {
 }
 
 impl Selected {
-    pub(super) fn new(patterns: Vec<String>, files: Arc<dyn Files>) -> Self {
+    pub(super) fn new(of: (String, Select), files: Arc<dyn Files>, owners: bool) -> Self {
         let state = State {
             root: Arc::new(as_root(Arc::clone(&files))),
             digest: None,
         };
         Self {
-            patterns,
+            of,
+            owners,
             files,
             state: Mutex::new(state),
         }
@@ -107,7 +111,7 @@ impl Selected {
             }
             Arc::clone(&state.root)
         };
-        let digest = selection::digest(&root, &self.patterns, false)?;
+        let digest = selection::digest(&root, &self.of.1.patterns, self.owners)?;
         let mut state = lock(&self.state);
         // Not if others have read more meanwhile: they will ask again.
         if Arc::ptr_eq(&state.root, &root) {

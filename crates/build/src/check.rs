@@ -85,7 +85,7 @@ impl<'a> Read<'a> {
     /// Why findings stop a build, where they do: the file says so, and a rule of docker's has some.
     pub(crate) fn violation(&self, findings: &[Report]) -> Option<Error> {
         let mut rules: Vec<&str> = Vec::new();
-        for finding in findings.iter().filter(|f| f.url().is_some()) {
+        for finding in findings.iter().filter(|f| !f.is_own()) {
             if !rules.contains(&finding.code) {
                 rules.push(finding.code);
             }
@@ -212,6 +212,10 @@ fn absent(lowered: &Lowered, request: &Request) -> Vec<Diagnostic> {
                 let Some(absent) = context.absent(&source) else {
                     continue;
                 };
+                // The rule `CopyIgnoredFile` tells what an ignore file hides.
+                if lint::rule(absent.code).is_none() {
+                    continue;
+                }
                 let (start, end) = step.origin.span;
                 let message = match name.as_str() {
                     "" => format!("`{source}` is not in the build context"),

@@ -55,6 +55,11 @@ pub struct Report {
 }
 
 impl Report {
+    /// Whether only kiln has such findings: docker knows no rule of that name.
+    pub fn is_own(&self) -> bool {
+        kiln_parser::lint::rule(self.code).is_none_or(kiln_parser::lint::Rule::is_own)
+    }
+
     /// The page that explains the rule; docker's rules have one.
     pub fn url(&self) -> Option<String> {
         kiln_parser::lint::rule(self.code)?.url()

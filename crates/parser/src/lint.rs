@@ -17,7 +17,7 @@ mod settings;
 pub use commands::Sequence;
 pub use expose::expose;
 pub use order::{order, steps};
-pub use rules::{RULES, Rule, rule};
+pub use rules::{Rule, rule, rules};
 pub use secrets::secret_name;
 pub use settings::Settings;
 

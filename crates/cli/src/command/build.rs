@@ -103,7 +103,7 @@ impl Build {
             return Ok(ExitCode::SUCCESS);
         }
         let builder = host::builder()?;
-        let told = Told::default();
+        let told = Told::new(&request);
         let observer = style.observer();
         let on = |event: Event<'_>| {
             if !told.keeps(&event) {
@@ -120,6 +120,7 @@ impl Build {
                 .plan(&request, &on)
                 .map_err(|e| Failure::build(&e, &dockerfile.name, &dockerfile.text))?;
             host::print(&plan)?;
+            told.tell(&dockerfile);
             return Ok(ExitCode::SUCCESS);
         }
         self.outputs.make_way()?;

@@ -26,7 +26,7 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
-use kiln_build::parser::{self, Diagnostic, LineIndex, Parse as Parsed};
+use kiln_build::parser::{self, Diagnostic, LineIndex, Parse as Parsed, lint};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -42,6 +42,9 @@ JSON is one document a line with \"schema\": \"kiln.dockerfile/1\", \"file\", \"
 
 With --batch, each line of standard input is {\"text\": \"…\", \"file\": \"name\"} or
 {\"path\": \"…\"}. It is answered by its document, or by {\"error\": \"…\"}.
+
+\"diagnostics\" are the errors of the text, and the findings of those checks that need no more
+than the text; `# check=` in the file says which count.
 
 The exit code is 1 when a file has errors or cannot be read; what could be read is printed.";
 
@@ -93,13 +96,13 @@ impl Parse {
                     continue;
                 }
             };
-            let parsed = parser::parse(&text);
-            good &= !parsed.diagnostics.iter().any(Diagnostic::is_error);
+            let parsed = findings(&text);
+            good &= !parsed.1.iter().any(Diagnostic::is_error);
             let name = file.display().to_string();
             let value = document(Some(&name), &text, &parsed);
             host::print(&match self.format {
                 Format::Json => format!("{value}\n"),
-                Format::Tree => tree::draw(&name, &text, &value, &parsed.diagnostics),
+                Format::Tree => tree::draw(&name, &text, &value, &parsed.1),
             })?;
         }
         Ok(if good {
@@ -120,11 +123,30 @@ fn answer(question: Question) -> Value {
         },
         _ => return batch::error("one of `text` and `path` is needed"),
     };
-    document(name.as_deref(), &text, &parser::parse(&text))
+    document(name.as_deref(), &text, &findings(&text))
+}
+
+/// A text read, and what there is to say about it: what is wrong, and what the rules find that need the
+/// text alone.
+fn findings(text: &str) -> (Parsed<'_>, Vec<Diagnostic>) {
+    let parsed = parser::parse(text);
+    let (settings, problems) = lint::Settings::of(&parsed.file, None);
+    let rules = lint::check(&parsed.file);
+    let all = problems
+        .into_iter()
+        .chain(parsed.diagnostics.iter().cloned());
+    let all = all.chain(rules);
+    let mut kept: Vec<Diagnostic> = all.filter(|d| settings.keeps(&parsed.file, d)).collect();
+    kept.sort_by_key(|d| d.span.start);
+    (parsed, kept)
 }
 
 /// What is said of one file.
-fn document(name: Option<&str>, text: &str, parsed: &Parsed<'_>) -> Value {
+fn document(
+    name: Option<&str>,
+    text: &str,
+    (parsed, findings): &(Parsed<'_>, Vec<Diagnostic>),
+) -> Value {
     let index = LineIndex::new(text);
     let finding = |d: &Diagnostic| {
         json!({
@@ -137,7 +159,7 @@ fn document(name: Option<&str>, text: &str, parsed: &Parsed<'_>) -> Value {
             "end": index.position(d.span.end),
         })
     };
-    let diagnostics: Vec<Value> = parsed.diagnostics.iter().map(finding).collect();
+    let diagnostics: Vec<Value> = findings.iter().map(finding).collect();
     json!({
         "schema": SCHEMA,
         "file": name,

@@ -94,7 +94,7 @@ impl Case {
                 bases.insert(need.reference, need.platform, found);
             }
         };
-        let dockers = |code| lint::rule(code).is_some_and(|rule| rule.url().is_some());
+        let dockers = |code| lint::rule(code).is_some_and(|rule| !rule.is_own());
         let kept = findings
             .iter()
             .filter(|f| dockers(f.code) && settings.keeps(&parsed.file, f));

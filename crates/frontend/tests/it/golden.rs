@@ -107,7 +107,7 @@ fn show_diagnostic(out: &mut String, source: &str, d: &Diagnostic) {
 
 fn show_lowered(out: &mut String, source: &str, lowered: &Lowered) {
     // What docker's rules find has cases of its own.
-    let dockers = |code| kiln_parser::lint::rule(code).is_some_and(|rule| rule.url().is_some());
+    let dockers = |code| kiln_parser::lint::rule(code).is_some_and(|rule| !rule.is_own());
     let warnings = lowered.warnings.iter();
     warnings
         .filter(|w| !dockers(w.code) || w.code == "InvalidBaseImagePlatform")

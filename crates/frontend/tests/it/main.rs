@@ -6,6 +6,7 @@
 )]
 
 mod checks;
+mod examples;
 mod given;
 mod golden;
 mod rounds;

@@ -1,4 +1,7 @@
-//! The table of rules: docker's, and those that only kiln has.
+//! The table of rules: docker's, and those that only kiln has. `docs/checks.md` is made of it.
+
+mod docker;
+mod own;
 
 /// What is told of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +14,10 @@ pub struct Rule {
     pub description: &'static str,
     /// Whether it counts only where `experimental=` names it.
     pub experimental: bool,
+    /// A Dockerfile that has a finding of it. What else is given stands in a comment.
+    pub bad: &'static str,
+    /// The same without one.
+    pub good: &'static str,
     /// When docker's builder finds it.
     pub(super) when: When,
 }
@@ -39,9 +46,14 @@ impl Rule {
         matches!(self.when, When::Dispatch(_))
     }
 
-    /// The page that explains it: docker's rules have one.
+    /// Whether only kiln has it.
+    pub fn is_own(&self) -> bool {
+        self.when == When::Own
+    }
+
+    /// The page that explains it: docker's rules have one, but for a single one.
     pub fn url(&self) -> Option<String> {
-        if self.when == When::Own {
+        if self.is_own() || self.name == "InvalidBaseImagePlatform" {
             return None;
         }
         Some(format!(
@@ -67,187 +79,12 @@ fn kebab(name: &str) -> String {
     out
 }
 
-const fn of(name: &'static str, when: When, description: &'static str) -> Rule {
-    Rule {
-        name,
-        description,
-        experimental: false,
-        when,
-    }
+/// All rules: docker's, then kiln's own.
+pub fn rules() -> impl Iterator<Item = &'static Rule> {
+    docker::RULES.iter().chain(own::RULES)
 }
-
-const fn experimental(rule: Rule) -> Rule {
-    Rule {
-        experimental: true,
-        ..rule
-    }
-}
-
-/// All rules.
-pub const RULES: &[Rule] = &[
-    of(
-        "StageNameCasing",
-        When::Instructions,
-        "Stage names should be lowercase",
-    ),
-    of(
-        "FromAsCasing",
-        When::Instructions,
-        "The 'as' keyword should match the case of the 'from' keyword",
-    ),
-    of(
-        "NoEmptyContinuation",
-        When::Lines,
-        "Empty continuation lines will become errors in a future release",
-    ),
-    of(
-        "ConsistentInstructionCasing",
-        When::Casing,
-        "All commands within the Dockerfile should use the same casing (either upper or lower)",
-    ),
-    of(
-        "DuplicateStageName",
-        When::StageNames,
-        "Stage names should be unique",
-    ),
-    of(
-        "ReservedStageName",
-        When::StageNames,
-        "Reserved words should not be used as stage names",
-    ),
-    of(
-        "JSONArgsRecommended",
-        When::Dispatch(4),
-        "JSON arguments recommended for ENTRYPOINT/CMD to prevent unintended behavior related to OS signals",
-    ),
-    of(
-        "MaintainerDeprecated",
-        When::Instructions,
-        "The MAINTAINER instruction is deprecated, use a label instead to define an image author",
-    ),
-    of(
-        "UndefinedArgInFrom",
-        When::From,
-        "FROM command must use declared ARGs",
-    ),
-    of(
-        "WorkdirRelativePath",
-        When::Dispatch(5),
-        "Relative workdir without an absolute workdir declared within the build can have unexpected results if the base image changes",
-    ),
-    of(
-        "UndefinedVar",
-        When::Dispatch(1),
-        "Variables should be defined before their use",
-    ),
-    of(
-        "MultipleInstructionsDisallowed",
-        When::Dispatch(3),
-        "Multiple instructions of the same type should not be used in the same stage",
-    ),
-    of(
-        "LegacyKeyValueFormat",
-        When::Dispatch(2),
-        "Legacy key/value format with whitespace separator should not be used",
-    ),
-    of(
-        "InvalidBaseImagePlatform",
-        When::Bases,
-        "Base image platform does not match expected target platform",
-    ),
-    of(
-        "RedundantTargetPlatform",
-        When::From,
-        "Setting platform to predefined $TARGETPLATFORM in FROM is redundant as this is the default behavior",
-    ),
-    of(
-        "SecretsUsedInArgOrEnv",
-        When::Dispatch(2),
-        "Sensitive data should not be used in the ARG or ENV commands",
-    ),
-    of(
-        "InvalidDefaultArgInFrom",
-        When::DefaultArgs,
-        "Default value for global ARG results in an empty or invalid base image name",
-    ),
-    of(
-        "FromPlatformFlagConstDisallowed",
-        When::From,
-        "FROM --platform flag should not use a constant value",
-    ),
-    of(
-        "CopyIgnoredFile",
-        When::Dispatch(7),
-        "Attempting to Copy file that is excluded by .dockerignore",
-    ),
-    experimental(of(
-        "InvalidDefinitionDescription",
-        When::Instructions,
-        "Comment for build stage or argument should follow the format: `# <arg/stage name> <description>`. If this is not intended to be a description comment, add an empty line or comment between the instruction and the comment.",
-    )),
-    of(
-        "ExposeProtoCasing",
-        When::Dispatch(6),
-        "Protocol in EXPOSE instruction should be lowercase",
-    ),
-    of(
-        "ExposeInvalidFormat",
-        When::Dispatch(6),
-        "IP address and host-port mapping should not be used in EXPOSE instruction. This will become an error in a future release",
-    ),
-    of(
-        "typographic-character",
-        When::Own,
-        "Dashes, quotes and blanks that are not ASCII mean nothing to a shell",
-    ),
-    of(
-        "not-json",
-        When::Own,
-        "Arguments that look like a JSON array and are none are taken for words or for a command of the shell",
-    ),
-    of(
-        "looks-like-assignment",
-        When::Own,
-        "A command should not begin with a word that was to be an assignment",
-    ),
-    of(
-        "blank-before-equals",
-        When::Own,
-        "Blanks before `=` make it a part of the value",
-    ),
-    of(
-        "empty-user",
-        When::Own,
-        "A USER that comes out empty is root",
-    ),
-    of(
-        "build-arg-not-consumed",
-        When::Own,
-        "Build arguments should be declared by some ARG",
-    ),
-    of(
-        "build-arg-without-effect",
-        When::Own,
-        "Some build arguments mean nothing to kiln",
-    ),
-    experimental(of(
-        "arg-reruns",
-        When::Own,
-        "A change of an argument runs every later RUN again, also those that do not use it",
-    )),
-    of(
-        "secret-in-build-arg",
-        When::Own,
-        "Secrets should not be given as build arguments: the image's history shows them",
-    ),
-    of(
-        "unknown-check",
-        When::Own,
-        "Options of checks should name rules that there are",
-    ),
-];
 
 /// The rule with this name.
 pub fn rule(code: &str) -> Option<&'static Rule> {
-    RULES.iter().find(|rule| rule.name == code)
+    rules().find(|rule| rule.name == code)
 }

@@ -1,7 +1,7 @@
 //! Which rules count: `# check=` at the top of the file, the build argument that replaces it, and
 //! comments right above an instruction.
 
-use super::rules::{RULES, rule};
+use super::rules::{rule, rules};
 use super::{covers, seats};
 use crate::ast::{DirectiveKey, Dockerfile};
 use crate::diagnostic::Diagnostic;
@@ -124,7 +124,7 @@ impl Settings {
         unknown
             .map(|name| {
                 let message = format!("no check is called `{name}`");
-                let meant = nearest(name, RULES.iter().map(|rule| rule.name));
+                let meant = nearest(name, rules().map(|rule| rule.name));
                 let help = meant.map(|meant| format!("did you mean `{meant}`?"));
                 Diagnostic::warning("unknown-check", span, message).with_help_if(help)
             })

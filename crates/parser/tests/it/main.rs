@@ -6,4 +6,5 @@ mod hostile;
 mod places;
 mod print;
 mod properties;
+mod rules;
 mod tables;

@@ -3,16 +3,31 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use kiln_build::{Event, Place, Report, rootfs::Repeated};
+use kiln_build::{
+    Event, Place, Report, Request,
+    parser::{self, Diagnostic, Span, lint},
+    rootfs::Repeated,
+};
 
 use super::Dockerfile;
 use crate::{excerpt, host, units};
 
-/// What was found so far.
-#[derive(Default)]
-pub(super) struct Told(Mutex<Vec<Report>>);
+/// What was found so far, and the argument that says what is skipped.
+pub(super) struct Told {
+    all: Mutex<Vec<Report>>,
+    skips: Option<String>,
+}
 
 impl Told {
+    pub(super) fn new(request: &Request) -> Self {
+        let mut arguments = request.build_args.iter().rev();
+        let skips = arguments.find(|(name, _)| name == "BUILDKIT_DOCKERFILE_CHECK");
+        Self {
+            all: Mutex::default(),
+            skips: skips.map(|(_, value)| value.clone()),
+        }
+    }
+
     /// Keeps what the event finds; false where it is about something else.
     pub(super) fn keeps(&self, event: &Event<'_>) -> bool {
         let found = match event {
@@ -20,16 +35,24 @@ impl Told {
             Event::Repeated { place, what, .. } => repeated(what, place.clone()),
             _ => return false,
         };
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         all.push(found);
         true
     }
 
     /// Tells all of it.
     pub(super) fn tell(&self, dockerfile: &Dockerfile) {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (rules, own): (Vec<&Report>, Vec<&Report>) =
-            all.iter().partition(|report| report.url().is_some());
+        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        // What is found while a build goes on was not asked about before.
+        let file = parser::parse(&dockerfile.text).file;
+        let (settings, _) = lint::Settings::of(&file, self.skips.as_deref());
+        let counts = |report: &&Report| {
+            let place = report.place.as_ref();
+            let span = place.map_or(Span::default(), |at| Span::new(at.start, at.end));
+            settings.keeps(&file, &Diagnostic::warning(report.code, span, ""))
+        };
+        let kept = all.iter().filter(counts);
+        let (rules, own): (Vec<&Report>, Vec<&Report>) = kept.partition(|report| !report.is_own());
         for report in own {
             let drawn = excerpt::report(report, &dockerfile.name, &dockerfile.text);
             host::say(&format!("{drawn}\n"));

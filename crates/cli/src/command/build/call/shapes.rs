@@ -85,12 +85,11 @@ pub(super) fn checked(checked: &Checked, dockerfile: &Dockerfile) -> Result<Stri
 }
 
 fn warning(report: &Report) -> Warning<'_> {
-    let url = report.url();
     Warning {
         rule: report.code,
         description: lint::rule(report.code).map_or("", |rule| rule.description),
-        help: report.help.as_deref().filter(|_| url.is_none()),
-        url,
+        help: report.help.as_deref().filter(|_| report.is_own()),
+        url: report.url(),
         detail: &report.message,
         location: report.lines.into(),
     }

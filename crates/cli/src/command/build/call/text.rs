@@ -24,7 +24,7 @@ pub(super) fn checked(checked: &Checked, dockerfile: &Dockerfile) -> String {
             text += &format!(" - {url}");
         }
         text += &format!("\n{}\n", report.message);
-        if let (Some(help), None) = (&report.help, url) {
+        if let Some(help) = report.help.as_ref().filter(|_| report.is_own()) {
             text += &format!("hint: {help}\n");
         }
         if let Some(lines) = report.lines {

@@ -13,6 +13,7 @@ mod id_map;
 mod installed;
 mod io;
 mod limits;
+mod mount;
 mod namespace;
 mod native;
 mod peer;
@@ -36,11 +37,12 @@ pub use exit::Exit;
 pub use id_map::{IdMap, IdRange};
 pub use io::{Io, Stream};
 pub use limits::{Cpu, Limits, Memory, Resource, Ulimit};
+pub use mount::{Hidden, Mount, Owned};
 pub use namespace::UserNamespace;
 pub use native::Native;
 pub use peer::Peer;
 pub use runner::{Dialer, Outward, Runner, Running, Signaller};
 pub use runtime::Runtime;
 pub use spec::{
-    Device, Mount, MountPoint, Network, PointKind, Process, RootSpec, Spec, User, mount_points,
+    Device, MountPoint, Network, PointKind, Process, RootSpec, Spec, User, mount_points,
 };

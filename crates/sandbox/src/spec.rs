@@ -3,10 +3,11 @@
 //! Paths called `target`, `cwd` and the program's are inside the root; all others are the host's.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::mount::Mount;
 use crate::terminal::Size;
 use crate::{Capability, Limits, bytes};
 
@@ -160,44 +161,6 @@ pub struct User {
     pub gid: u32,
     /// Supplementary groups.
     pub groups: Vec<u32>,
-}
-
-/// One mount beside the sandbox's own.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum Mount {
-    /// A file or directory of the host, with what is mounted below it.
-    Bind {
-        /// On the host.
-        #[serde(with = "bytes::one")]
-        source: PathBuf,
-        /// Inside; symbolic links in it are followed inside the root.
-        #[serde(with = "bytes::one")]
-        target: PathBuf,
-        /// Read-only, with what is mounted below it.
-        read_only: bool,
-    },
-    /// An empty file system in memory.
-    Tmpfs {
-        /// Inside.
-        #[serde(with = "bytes::one")]
-        target: PathBuf,
-        /// At most so many bytes; half of the memory where `None`.
-        size: Option<u64>,
-        /// The mode of its top directory, `0o1777` for a `/tmp`.
-        mode: u32,
-        /// Programs in it can be executed.
-        exec: bool,
-    },
-}
-
-impl Mount {
-    /// Where it is inside the root.
-    pub fn target(&self) -> &Path {
-        match self {
-            Self::Bind { target, .. } | Self::Tmpfs { target, .. } => target,
-        }
-    }
 }
 
 /// The network that the process sees.

@@ -163,13 +163,13 @@ fn mounts(spec: &Spec) -> Built<Vec<Entry>> {
         mount("sysfs", "/sys", &sys)?,
     ];
     for mount in spec.mounts.iter().filter(|mount| is_the_runtimes(mount)) {
-        mounts.push(given(mount)?);
+        mounts.extend(given(mount)?);
     }
     Ok(mounts)
 }
 
-/// A mount of the caller's.
-fn given(given: &Mount) -> Built<Entry> {
+/// A mount of the caller's, where a runtime has words for it.
+fn given(given: &Mount) -> Built<Option<Entry>> {
     let (kind, source, target, options) = match given {
         Mount::Bind {
             source,
@@ -192,6 +192,7 @@ fn given(given: &Mount) -> Built<Entry> {
             options.extend(size.map(|size| format!("size={size}")));
             ("tmpfs", Path::new("tmpfs"), target, options)
         }
+        _ => return Ok(None),
     };
     MountBuilder::default()
         .typ(kind)
@@ -199,6 +200,7 @@ fn given(given: &Mount) -> Built<Entry> {
         .destination(target)
         .options(options)
         .build()
+        .map(Some)
 }
 
 /// One of the usual.

@@ -13,7 +13,7 @@ use super::cgroup::Cgroup;
 use super::door::{AT_THE_EXEC, caught, system};
 use super::pty::Pty;
 use super::streams::Streams;
-use super::{device, exec, ids, init, mounts, rlimit, root, seccomp, sys};
+use super::{device, exec, given, ids, init, mounts, rlimit, root, seccomp, sys};
 use crate::error::Report;
 use crate::{Error, ErrorKind, IdMap, Process, Spec, Ulimit, descriptors};
 
@@ -125,11 +125,11 @@ fn prepare(spec: &Spec, map: Option<&IdMap>) -> Result<(), Error> {
     let own_cgroup = sys::unshare(UnshareFlags::NEWCGROUP).is_ok();
     root::unshare_mounts()?;
     let root = root::mounted(&spec.root, spec.privileged, spec.make_targets)?;
-    let given = mounts::open(spec.mounts.iter(), spec.privileged)?;
+    let given = given::made(spec.mounts.iter(), spec.privileged)?;
     root::attach(&root, Path::new("/"))?;
     mounts::own(&root, spec, own_cgroup, map)?;
     device::given(&root, &spec.devices)?;
-    mounts::given(&root, given)?;
+    given::given(&root, &given)?;
     if spec.read_only {
         root::read_only(&root)?;
     }

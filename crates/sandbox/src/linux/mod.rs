@@ -15,6 +15,7 @@ mod distribution;
 mod door;
 mod enter;
 mod exec;
+mod given;
 mod guard;
 mod ids;
 mod init;

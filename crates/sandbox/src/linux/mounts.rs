@@ -1,16 +1,12 @@
-//! What is mounted in the root: `/proc`, `/sys` and `/dev` as docker has them, and what the caller
-//! gives. It never goes by a path of the host's into the root: targets are opened inside it
-//! (`RESOLVE_IN_ROOT`), and mounts are moved upon what was opened.
+//! What the sandbox itself mounts in the root: `/proc`, `/sys` and `/dev` as docker has them. It never
+//! goes by a path of the host's into the root: targets are opened inside it, and mounts are moved upon
+//! what was opened.
 
-use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{
-    CWD, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2, readlinkat,
-};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, mkdirat, openat};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
@@ -18,12 +14,13 @@ use rustix::mount::{
 };
 
 use super::device;
+use super::given::missing;
 use super::root::Root;
 use super::sys::{self, MountAttr};
 use super::userns;
-use crate::{Error, ErrorKind, IdMap, Mount, Spec};
+use crate::{Error, ErrorKind, IdMap, Spec};
 
-const SAFE: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID
+pub(super) const SAFE: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID
     .union(MountAttrFlags::MOUNT_ATTR_NODEV)
     .union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 
@@ -249,150 +246,4 @@ fn host_sys(privileged: bool) -> io::Result<OwnedFd> {
 fn unified() -> bool {
     const CGROUP2: i128 = 0x6367_7270;
     rustix::fs::statfs("/sys/fs/cgroup").is_ok_and(|found| i128::from(found.f_type) == CGROUP2)
-}
-
-/// A mount of the caller's, attached nowhere.
-pub(crate) struct Given<'a> {
-    mount: &'a Mount,
-    tree: OwnedFd,
-    is_directory: bool,
-}
-
-/// Makes the caller's mounts. It has to be done before the root is attached: a source that is all of
-/// the host's tree would have the root upon it otherwise.
-pub(crate) fn open<'a>(
-    mounts: impl Iterator<Item = &'a Mount>,
-    devices: bool,
-) -> Result<Vec<Given<'a>>, Error> {
-    let open = |mount| {
-        let (tree, is_directory) = made(mount, devices)?;
-        Ok(Given {
-            mount,
-            tree,
-            is_directory,
-        })
-    };
-    mounts.map(open).collect()
-}
-
-/// Puts the caller's mounts into the root, in order.
-pub(crate) fn given(root: &Root, mounts: Vec<Given<'_>>) -> Result<(), Error> {
-    for given in mounts {
-        let path = given.mount.target();
-        let target = target(root, path, given.is_directory);
-        target
-            .and_then(|target| put(&given.tree, target))
-            .map_err(failed(path))?;
-    }
-    Ok(())
-}
-
-/// A mount of the caller's, attached nowhere, and whether it is a directory.
-fn made(mount: &Mount, devices: bool) -> Result<(OwnedFd, bool), Error> {
-    match mount {
-        Mount::Bind {
-            source,
-            target,
-            read_only,
-        } => {
-            let bound = bind(source, *read_only, devices);
-            bound.map_err(|error| {
-                let (source, target) = (source.display(), target.display());
-                let what = format!("mount `{source}` on `{target}`");
-                Error::new(ErrorKind::Mount, what)
-                    .because(error)
-                    .at(mount.target())
-            })
-        }
-        Mount::Tmpfs {
-            target,
-            size,
-            mode,
-            exec,
-        } => {
-            let mode = format!("{mode:o}");
-            let size = size.map(|size| size.to_string());
-            let mut options = vec![("mode", mode.as_str())];
-            options.extend(size.as_deref().map(|size| ("size", size)));
-            let mut attributes =
-                MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-            if !exec {
-                attributes |= MountAttrFlags::MOUNT_ATTR_NOEXEC;
-            }
-            let made = filesystem("tmpfs", &options, attributes);
-            Ok((made.map_err(failed(target))?, true))
-        }
-    }
-}
-
-fn bind(source: &Path, read_only: bool, devices: bool) -> io::Result<(OwnedFd, bool)> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE
-        | OpenTreeFlags::OPEN_TREE_CLOEXEC
-        | OpenTreeFlags::AT_RECURSIVE;
-    let tree = open_tree(CWD, source, flags)?;
-    let no_devices = if devices { 0 } else { sys::MOUNT_NO_DEV };
-    let attr = MountAttr {
-        set: no_devices | if read_only { sys::MOUNT_READ_ONLY } else { 0 },
-        ..MountAttr::default()
-    };
-    sys::mount_setattr(tree.as_fd(), true, &attr)?;
-    let is_directory = FileType::from_raw_mode(fstat(&tree)?.st_mode) == FileType::Directory;
-    Ok((tree, is_directory))
-}
-
-/// Opens a target inside the root, or makes it where that is allowed.
-fn target(root: &Root, path: &Path, is_directory: bool) -> io::Result<OwnedFd> {
-    match resolve(root.top.as_fd(), path) {
-        Err(Errno::NOENT) if root.create => {
-            make(root, path, is_directory, LINKS)?;
-            Ok(resolve(root.top.as_fd(), path)?)
-        }
-        Err(Errno::NOENT) => Err(missing()),
-        result => Ok(result?),
-    }
-}
-
-fn missing() -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, "it does not exist in the root")
-}
-
-/// Opens what is at a path inside a root; symbolic links are followed inside it.
-pub(super) fn resolve(top: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
-    let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    // A rename elsewhere in the tree makes the kernel ask for another try.
-    for _ in 0..32 {
-        match openat2(top, path, flags, Mode::empty(), inside) {
-            Err(Errno::AGAIN) => {}
-            result => return result,
-        }
-    }
-    Err(Errno::AGAIN)
-}
-
-/// As many as the kernel follows one after another.
-const LINKS: usize = 40;
-
-/// Makes an entry and the directories above it, or what `links` links lead to there.
-fn make(root: &Root, path: &Path, is_directory: bool, links: usize) -> io::Result<()> {
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(io::ErrorKind::InvalidInput.into());
-    };
-    let parent = target(root, parent, true)?;
-    let made = if is_directory {
-        mkdirat(&parent, name, Mode::from_raw_mode(0o755))
-    } else {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        openat(&parent, name, flags, Mode::from_raw_mode(0o644)).map(drop)
-    };
-    match made {
-        // A link that leads to nothing yet.
-        Err(Errno::EXIST) if links > 0 => {
-            let to = readlinkat(&parent, name, Vec::new())?;
-            let to = Path::new(OsStr::from_bytes(to.as_bytes()));
-            let above = path.parent().unwrap_or(Path::new("/"));
-            make(root, &above.join(to), is_directory, links - 1)
-        }
-        made => Ok(made?),
-    }
 }

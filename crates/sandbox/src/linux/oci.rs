@@ -20,7 +20,7 @@ use super::root::Root;
 use super::streams::Streams;
 use super::watch::{self, Watched};
 use super::wire::{self, Order, Reply};
-use super::{bundle, exec, mounts, outward, root, sys};
+use super::{bundle, exec, given, mounts, outward, root, sys};
 use crate::{Error, ErrorKind, Incoming, Spec};
 
 /// The door.
@@ -82,7 +82,7 @@ fn prepare(spec: &Spec, network: Option<&Namespace>) -> Result<PathBuf, Error> {
         .mounts
         .iter()
         .filter(|mount| !bundle::is_the_runtimes(mount));
-    let given = mounts::open(before, spec.privileged)?;
+    let given = given::made(before, spec.privileged)?;
     let bundle = |error: std::io::Error| failed("make the bundle").because(error);
     let place = PathBuf::from(PLACE);
     let memory = mounts::filesystem("tmpfs", &[("mode", "700")], MountAttrFlags::empty());
@@ -95,7 +95,7 @@ fn prepare(spec: &Spec, network: Option<&Namespace>) -> Result<PathBuf, Error> {
     fs::create_dir(&rootfs).map_err(bundle)?;
     root::attach(&root, &rootfs)?;
     mounts::own_targets(&root)?;
-    mounts::given(&root, given)?;
+    given::given(&root, &given)?;
     working_directory(&root, &spec.process.cwd)?;
     let network = network.map(|network| {
         let number = network.inside().as_raw_fd();
@@ -116,7 +116,7 @@ fn working_directory(root: &Root, cwd: &Path) -> Result<(), Error> {
     {
         return Ok(());
     }
-    let found = mounts::resolve(root.top.as_fd(), cwd);
+    let found = given::resolve(root.top.as_fd(), cwd);
     found
         .map(drop)
         .map_err(|error| exec::no_directory(cwd, error))

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::door::{caught, system};
 use super::enter::Target;
-use super::{mounts, root, sys, userns, wire};
+use super::{given, mounts, root, sys, userns, wire};
 use crate::entry::{PLACED, command, spawn};
 use crate::{Error, ErrorKind, Mount, Outgoing, Peer, Place, RootSpec};
 
@@ -161,9 +161,9 @@ fn running(peer: &Peer) -> Result<(), Error> {
 fn prepared(spec: &RootSpec, given: &[Mount]) -> Result<(), Error> {
     own_mounts()?;
     let root = root::mounted(spec, false, true)?;
-    let given = mounts::open(given.iter(), false)?;
+    let given = given::made(given.iter(), false)?;
     root::attach(&root, Path::new("/"))?;
-    mounts::given(&root, given)?;
+    given::given(&root, &given)?;
     root::enter(&root)
 }
 

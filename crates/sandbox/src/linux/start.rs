@@ -16,8 +16,8 @@ use super::wire::{self, Order, Reply, Request};
 use super::{ids, network, outward, userns};
 use crate::entry::{command, spawn};
 use crate::{
-    Dialer, Error, ErrorKind, Exit, Io, Limits, Network, Outgoing, Outward, Peer, Process, Running,
-    Signaller, Spec, Stream, UserNamespace,
+    Dialer, Error, ErrorKind, Exit, Io, Limits, Mount, Network, Outgoing, Outward, Peer, Process,
+    Running, Signaller, Spec, Stream, UserNamespace,
 };
 
 /// Who carries it out.
@@ -113,6 +113,9 @@ fn refuse(spec: &Spec, how: How<'_>) -> Result<(), Error> {
     }
     if spec.init && runtime {
         return unsupported("an OCI runtime cannot bring an init into the root");
+    }
+    if runtime && !spec.mounts.iter().all(Mount::is_plain) {
+        return unsupported("files in memory and parts of other roots need the built-in runner");
     }
     Ok(())
 }

@@ -167,7 +167,7 @@ impl Worker for Local {
         let layer = match done {
             Ok(()) => {
                 let times = step.epoch.map_or(Times::Keep, Times::Clamp);
-                let made = self.roots.commit(prepared, &step.layers, times)?;
+                let made = self.roots.commit(prepared, &step.layers, &times.into())?;
                 Ok(Layer {
                     diff_id: made.map(|m| m.diff_id),
                     repeated: made.and_then(|m| m.repeated),

@@ -22,6 +22,7 @@ mod stack;
 mod target;
 mod tree;
 pub mod usage;
+mod watch;
 mod xattrs;
 
 pub use apply::{Applied, apply, apply_within};
@@ -46,4 +47,5 @@ pub use pipe::{PipeReader, PipeWriter, pipe, read_ahead};
 pub use root::{Resolved, Root, RootLayer};
 pub use target::{Nothing, Target, write};
 pub use tree::{Children, Tree};
+pub use watch::{Sighting, Watch, Watched};
 pub use xattrs::keeps_attribute;

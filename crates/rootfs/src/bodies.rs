@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use kiln_layer::{Applied, LayerPath, Packed, Root, Times, Tree};
+use kiln_layer::{Applied, LayerPath, Packed, Root, Times, Tree, Watch};
 use kiln_sandbox::{IdMap, UserNamespace};
 
 #[cfg(target_os = "linux")]
@@ -47,13 +47,14 @@ pub trait Bodies: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Layer`] for what a tar cannot say, [`ErrorKind::Io`] with the path.
+    /// [`ErrorKind::Layer`] for what a tar cannot say, [`ErrorKind::Io`] with the path,
+    /// [`ErrorKind::Sighted`] where the layer contains what is watched for.
     fn commit(
         &self,
         upper: &Path,
         lower: &Root,
         stubs: &Tree,
-        times: Times,
+        how: &Commit,
     ) -> Result<Packed, Error>;
 
     /// The layer that [`commit`](Self::commit) would give, without changing anything in `upper`:
@@ -132,6 +133,24 @@ pub fn bodies(namespace: Option<&Arc<UserNamespace>>, store: &Path) -> Arc<dyn B
     Arc::new(Direct)
 }
 
+/// How an upper directory becomes a layer.
+#[derive(Clone, Debug, Default)]
+pub struct Commit {
+    /// Which times its entries get.
+    pub times: Times,
+    /// What it must not contain.
+    pub watch: Watch,
+}
+
+impl From<Times> for Commit {
+    fn from(times: Times) -> Self {
+        Self {
+            times,
+            watch: Watch::default(),
+        }
+    }
+}
+
 /// How much something takes on the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Measure {
@@ -177,10 +196,10 @@ impl Bodies for Direct {
         upper: &Path,
         lower: &Root,
         stubs: &Tree,
-        times: Times,
+        how: &Commit,
     ) -> Result<Packed, Error> {
         able()?;
-        crate::commit::commit(upper, (lower, stubs), times, ids::of_this_process())
+        crate::commit::commit(upper, (lower, stubs), how, ids::of_this_process())
     }
 
     fn changes(
@@ -239,7 +258,7 @@ impl Bodies for Direct {
         Err(elsewhere())
     }
 
-    fn commit(&self, _: &Path, _: &Root, _: &Tree, _: Times) -> Result<Packed, Error> {
+    fn commit(&self, _: &Path, _: &Root, _: &Tree, _: &Commit) -> Result<Packed, Error> {
         Err(elsewhere())
     }
 

@@ -9,20 +9,21 @@ use kiln_image::{Algorithm, Digest};
 use kiln_layer::{Content, Files, LayerPath, Opening, Packed, Root, Times, Tree};
 use kiln_sandbox::IdMap;
 
-use crate::Error;
 use crate::cores::each;
 use crate::folder::{Folder, both};
 use crate::plan::{Plan, Question, Step, plan};
 use crate::upper::{Found, on_disk, scan};
+use crate::{Commit, Error};
 
 /// Packs what `upper` changes in what is `below`: a root, and stubs upon it. Afterwards `upper`, as an unpacked layer, shows exactly
 /// what the tar says: no more entries, no marks of overlayfs but whiteouts, the same times.
 pub(crate) fn commit(
     upper: &Path,
     below: (&Root, &Tree),
-    times: Times,
+    how: &Commit,
     ids: Option<&IdMap>,
 ) -> Result<Packed, Error> {
+    let times = how.times;
     let mut found = scan(upper, false)?;
     let notes = ids.map_or_else(Vec::new, |ids| as_image(&mut found, below.0, ids));
     let folder = Folder::open(upper)?;
@@ -37,7 +38,10 @@ pub(crate) fn commit(
         entries,
         times,
     };
-    let (_, packed) = kiln_layer::pack(&files, io::sink(), times)?;
+    let (watched, packed) = kiln_layer::pack(&files, how.watch.over(io::sink()), times)?;
+    if let Some(found) = watched.sighting(&packed.tree) {
+        return Err(Error::sighted(&found));
+    }
     for step in &steps {
         match step {
             Step::Unlink(path) => folder.unlink(path)?,

@@ -6,7 +6,7 @@ use kiln_image::Digest;
 use kiln_layer::{DIALECT, Packed, Root, Times, Tree};
 use kiln_store::Facts;
 
-use crate::{Error, Prepared, Repeated, Roots};
+use crate::{Commit, Error, Prepared, Repeated, Roots};
 
 /// A layer that was made of an upper directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl Roots {
         &self,
         prepared: Prepared,
         layers: &[Digest],
-        times: Times,
+        how: &Commit,
     ) -> Result<Option<Committed>, Error> {
         let Prepared {
             root,
@@ -41,7 +41,7 @@ impl Roots {
             ..
         } = prepared;
         debug_assert_eq!(root.layers().len(), layers.len());
-        let packed = self.bodies.commit(&upper, &root, &stubs, times)?;
+        let packed = self.bodies.commit(&upper, &root, &stubs, how)?;
         if packed.tree.is_empty() {
             return Ok(None);
         }

@@ -19,6 +19,9 @@ pub enum ErrorKind {
     TooManyLayers,
     /// A layer could not be read or made.
     Layer,
+    /// A layer that was being made contains what was [watched](kiln_layer::Watch) for: this needle.
+    /// The path is inside the layer.
+    Sighted(usize),
     /// The store refused.
     Store,
     /// Reading or writing failed.
@@ -96,6 +99,13 @@ impl Error {
     /// What a person can do next, where that is known.
     pub fn hint_text(&self) -> Option<&str> {
         self.0.hint.as_deref()
+    }
+
+    /// Something was found that was watched for.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn sighted(found: &kiln_layer::Sighting) -> Self {
+        let what = "the layer contains what it must not, in";
+        Self::new(ErrorKind::Sighted(found.needle), what).at(format!("/{}", found.path))
     }
 
     /// Reading or writing `path` failed.

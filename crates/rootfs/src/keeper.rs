@@ -23,7 +23,7 @@ use kiln_image::Digest;
 use kiln_layer::{Applied, LayerPath, Packed, Root, Times, Tree};
 use kiln_sandbox::{Door, IdMap, Outgoing, UserNamespace, open_in};
 
-use crate::{Bodies, Direct, Error, ErrorKind, Measure};
+use crate::{Bodies, Commit, Direct, Error, ErrorKind, Measure};
 use wire::{Answer, At, Chunks, Pieces, Request};
 
 /// The name of the door.
@@ -289,12 +289,13 @@ impl Bodies for Keeper {
         upper: &Path,
         lower: &Root,
         stubs: &Tree,
-        times: Times,
+        how: &Commit,
     ) -> Result<Packed, Error> {
         let request = Request::Commit {
             upper: At::new(upper),
             lower: layers(lower),
-            times: times.into(),
+            times: how.times.into(),
+            watch: how.watch.needles().to_vec(),
         };
         let (answer, connection) = self.call(&request, &[stubs])?;
         self.packed(&answer, &connection)

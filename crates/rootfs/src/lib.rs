@@ -37,13 +37,13 @@ mod unpack;
 #[cfg(target_os = "linux")]
 mod upper;
 
-pub use bodies::{Bodies, Direct, Measure, bodies};
+pub use bodies::{Bodies, Commit, Direct, Measure, bodies};
 pub use committed::Committed;
 pub use error::{Error, ErrorKind};
 #[cfg(target_os = "linux")]
 pub use keeper::{DOORS, Keeper};
 pub use network_files::NetworkFiles;
-pub use prepared::Prepared;
+pub use prepared::{Point, Prepared};
 pub use repeated::Repeated;
 pub use roots::{MAX_LAYERS, Roots};
 

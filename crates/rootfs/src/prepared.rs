@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kiln_layer::{Entry, File, Kind, LayerPath, Meta, Root, Tree};
+use kiln_layer::{Entry, File, Kind, LayerPath, Meta, Root, Time, Tree};
 use kiln_sandbox::{PointKind, RootSpec, mount_points};
 
 use crate::{Bodies, Error, network_files};
@@ -69,32 +69,56 @@ impl Prepared {
             None => {}
         }
         let mut tree = Tree::new();
-        above(&self.root, &resolved.path, &mut tree);
+        above(&self.root, &resolved.path, Time::default(), &mut tree);
         tree.insert(Entry::folder(resolved.path, Meta::with_mode(0o755)));
         bodies.make(&tree, &self.upper)?;
         Ok(true)
     }
 }
 
-/// What the image lacks of what a sandbox mounts on.
-pub(crate) fn stubs(root: &Root) -> Result<Tree, Error> {
-    let own = mount_points().iter().map(|point| (point.path, point.kind));
-    let files = network_files::TARGETS.map(|path| (path, PointKind::File));
+/// Something that must be in a root so that it can be mounted on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// Where: absolute, inside the root.
+    pub path: String,
+    /// What is mounted on it.
+    pub kind: PointKind,
+}
+
+impl Point {
+    /// What a sandbox mounts on, whatever it is asked for.
+    pub fn usual() -> Vec<Self> {
+        let own = mount_points().iter().map(|point| (point.path, point.kind));
+        let files = network_files::TARGETS.map(|path| (path, PointKind::File));
+        let point = |(path, kind): (&str, PointKind)| Self {
+            path: path.to_owned(),
+            kind,
+        };
+        own.chain(files).map(point).collect()
+    }
+}
+
+/// What the image lacks of `points`; what has to be made for it is of the time `made`.
+pub(crate) fn stubs(root: &Root, points: &[Point], made: Time) -> Result<Tree, Error> {
     let mut tree = Tree::new();
-    for (path, kind) in own.chain(files) {
+    for point in points {
         // What is in the way, and links that lead nowhere, are for the sandbox to tell.
-        let Ok(resolved) = root.resolve(&LayerPath::parse(path)?) else {
+        let Ok(resolved) = root.resolve(&LayerPath::parse(&point.path)?) else {
             continue;
         };
-        if resolved.entry.is_some() {
+        if resolved.entry.is_some() || tree.get(&resolved.path).is_some() {
             continue;
         }
-        above(root, &resolved.path, &mut tree);
-        tree.insert(match kind {
-            PointKind::Directory => Entry::folder(resolved.path, Meta::with_mode(0o755)),
+        above(root, &resolved.path, made, &mut tree);
+        let meta = |mode| Meta {
+            mtime: made,
+            ..Meta::with_mode(mode)
+        };
+        tree.insert(match point.kind {
+            PointKind::Directory => Entry::folder(resolved.path, meta(0o755)),
             PointKind::File => Entry {
                 path: resolved.path,
-                meta: Meta::with_mode(0o644),
+                meta: meta(0o644),
                 kind: Kind::File(File::unread(0)),
             },
         });
@@ -111,17 +135,21 @@ pub(crate) fn patches(root: &Root, implied: &[LayerPath], tree: &mut Tree) {
         };
         // As an unpacked body has it already.
         if entry.meta != Meta::with_mode(0o755) {
-            above(root, path, tree);
+            above(root, path, Time::default(), tree);
             tree.insert(entry.into_owned());
         }
     }
 }
 
 /// The folders above `path`, as the root has them; new ones where it has none.
-fn above(root: &Root, path: &LayerPath, tree: &mut Tree) {
+fn above(root: &Root, path: &LayerPath, made: Time, tree: &mut Tree) {
     for folder in path.ancestors() {
         let known = root.lookup(&folder).filter(|entry| entry.is_dir());
-        let made = || Entry::folder(folder.clone(), Meta::with_mode(0o755));
+        let meta = Meta {
+            mtime: made,
+            ..Meta::with_mode(0o755)
+        };
+        let made = || Entry::folder(folder.clone(), meta);
         tree.insert(known.map_or_else(made, Cow::into_owned));
     }
 }

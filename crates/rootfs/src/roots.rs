@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use kiln_image::Digest;
-use kiln_layer::{Files, LayerPath, Root, RootLayer, Tree};
+use kiln_layer::{Files, LayerPath, Root, RootLayer, Time, Tree};
 use kiln_store::{Body, Store};
 
-use crate::prepared::{Prepared, patches, stubs};
+use crate::prepared::{Point, Prepared, patches, stubs};
 use crate::{Bodies, Error, ErrorKind};
 
 /// How many layers the kernel mounts on each other (Linux `OVL_MAX_STACK`), but for one that
@@ -102,7 +102,24 @@ impl Roots {
     ///
     /// [`ErrorKind::TooManyLayers`] above [`MAX_LAYERS`]; as [`Roots::unpacked`].
     pub fn prepare(&self, layers: &[Digest], at: &Path) -> Result<Prepared, Error> {
-        let prepared = self.reopen(layers, at)?;
+        self.prepare_with(layers, &Point::usual(), Time::default(), at)
+    }
+
+    /// The same for a root in which `points` are mounted on, and nothing else; what has to be made for
+    /// them, with the folders above, has the time `made`. Such a root is not
+    /// [reopened](Self::reopen).
+    ///
+    /// # Errors
+    ///
+    /// As [`prepare`](Self::prepare).
+    pub fn prepare_with(
+        &self,
+        layers: &[Digest],
+        points: &[Point],
+        made: Time,
+        at: &Path,
+    ) -> Result<Prepared, Error> {
+        let prepared = self.layered(layers, points, made, at)?;
         if prepared.has_stubs() {
             self.bodies.make(&prepared.stubs, &prepared.lowers[0])?;
         }
@@ -127,6 +144,16 @@ impl Roots {
     ///
     /// As [`prepare`](Self::prepare).
     pub fn reopen(&self, layers: &[Digest], at: &Path) -> Result<Prepared, Error> {
+        self.layered(layers, &Point::usual(), Time::default(), at)
+    }
+
+    fn layered(
+        &self,
+        layers: &[Digest],
+        points: &[Point],
+        made: Time,
+        at: &Path,
+    ) -> Result<Prepared, Error> {
         if layers.len() > MAX_LAYERS {
             let what = format!(
                 "mount {} layers: the kernel takes {MAX_LAYERS} of them",
@@ -138,7 +165,7 @@ impl Roots {
         let mut lowers = self.all_unpacked(layers)?;
         lowers.reverse();
         let root = Arc::new(self.root(layers)?);
-        let mut stubs = stubs(&root)?;
+        let mut stubs = stubs(&root, points, made)?;
         for implied in self.implied(layers)? {
             patches(&root, &implied, &mut stubs);
         }

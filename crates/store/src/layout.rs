@@ -10,7 +10,7 @@ use crate::{Error, ErrorKind};
 pub(crate) const VERSION: &str = "kiln store 1\n";
 
 /// Every folder of the layout, parents first.
-pub(crate) const FOLDERS: [&str; 17] = [
+pub(crate) const FOLDERS: [&str; 18] = [
     "blobs",
     "blobs/sha256",
     "trees",
@@ -26,6 +26,7 @@ pub(crate) const FOLDERS: [&str; 17] = [
     "unsynced",
     "leases",
     "indexes",
+    "mounts",
     "tmp",
     "locks",
 ];
@@ -34,7 +35,7 @@ pub(crate) const FOLDERS: [&str; 17] = [
 pub(crate) const FILES: [&str; 2] = ["version", "boot"];
 
 /// The files in `locks` that stay.
-pub(crate) const LASTING_LOCKS: [&str; 2] = ["collect", "boot"];
+pub(crate) const LASTING_LOCKS: [&str; 3] = ["collect", "boot", "mounts"];
 
 /// The paths of a store.
 #[derive(Clone, Debug)]

@@ -11,6 +11,8 @@ use crate::{Error, ErrorKind};
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Failure {
     kind: u8,
+    /// Which needle was found, where that is what happened.
+    needle: Option<usize>,
     what: String,
     path: Option<Vec<u8>>,
     hint: Option<String>,
@@ -48,7 +50,12 @@ impl From<&Error> for Failure {
             });
             next = cause.source();
         }
+        let needle = match e.kind() {
+            ErrorKind::Sighted(needle) => Some(needle),
+            _ => None,
+        };
         Self {
+            needle,
             kind: place.and_then(|n| u8::try_from(n).ok()).unwrap_or(0),
             what: e.what().to_owned(),
             path: e.path().map(|path| path.as_os_str().as_bytes().to_vec()),
@@ -60,8 +67,9 @@ impl From<&Error> for Failure {
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
-        let kind = KINDS.get(usize::from(failure.kind));
-        let mut error = Error::new(kind.copied().unwrap_or(ErrorKind::Io), failure.what);
+        let kind = KINDS.get(usize::from(failure.kind)).copied();
+        let sighted = failure.needle.map(ErrorKind::Sighted);
+        let mut error = Error::new(sighted.or(kind).unwrap_or(ErrorKind::Io), failure.what);
         if let Some(path) = failure.path {
             error = error.at(std::ffi::OsString::from_vec(path));
         }
@@ -112,7 +120,7 @@ mod tests {
     fn an_error_survives_the_way() {
         let full = io::Error::from_raw_os_error(28);
         let layer = kiln_layer::Error::new(kiln_layer::ErrorKind::Io, "write the file");
-        for kind in KINDS {
+        for kind in KINDS.into_iter().chain([ErrorKind::Sighted(3)]) {
             let error = Error::new(kind, "unpack a layer to")
                 .at("/a\u{e4}")
                 .hint("make room")

@@ -10,14 +10,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use kiln_image::Digest;
-use kiln_layer::{LayerPath, Packed, Root, Times, Tree};
+use kiln_layer::{LayerPath, Packed, Root, Times, Tree, Watch};
 use kiln_sandbox::Incoming;
 use kiln_store::Store;
 
 use super::failure::Failure;
 use super::slots::{Apart, Slot, Slots};
 use super::wire::{self, Answer, Chunks, Pieces, Request};
-use crate::{Bodies as _, Direct, Error, ErrorKind, Roots};
+use crate::{Bodies as _, Commit, Direct, Error, ErrorKind, Roots};
 
 /// How many entries the roots that are remembered may have together.
 const REMEMBERED: usize = 1_000_000;
@@ -98,11 +98,16 @@ impl Server {
                 upper,
                 lower,
                 times,
+                watch,
             } => {
+                let how = Commit {
+                    times: times.into(),
+                    watch: Watch::new(watch),
+                };
                 let stubs = tree()?;
                 let _slot = self.slots.take();
                 let root = self.root(&lower)?;
-                let packed = Direct.commit(&upper.path(), &root, &stubs, times.into())?;
+                let packed = Direct.commit(&upper.path(), &root, &stubs, &how)?;
                 Ok(Done::Layer(packed))
             }
             Request::Changes {

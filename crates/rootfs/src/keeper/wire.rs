@@ -35,6 +35,7 @@ pub(super) enum Request {
         upper: At,
         lower: Vec<Digest>,
         times: TimesOf,
+        watch: Vec<Vec<u8>>,
     },
     Changes {
         upper: At,

@@ -65,7 +65,7 @@ fn run_with(name: &str, script: &str, times: Times) -> Done {
             &scratch.join("lower"),
             &Root::default(),
             &Tree::new(),
-            Times::Keep,
+            &Times::Keep.into(),
         )
         .unwrap();
     let merged = bash(
@@ -83,7 +83,7 @@ fn run_with(name: &str, script: &str, times: Times) -> Done {
         .unwrap_or_else(|e| panic!("{name}: {e}"));
     assert_eq!(bash(&upper, ALL), untouched, "{name}: nothing is changed");
     let packed = Direct
-        .commit(&upper, &root, &Tree::new(), times)
+        .commit(&upper, &root, &Tree::new(), &times.into())
         .unwrap_or_else(|e| panic!("{name}: {e}"));
     assert_eq!(
         (shown.diff_id, shown.tree),
@@ -405,7 +405,7 @@ pub(crate) fn sockets_are_left_out() {
         &scratch.join("lower"),
         &Root::default(),
         &Tree::new(),
-        Times::Keep,
+        &Times::Keep.into(),
     );
     let base = base.unwrap();
     bash(
@@ -417,7 +417,12 @@ pub(crate) fn sockets_are_left_out() {
     );
     let root = root_of(vec![&base]);
     let packed = Direct
-        .commit(&scratch.join("upper"), &root, &Tree::new(), Times::Keep)
+        .commit(
+            &scratch.join("upper"),
+            &root,
+            &Tree::new(),
+            &Times::Keep.into(),
+        )
         .unwrap();
     assert_eq!(paths(&packed), ["d/", "-d/two"]);
     assert_eq!(
@@ -509,7 +514,7 @@ pub(crate) fn layer_upon_layer() {
         &scratch.join("lower"),
         &Root::default(),
         &Tree::new(),
-        Times::Keep,
+        &Times::Keep.into(),
     );
     let root = root_of(vec![&base.unwrap(), &first.packed]);
     let merged = bash(
@@ -523,7 +528,9 @@ pub(crate) fn layer_upon_layer() {
     let upper = scratch.join("upper2");
     let keep = Times::Keep;
     let shown = Direct.changes(&upper, &root, &Tree::new(), keep, Some(&mut tar));
-    let second = Direct.commit(&upper, &root, &Tree::new(), keep).unwrap();
+    let second = Direct
+        .commit(&upper, &root, &Tree::new(), &keep.into())
+        .unwrap();
     assert_eq!(shown.unwrap().diff_id, second.diff_id);
     assert_eq!(
         paths(&second),

@@ -141,7 +141,7 @@ impl Place {
                 .roots
                 .changes(&prepared, &layers, times, false)
                 .unwrap();
-            let made = self.roots.commit(prepared, &layers, times).unwrap();
+            let made = self.roots.commit(prepared, &layers, &times.into()).unwrap();
             self.roots.remove(&at).unwrap();
             assert!(!at.exists(), "{script}: all of it is removed");
             let tree = made.map(|m| {
@@ -188,7 +188,7 @@ impl Place {
         let times = Times::Exactly(1_700_000_000);
         let made = self
             .roots
-            .commit(prepared, &layers, times)
+            .commit(prepared, &layers, &times.into())
             .unwrap()
             .unwrap();
         self.roots.remove(&at).unwrap();
@@ -386,7 +386,7 @@ pub(crate) fn errors_come_over() -> Result<(), String> {
     };
     let unknown = Root::new(vec![unknown]);
     let missing = keeper
-        .commit(&at, &unknown, &Tree::new(), Times::Keep)
+        .commit(&at, &unknown, &Tree::new(), &Times::Keep.into())
         .unwrap_err();
     assert_eq!(missing.kind(), ErrorKind::NotFound, "{missing}");
     keeper.remove(&at).unwrap();

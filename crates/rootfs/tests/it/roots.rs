@@ -237,7 +237,7 @@ pub(crate) fn an_epoch() {
     let layers = [world.base];
     let made = world
         .roots
-        .commit(prepared, &layers, Times::Clamp(1000))
+        .commit(prepared, &layers, &Times::Clamp(1000).into())
         .unwrap()
         .unwrap();
     let (output, _) = world.run(&[world.base, made.diff_id], "stat -c %Y /file");

@@ -73,7 +73,10 @@ impl World {
         let prepared = self.prepare(layers, &name);
         let at = self.build.tmp().unwrap().join(name);
         let output = self.start(&prepared, &at, script);
-        let made = self.roots.commit(prepared, layers, Times::Keep).unwrap();
+        let made = self
+            .roots
+            .commit(prepared, layers, &Times::Keep.into())
+            .unwrap();
         self.roots.remove(&at).unwrap();
         assert!(!at.exists());
         (output, made)

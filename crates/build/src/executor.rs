@@ -188,7 +188,9 @@ impl Executor for Carrier<'_> {
             }
             (Op::Merge, [beneath, upper]) => Ok(merge::merged(&beneath.slots(), &upper.slots())),
             (Op::Folder(op), [beneath]) => self.folder(id, op, beneath),
-            (Op::Run(op), [beneath]) => self.run((id, place(node)), op, beneath, cancel),
+            (Op::Run(op), [beneath, shown @ ..]) => {
+                self.run((id, place(node)), op, (beneath, shown), cancel)
+            }
             (op, _) => Err(Error::new(
                 ErrorKind::Unsupported,
                 format!("`{op}` in a build"),
@@ -205,7 +207,11 @@ impl Executor for Carrier<'_> {
         inputs: &[Output],
     ) -> Result<Option<Digest>, Error> {
         let seen = match (&node.op, index, inputs) {
-            (Op::Run(_), 0, [beneath]) => Ok(list_digest(&beneath.slots().layers())),
+            (Op::Run(_), 0, [beneath, ..]) => Ok(list_digest(&beneath.slots().layers())),
+            (Op::Run(op), n, _) => {
+                let seen = self.seen_by_run(op, n, &inputs[n]);
+                return seen.map_err(|e| e.at(place(node)));
+            }
             (Op::Folder(op), 0, [beneath]) => self.met_by_folder(op, beneath),
             (Op::Copy(op), 0, [beneath, source, rest @ ..]) => {
                 self.met_by_copy(id, op, [beneath, source, rest.first().unwrap_or(beneath)])

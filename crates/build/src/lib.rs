@@ -22,6 +22,7 @@ mod output;
 mod progress;
 mod records;
 mod request;
+mod secrets;
 mod selection;
 mod squash;
 mod supported;

@@ -1,5 +1,10 @@
 //! The machine at hand as a [`Worker`]: overlay root, sandbox, and the upper directory as the layer.
 
+#[cfg(unix)]
+mod agent;
+mod cache;
+mod mounts;
+
 use std::{
     ffi::OsString,
     io::Read,
@@ -7,11 +12,14 @@ use std::{
     sync::Arc,
 };
 
-use kiln_layer::Times;
-use kiln_rootfs::{NetworkFiles, Prepared, Roots, owner};
+use kiln_layer::{Time, Times};
+use kiln_rootfs::{Commit, NetworkFiles, Point, Prepared, Roots, owner};
 use kiln_sandbox::{Io, Process, Runner, Spec, User, UserNamespace};
 
+use self::mounts::{Held, Maker, Mounts};
 use crate::limits::{self, End};
+use crate::secrets::Known;
+use crate::time;
 use crate::{Error, ErrorKind, Layer, Network, Step, StepIo, Stream, Worker};
 
 /// Carries out steps on this machine.
@@ -42,7 +50,36 @@ impl Local {
         self
     }
 
-    fn spec(step: &Step, prepared: &Prepared, at: &Path) -> Result<Spec, Error> {
+    /// What the step's mounts come to, and the root that they are mounted in.
+    fn prepare(
+        &self,
+        step: &Step,
+        io: &StepIo<'_>,
+        at: &Path,
+    ) -> Result<(Mounts, Prepared), Error> {
+        if step.mounts.is_empty() {
+            return Ok((Mounts::default(), self.roots.prepare(&step.layers, at)?));
+        }
+        let maker = Maker {
+            roots: &self.roots,
+            step,
+            io,
+            at,
+            onto: &self.roots.root(&step.layers)?,
+        };
+        let mounts = maker.mounts()?;
+        let points = [Point::usual(), mounts.points.clone()].concat();
+        let now = Time::at(time::now());
+        let prepared = self.roots.prepare_with(&step.layers, &points, now, at)?;
+        Ok((mounts, prepared))
+    }
+
+    fn spec(
+        step: &Step,
+        prepared: &Prepared,
+        mounts: Mounts,
+        at: &Path,
+    ) -> Result<(Spec, Held), Error> {
         let ids = owner::resolve(&step.user, prepared.root())?;
         let mut env = step.env.clone();
         if !env.iter().any(|(k, _)| k == "HOME") {
@@ -56,6 +93,10 @@ impl Local {
             .into_iter()
             .map(|(k, v)| (OsString::from(k), OsString::from(v)))
             .collect();
+        for (name, value) in mounts.env {
+            process.env.retain(|(known, _)| *known != *name);
+            process.env.push((name.into(), os_string(value)?));
+        }
         process.cwd = PathBuf::from(&step.cwd);
         process.user = User {
             uid: ids.uid,
@@ -66,6 +107,10 @@ impl Local {
         let mut files = NetworkFiles::of_machine(&host_name, false)?;
         files.hosts.push_str(&step.bounds.lines());
         spec.mounts = files.write(at)?;
+        spec.mounts.extend(mounts.all);
+        // What lies in another mount comes after it.
+        spec.mounts
+            .sort_by_key(|mount| mount.target().components().count());
         spec.hostname = Some(host_name);
         spec.network = match step.network {
             Network::None => kiln_sandbox::Network::None,
@@ -73,11 +118,17 @@ impl Local {
         };
         spec.init = true;
         step.bounds.apply(&mut spec)?;
-        Ok(spec)
+        Ok((spec, mounts.held))
     }
 
     /// Starts the process, passes its output on, and waits for it.
-    fn carry_out(&self, spec: &Spec, step: &Step, io: &StepIo<'_>) -> Result<(), Error> {
+    fn carry_out(
+        &self,
+        spec: &Spec,
+        step: &Step,
+        io: &StepIo<'_>,
+        known: &Known,
+    ) -> Result<(), Error> {
         let pipe = || std::io::pipe().map_err(|e| Error::io("make a pipe", e));
         let ((out, out_end), (err, err_end)) = (pipe()?, pipe()?);
         let streams = Io {
@@ -93,8 +144,8 @@ impl Local {
         let guard = io.cancel.on_cancel(Box::new(move || kill(SIGKILL)));
         let (mut said, mut complained) = (End::default(), End::default());
         std::thread::scope(|scope| {
-            scope.spawn(|| pass_on(out, Stream::Stdout, io, &mut said));
-            pass_on(err, Stream::Stderr, io, &mut complained);
+            scope.spawn(|| pass_on(out, Stream::Stdout, io, known, &mut said));
+            pass_on(err, Stream::Stderr, io, known, &mut complained);
         });
         let exit = running.wait()?;
         drop(guard);
@@ -129,13 +180,33 @@ const SIGKILL: i32 = 9;
 
 const OUT_OF_MEMORY: &str = "it was killed because it needed more memory than `--memory` allows";
 
-fn pass_on(mut from: impl Read, stream: Stream, io: &StepIo<'_>, end: &mut End) {
+fn pass_on(mut from: impl Read, stream: Stream, io: &StepIo<'_>, known: &Known, end: &mut End) {
     let mut buffer = [0; 16 * 1024];
+    let mut mask = known.mask();
+    let mut show = |bytes: &[u8]| {
+        if !bytes.is_empty() {
+            (io.output)(stream, bytes);
+            end.push(bytes);
+        }
+    };
     // A pipe whose other end is gone, for whatever reason, has ended.
     while let Ok(n @ 1..) = from.read(&mut buffer) {
-        (io.output)(stream, &buffer[..n]);
-        end.push(&buffer[..n]);
+        show(&mask.push(&buffer[..n]));
     }
+    show(&mask.end());
+}
+
+#[cfg(unix)]
+fn os_string(bytes: Vec<u8>) -> Result<OsString, Error> {
+    use std::os::unix::ffi::OsStringExt as _;
+    Ok(OsString::from_vec(bytes))
+}
+
+#[cfg(not(unix))]
+fn os_string(bytes: Vec<u8>) -> Result<OsString, Error> {
+    let text = String::from_utf8(bytes);
+    let text = text.map_err(|_| Error::new(ErrorKind::Input, "a variable that is not text"));
+    text.map(OsString::from)
 }
 
 /// A process that could not be started: not the machine's fault where the image lacks the program.
@@ -156,27 +227,43 @@ fn start_error(e: &kiln_sandbox::Error, step: &Step) -> Error {
     }
 }
 
+impl Local {
+    /// Carries the step out in the folder `at`.
+    fn run_at(&self, step: &Step, io: &StepIo<'_>, at: &Path) -> Result<Layer, Error> {
+        let known = Known::of(io.run)?;
+        let (mounts, prepared) = self.prepare(step, io, at)?;
+        let (spec, held) = Self::spec(step, &prepared, mounts, at)?;
+        self.carry_out(&spec, step, io, &known)?;
+        drop((spec, held));
+        let how = Commit {
+            times: step.epoch.map_or(Times::Keep, Times::Clamp),
+            watch: known.watch.clone(),
+        };
+        let made = self.roots.commit(prepared, &step.layers, &how);
+        let made = made.map_err(|e| match (e.kind(), e.path()) {
+            (kiln_rootfs::ErrorKind::Sighted(needle), Some(path)) => {
+                known.in_layer(needle, &path.display().to_string())
+            }
+            _ => e.into(),
+        })?;
+        Ok(Layer {
+            diff_id: made.map(|m| m.diff_id),
+            repeated: made.and_then(|m| m.repeated),
+        })
+    }
+}
+
 impl Worker for Local {
     fn run(&self, step: &Step, io: &StepIo<'_>) -> Result<Layer, Error> {
         let at = self.scratch.join(&step.id);
         std::fs::create_dir_all(&at)
             .map_err(|e| Error::io(format!("make `{}`", at.display()), e))?;
-        let prepared = self.roots.prepare(&step.layers, &at)?;
-        let spec = Self::spec(step, &prepared, &at)?;
-        let done = self.carry_out(&spec, step, io);
-        let layer = match done {
-            Ok(()) => {
-                let times = step.epoch.map_or(Times::Keep, Times::Clamp);
-                let made = self.roots.commit(prepared, &step.layers, &times.into())?;
-                Ok(Layer {
-                    diff_id: made.map(|m| m.diff_id),
-                    repeated: made.and_then(|m| m.repeated),
-                })
-            }
-            Err(e) => Err(e),
-        };
-        self.roots.remove(&at)?;
-        layer
+        let layer = self.run_at(step, io, &at);
+        // Of two errors the first one says more.
+        let removed = self.roots.remove(&at);
+        let layer = layer?;
+        removed?;
+        Ok(layer)
     }
 
     fn stands_on_unpacked(&self) -> bool {

@@ -1,7 +1,7 @@
 //! What the language has and this crate does not carry out yet: one table, which grows shorter. Knows
 //! no Dockerfile; the place is that of the instruction.
 
-use kiln_graph::{Copy, Graph, MountKind, Op, Run};
+use kiln_graph::{Copy, Graph, Op, Run};
 use kiln_image::Platform;
 use kiln_parser::{Diagnostic, Span};
 
@@ -37,10 +37,6 @@ pub(crate) fn all(graph: &Graph, platform: &Platform) -> Result<(), Error> {
 fn refuse(op: &Op, platform: &Platform) -> Option<Refused> {
     let refused = |what: &str, instead| Some(Refused(what.to_owned(), instead));
     match op {
-        Op::Inline(inline) if inline.files.iter().any(|file| file.mode == 0o755) => refused(
-            "RUN with a program in a heredoc",
-            "COPY the program and run it",
-        ),
         Op::Http(_) => refused("ADD of a URL", FETCH),
         Op::Git(_) => refused("ADD of a git repository", FETCH),
         Op::Copy(copy) => refuse_copy(copy),
@@ -73,16 +69,6 @@ fn refuse_copy(copy: &Copy) -> Option<Refused> {
 }
 
 fn refuse_run(run: &Run, platform: &Platform) -> Option<Refused> {
-    if let Some(mount) = run.mounts.first() {
-        let (kind, instead) = match &mount.kind {
-            MountKind::Cache(_) => ("cache", "leave it out: the step runs without it"),
-            MountKind::Secret(_) => ("secret", ""),
-            MountKind::Ssh(_) => ("ssh", ""),
-            MountKind::Tmpfs { .. } => ("tmpfs", "remove what it wrote at its end"),
-            _ => ("bind", "copy what it needs with COPY"),
-        };
-        return Some(Refused(format!("RUN --mount=type={kind}"), instead));
-    }
     let other = run.platform.as_ref().filter(|p| !p.serves(platform));
     other.map(|p| {
         let instead = "build for one platform";

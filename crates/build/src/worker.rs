@@ -1,12 +1,12 @@
 //! The seam for carrying out a RUN: a [`Step`] is a plain value that can be sent anywhere, a
 //! [`Worker`] is whoever carries it out. The machine at hand is one ([`Local`](crate::Local)).
 
-use kiln_graph::Cancel;
+use kiln_graph::{Cancel, Mount};
 use kiln_image::{Digest, Platform};
 use kiln_rootfs::Repeated;
 use serde::{Deserialize, Serialize};
 
-use crate::{Bounds, Error, Stream};
+use crate::{Bounds, Error, RunSettings, Stream};
 
 /// One RUN, complete: whoever has the layers and this value can carry it out. Holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +15,13 @@ pub struct Step {
     pub id: String,
     /// The diff ids of the layers to stand on, bottom first.
     pub layers: Vec<Digest>,
+    /// What it finds in its root that is no part of the layer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<Mount>,
+    /// What mounts show, each as the diff ids of its layers, bottom first: what a mount calls its
+    /// input 1 is the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<Vec<Digest>>,
     /// What runs.
     pub argv: Vec<String>,
     /// Its whole environment.
@@ -66,6 +73,8 @@ pub struct StepIo<'a> {
     pub output: &'a (dyn Fn(Stream, &[u8]) + Sync),
     /// Asks the step to stop.
     pub cancel: &'a Cancel,
+    /// Who knows secrets and leads to agents.
+    pub run: &'a RunSettings,
 }
 
 /// Whoever carries out steps.

@@ -1,21 +1,30 @@
 //! RUN: a step for the worker.
 
-use kiln_graph::{self as graph, Cancel, NodeId};
+use std::io::Write;
 
-use crate::{Bounds, Error, Network, Place, Step, StepIo, executor::Carrier, output::Output};
+use kiln_graph::{self as graph, Cancel, MountKind, NodeId};
+use kiln_image::Digest;
+use kiln_layer::{Packed, Times, pack};
+
+use crate::{
+    Bounds, Error, Network, Place, Step, StepIo, executor::Carrier, output::Output, selection,
+};
 
 impl Carrier<'_> {
     pub(super) fn run(
         &self,
         (id, place): (NodeId, Option<Place>),
         op: &graph::Run,
-        beneath: &Output,
+        (beneath, shown): (&Output, &[Output]),
         cancel: &Cancel,
     ) -> Result<Output, Error> {
         let slots = beneath.slots();
+        let inputs = shown.iter().map(|input| self.mountable(input));
         let step = Step {
             id: self.tracker.container(id),
             layers: slots.layers(),
+            mounts: op.mounts.clone(),
+            inputs: inputs.collect::<Result<_, Error>>()?,
             argv: op.argv.clone(),
             env: op.env.iter().chain(&op.hidden_env).cloned().collect(),
             cwd: op.cwd.clone(),
@@ -39,6 +48,7 @@ impl Carrier<'_> {
         let io = StepIo {
             output: &output,
             cancel,
+            run: &self.request.run,
         };
         let layer = self.worker.run(&step, &io)?;
         if let Some(repeated) = &layer.repeated {
@@ -46,5 +56,43 @@ impl Carrier<'_> {
         }
         self.keep(layer.diff_id.as_slice())?;
         Ok(self.on_top(&slots, layer.diff_id))
+    }
+
+    /// The layers of what a mount shows. Files become a layer, once for each build: it belongs to no
+    /// image, and goes with the next collection.
+    fn mountable(&self, shown: &Output) -> Result<Vec<Digest>, Error> {
+        let files = match shown {
+            Output::Root(slots) => return Ok(slots.layers()),
+            Output::Files(files) => files,
+        };
+        files.layer(|root| {
+            let write = |tar: &mut (dyn Write + Send)| -> Result<Packed, Error> {
+                Ok(pack(root, tar, Times::Keep)?.1)
+            };
+            let packed = self.roots.make_unpacked(write)?;
+            self.keep(&[packed.diff_id])?;
+            Ok(packed.diff_id)
+        })
+    }
+
+    /// What the mounts of a RUN see of its input number `index`: of what is mounted the content, and
+    /// of what a cache mount begins with.
+    pub(super) fn seen_by_run(
+        &self,
+        op: &graph::Run,
+        index: usize,
+        shown: &Output,
+    ) -> Result<Option<Digest>, Error> {
+        let source = |mount: &graph::Mount| match &mount.kind {
+            MountKind::Bind { input, source, .. } if *input == index => Some(source.clone()),
+            MountKind::Cache(cache) if cache.input == Some(index) => Some(cache.source.clone()),
+            _ => None,
+        };
+        let sources: Vec<String> = op.mounts.iter().filter_map(source).collect();
+        let (root, owners) = match shown {
+            Output::Root(slots) => (self.root(&slots.layers())?, true),
+            Output::Files(files) => (files.root(), files.owners),
+        };
+        selection::digest(&root, &sources, owners)
     }
 }

@@ -44,7 +44,9 @@ impl Late {
         for (id, node) in graph.iter() {
             for input in &node.inputs {
                 if let Op::Context { name, select } = &graph.node(*input).op {
-                    let set = match below_run[id.index()] && !no_cache {
+                    // What a RUN mounts has to be known before it can be found.
+                    let mounts = matches!(node.op, Op::Run(_));
+                    let set = match mounts || (below_run[id.index()] && !no_cache) {
                         true => &mut first,
                         false => &mut late,
                     };
@@ -76,6 +78,8 @@ pub(crate) struct Selected {
     pub(super) owners: bool,
     files: Arc<dyn Files>,
     state: Mutex<State>,
+    /// The files as a layer to be mounted.
+    layer: Mutex<Option<Digest>>,
 }
 
 struct State {
@@ -94,7 +98,26 @@ impl Selected {
             owners,
             files,
             state: Mutex::new(state),
+            layer: Mutex::new(None),
         }
+    }
+
+    /// The files as layers, made once by `make`; no files are no layer.
+    pub(super) fn layer(
+        &self,
+        make: impl FnOnce(&Root) -> Result<Digest, Error>,
+    ) -> Result<Vec<Digest>, Error> {
+        let root = self.root();
+        if Files::tree(&*root).is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut layer = lock(&self.layer);
+        if let Some(made) = *layer {
+            return Ok(vec![made]);
+        }
+        let made = make(&root)?;
+        *layer = Some(made);
+        Ok(vec![made])
     }
 
     /// The files as a root, so that links in them are followed inside.

@@ -1,0 +1,272 @@
+//! The mounts of a step on this machine: each becomes a mount of the sandbox, and what has to be held
+//! while the step runs. Sources are looked up in trees and opened by the sandbox, inside their root.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use kiln_graph::{CacheMount, Mount, MountKind, SecretMount, SshMount};
+use kiln_image::Digest;
+use kiln_layer::{Entry, Kind, LayerPath, Root, Time};
+use kiln_rootfs::{Point, Prepared, Roots};
+use kiln_sandbox::{Hidden, Mount as Mounted, Owned, PointKind};
+
+use super::cache::Caches;
+use crate::{Error, ErrorKind, Step, StepIo};
+
+/// What the mounts of a step come to.
+#[derive(Default)]
+pub(super) struct Mounts {
+    pub(super) all: Vec<Mounted>,
+    /// What they are mounted on.
+    pub(super) points: Vec<Point>,
+    /// Variables that are secrets.
+    pub(super) env: Vec<(String, Vec<u8>)>,
+    pub(super) held: Held,
+}
+
+/// What is let go when the step is over.
+#[derive(Default)]
+pub(super) struct Held {
+    caches: Vec<kiln_store::CacheMount>,
+    #[cfg(unix)]
+    agents: Vec<super::agent::Forward>,
+}
+
+/// Makes the mounts of one step.
+pub(super) struct Maker<'a> {
+    pub(super) roots: &'a Roots,
+    pub(super) step: &'a Step,
+    pub(super) io: &'a StepIo<'a>,
+    /// The folder of the step.
+    pub(super) at: &'a Path,
+    /// The root that they are mounted in.
+    pub(super) onto: &'a Root,
+}
+
+impl Maker<'_> {
+    pub(super) fn mounts(&self) -> Result<Mounts, Error> {
+        let mut made = Mounts::default();
+        let mut inputs: BTreeMap<usize, Arc<Root>> = BTreeMap::new();
+        for (number, mount) in self.step.mounts.iter().enumerate() {
+            refuse(&mount.target)?;
+            let target = PathBuf::from(&mount.target);
+            match &mount.kind {
+                MountKind::Bind {
+                    input,
+                    source,
+                    writable,
+                } => {
+                    let prepared = self.prepared(*input, number)?;
+                    let is_folder = found(prepared.root(), source)?.is_none_or(|e| e.is_dir());
+                    made.point(mount, is_folder);
+                    made.all.push(Mounted::Part {
+                        root: prepared.root_spec(true),
+                        path: Path::new("/").join(source),
+                        target,
+                        read_only: !writable,
+                    });
+                    inputs.insert(*input, Arc::clone(prepared.root()));
+                }
+                MountKind::Cache(cache) => {
+                    let folder = self.cache(cache, &mut made.held)?;
+                    made.point(mount, true);
+                    made.all.push(Mounted::Bind {
+                        source: folder,
+                        target,
+                        read_only: cache.read_only,
+                    });
+                }
+                MountKind::Tmpfs { size } => {
+                    made.point(mount, true);
+                    made.all.push(Mounted::Tmpfs {
+                        mode: self.mode_of(&mount.target),
+                        size: *size,
+                        exec: true,
+                        target,
+                    });
+                }
+                MountKind::Secret(secret) => self.secret(mount, secret, &mut made)?,
+                MountKind::Ssh(ssh) => self.ssh(mount, ssh, number, &mut made)?,
+                _ => {
+                    let what = format!("a mount on `{}`", mount.target);
+                    return Err(Error::new(ErrorKind::Unsupported, what));
+                }
+            }
+        }
+        Ok(made)
+    }
+
+    /// An input, ready to be mounted: what is written to it is lost.
+    fn prepared(&self, input: usize, number: usize) -> Result<Prepared, Error> {
+        let at = self.at.join(format!("mount{number}"));
+        std::fs::create_dir(&at).map_err(|e| Error::io(format!("make `{}`", at.display()), e))?;
+        let layers = self.layers(input)?;
+        Ok(self.roots.prepare_with(layers, &[], Time::default(), &at)?)
+    }
+
+    fn layers(&self, input: usize) -> Result<&[Digest], Error> {
+        let layers = input.checked_sub(1).and_then(|i| self.step.inputs.get(i));
+        layers.map(Vec::as_slice).ok_or_else(|| {
+            let what = format!("the step has no input {input}");
+            Error::new(ErrorKind::Input, what)
+        })
+    }
+
+    fn cache(&self, cache: &CacheMount, held: &mut Held) -> Result<PathBuf, Error> {
+        let seed = match cache.input {
+            None => None,
+            Some(input) => Some(self.layers(input)?),
+        };
+        let caches = Caches {
+            roots: self.roots,
+            io: self.io,
+        };
+        let (folder, taken) = caches.take(cache, seed)?;
+        held.caches.push(taken);
+        Ok(folder)
+    }
+
+    /// A folder that is covered keeps its mode; a new one is for everybody.
+    fn mode_of(&self, target: &str) -> u32 {
+        let path = LayerPath::parse(target).ok();
+        let resolved = path.and_then(|path| self.onto.resolve(&path).ok());
+        let entry = resolved.and_then(|resolved| resolved.entry);
+        entry.map_or(0o1777, |entry| entry.meta.mode)
+    }
+
+    fn secret(&self, mount: &Mount, secret: &SecretMount, made: &mut Mounts) -> Result<(), Error> {
+        let id = &secret.id;
+        let Some(value) = self.io.run.secrets.get(id)? else {
+            if !secret.required {
+                return Ok(());
+            }
+            return Err(
+                Error::new(ErrorKind::NotFound, format!("secret `{id}` was not given"))
+                    .hint(format!("give it: --secret id={id},src=FILE")),
+            );
+        };
+        if let Some(name) = &secret.env {
+            if value.bytes().contains(&0) {
+                let what = format!("secret `{id}` has a zero byte, so `{name}` cannot be it");
+                return Err(
+                    Error::new(ErrorKind::Input, what).hint("take it as a file: leave `env` out")
+                );
+            }
+            made.env.push((name.clone(), value.bytes().to_vec()));
+        }
+        if let Some(file) = &secret.file {
+            made.point(mount, false);
+            made.all.push(Mounted::File {
+                content: Hidden::new(value.bytes()),
+                target: PathBuf::from(&mount.target),
+                owned: Owned {
+                    uid: file.uid,
+                    gid: file.gid,
+                    mode: file.mode,
+                },
+            });
+        }
+        Ok(())
+    }
+
+    fn ssh(
+        &self,
+        mount: &Mount,
+        ssh: &SshMount,
+        number: usize,
+        made: &mut Mounts,
+    ) -> Result<(), Error> {
+        let (id, agents) = (&ssh.id, &self.io.run.agents);
+        if !agents.has(id) {
+            if !ssh.required {
+                return Ok(());
+            }
+            let what = format!("the SSH agent `{id}` was not given");
+            return Err(Error::new(ErrorKind::NotFound, what)
+                .hint(format!("give it: --ssh {id}, with SSH_AUTH_SOCK set")));
+        }
+        let source = made
+            .held
+            .forward(&self.at.join(format!("mount{number}")), agents, id)?;
+        made.point(mount, false);
+        made.all.push(Mounted::Socket {
+            source,
+            target: PathBuf::from(&mount.target),
+            owned: Owned {
+                uid: ssh.uid,
+                gid: ssh.gid,
+                mode: ssh.mode,
+            },
+        });
+        Ok(())
+    }
+}
+
+impl Mounts {
+    fn point(&mut self, mount: &Mount, is_folder: bool) {
+        let kind = match is_folder {
+            true => PointKind::Directory,
+            false => PointKind::File,
+        };
+        let path = mount.target.clone();
+        self.points.push(Point { path, kind });
+    }
+}
+
+impl Held {
+    #[cfg(unix)]
+    fn forward(
+        &mut self,
+        folder: &Path,
+        agents: &Arc<dyn crate::Agents>,
+        id: &str,
+    ) -> Result<PathBuf, Error> {
+        let forward = super::agent::Forward::new(folder, Arc::clone(agents), id)?;
+        let path = forward.path().to_owned();
+        self.agents.push(forward);
+        Ok(path)
+    }
+
+    #[cfg(not(unix))]
+    fn forward(&mut self, _: &Path, _: &Arc<dyn crate::Agents>, _: &str) -> Result<PathBuf, Error> {
+        let what = "an SSH agent in a step needs a unix system";
+        Err(Error::new(ErrorKind::Unsupported, what))
+    }
+}
+
+/// What is at `source`, links followed inside; `None` for a root that is told of nowhere.
+pub(super) fn found(root: &Root, source: &str) -> Result<Option<Entry>, Error> {
+    let path = match source {
+        "." => LayerPath::root(),
+        source => LayerPath::parse(source).map_err(|e| {
+            Error::new(ErrorKind::Input, format!("the source `{source}`")).because(e)
+        })?,
+    };
+    let resolved = root.resolve(&path)?;
+    match resolved.entry {
+        Some(entry) if matches!(entry.kind, Kind::Symlink { .. }) => Err(nothing_at(source)),
+        Some(entry) => Ok(Some(entry.clone())),
+        None if resolved.path.is_root() => Ok(None),
+        None => Err(nothing_at(source)),
+    }
+}
+
+fn nothing_at(source: &str) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        format!("`/{source}` is not there to be mounted"),
+    )
+}
+
+/// Refuses to cover what a sandbox mounts itself.
+fn refuse(target: &str) -> Result<(), Error> {
+    let own = |folder: &str| Path::new(target).starts_with(folder);
+    if !(own("/proc") || own("/sys") || target == "/dev" || target == "/") {
+        return Ok(());
+    }
+    let what = format!("nothing can be mounted on `{target}`: it is the system's own");
+    Err(Error::new(ErrorKind::Input, what).hint("choose another `target`"))
+}

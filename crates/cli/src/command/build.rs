@@ -5,6 +5,7 @@ mod input;
 mod limits;
 mod outputs;
 mod request;
+mod secrets;
 mod told;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -35,6 +36,8 @@ pub(crate) struct Build {
     access: limits::Access,
     #[command(flatten)]
     bounds: limits::Bounds,
+    #[command(flatten)]
+    given: secrets::Given,
     /// Print the image id, and nothing else unless the build fails
     #[arg(short, long)]
     quiet: bool,

@@ -38,6 +38,7 @@ impl Build {
         request.settings.epoch = epoch()?;
         self.access.apply(&mut request)?;
         self.bounds.apply(&mut request)?;
+        self.given.apply(&mut request)?;
         self.outputs.apply(&mut request)?;
         Ok(request)
     }

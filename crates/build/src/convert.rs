@@ -38,6 +38,23 @@ fn translated(e: &dyn std::error::Error, kind: ErrorKind, hint: Option<&str>) ->
     }
 }
 
+impl From<kiln_fetch::Error> for Error {
+    fn from(e: kiln_fetch::Error) -> Self {
+        use kiln_fetch::ErrorKind as K;
+        let kind = match e.kind() {
+            K::Invalid | K::Refused => ErrorKind::Input,
+            K::NotFound => ErrorKind::NotFound,
+            K::Denied => ErrorKind::Denied,
+            K::Unreachable => ErrorKind::Unreachable,
+            K::Mismatch => ErrorKind::Mismatch,
+            K::Unsupported => ErrorKind::Unsupported,
+            K::Canceled => ErrorKind::Canceled,
+            _ => ErrorKind::Io,
+        };
+        translated(&e, kind, e.hint_text())
+    }
+}
+
 impl From<kiln_image::Error> for Error {
     fn from(e: kiln_image::Error) -> Self {
         use kiln_image::ErrorKind as K;

@@ -1,6 +1,7 @@
 //! Carries out the operations of a build's graph on this machine's store: one module for each kind.
 
 mod copy;
+pub(crate) mod fetched;
 mod image;
 mod inline;
 mod layer;
@@ -54,6 +55,7 @@ struct Known {
     contexts: Mutex<HashMap<(String, Select), Arc<Selected>>>,
     copies: Mutex<HashMap<NodeId, Arc<Planned>>>,
     roots: Mutex<HashMap<Vec<Digest>, Arc<Root>>>,
+    fetched: fetched::FetchedBefore,
 }
 
 impl<'a> Carrier<'a> {
@@ -158,6 +160,10 @@ impl Executor for Carrier<'_> {
     type Error = Error;
 
     fn leaf(&self, node: &Node) -> Result<Option<Digest>, Error> {
+        if matches!(node.op, Op::Http(_) | Op::Git(_)) {
+            let found = self.fetched_digest(&node.op);
+            return found.map(Some).map_err(|e| e.at(place(node)));
+        }
         let Op::Context { name, select } = &node.op else {
             return Err(Error::new(
                 ErrorKind::Unsupported,
@@ -182,6 +188,9 @@ impl Executor for Carrier<'_> {
             (Op::Scratch, _) => Ok(Output::Root(Arc::default())),
             (Op::Image { manifest, .. }, _) => self.image(id, manifest),
             (Op::Context { name, select }, _) => self.selected(name, select).map(Output::Files),
+            (op @ (Op::Http(_) | Op::Git(_)), _) => {
+                self.fetched_files(op, cancel).map(Output::Files)
+            }
             (Op::Inline(inline), _) => self.inline(inline).map(Output::Files),
             (Op::Copy(op), [beneath, source, rest @ ..]) => {
                 self.copy(id, op, [beneath, source, rest.first().unwrap_or(beneath)])

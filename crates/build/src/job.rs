@@ -130,6 +130,7 @@ impl Job<'_> {
         let tracker = Tracker::new(self.tracked(), keep, &size, self.on);
         let late = Late::of(&self.lowered.graph, self.request.settings.no_cache);
         let carrier = self.carrier(&tracker, late);
+        carrier.fetch_ahead(&self.lowered.graph, &self.targets(), cancel);
         let plan = self.plan_with(&carrier)?;
         carrier.planned(&plan);
         let (settings, records) = (self.settings(), self.records());

@@ -12,6 +12,7 @@ mod devices;
 mod error;
 mod event;
 mod executor;
+mod elsewhere;
 mod export;
 mod indexes;
 mod job;
@@ -48,6 +49,7 @@ pub use transfer::{From, Loaded, Pulled, Push, Pushed};
 pub use worker::{Layer, Network, Step, StepIo, Worker};
 
 pub use kiln_durable as durable;
+pub use kiln_fetch as fetch;
 pub use kiln_frontend::{Argument, Given, Lines, Outline, Target, Targets};
 pub use kiln_graph::{Cancel, Compression, Limits, Select};
 pub use kiln_image as image;

@@ -37,15 +37,11 @@ pub(crate) fn all(graph: &Graph, platform: &Platform) -> Result<(), Error> {
 fn refuse(op: &Op, platform: &Platform) -> Option<Refused> {
     let refused = |what: &str, instead| Some(Refused(what.to_owned(), instead));
     match op {
-        Op::Http(_) => refused("ADD of a URL", FETCH),
-        Op::Git(_) => refused("ADD of a git repository", FETCH),
         Op::Copy(copy) => refuse_copy(copy),
         Op::Run(run) => refuse_run(run, platform),
         _ => None,
     }
 }
-
-const FETCH: &str = "fetch it with RUN, or before the build";
 
 fn refuse_copy(copy: &Copy) -> Option<Refused> {
     let refused = |what: &str, instead| Some(Refused(what.to_owned(), instead));

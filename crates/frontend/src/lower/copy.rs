@@ -189,7 +189,7 @@ impl Lowerer<'_, '_> {
                     _ => continue,
                 },
                 Found::Remote(Remote::Http(http), _) => {
-                    let taken = Taken::first(http.file_name.as_str());
+                    let taken = Taken::first(literal(&http.file_name));
                     (self.leaf(Op::Http(http), place), taken, false)
                 }
                 Found::Remote(Remote::Git(git), _) => {

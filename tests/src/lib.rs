@@ -18,5 +18,6 @@ pub mod registry;
 pub mod until;
 #[cfg(unix)]
 pub mod users;
+pub mod web;
 #[cfg(unix)]
 pub mod who;

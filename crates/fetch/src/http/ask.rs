@@ -104,7 +104,7 @@ impl Asking<'_> {
                 let fits = headers::range(response.headers());
                 if here.is_none() || fits.map(|(first, _)| first) != here {
                     part.begin(&Validators::default())?;
-                    return Err(wrong("a part came that was not asked for").retry(Retry::Once));
+                    return Err(wrong("a part came that was not asked for").retry(Retry::Soon));
                 }
             }
             StatusCode::RANGE_NOT_SATISFIABLE if part.resumable().is_some() => {

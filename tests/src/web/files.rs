@@ -39,7 +39,10 @@ pub(super) fn answer(folder: &Path, asked: &Asked, to: &mut TcpStream) -> io::Re
     let range = asked.header("range").and_then(|range| {
         let fits = asked.header("if-range").is_none_or(|known| known == tag);
         let start = range.strip_prefix("bytes=")?.strip_suffix('-')?;
-        start.parse::<usize>().ok().filter(|s| fits && *s < content.len())
+        start
+            .parse::<usize>()
+            .ok()
+            .filter(|s| fits && *s < content.len())
     });
     let Some(start) = range else {
         return super::answer(to, 200, &known, &content);
@@ -62,10 +65,19 @@ fn git(folder: &Path, path: &str, asked: &Asked, to: &mut TcpStream) -> io::Resu
         .env("PATH_INFO", path)
         .env("QUERY_STRING", query)
         .env("REQUEST_METHOD", &asked.method)
-        .env("CONTENT_TYPE", asked.header("content-type").unwrap_or_default())
+        .env(
+            "CONTENT_TYPE",
+            asked.header("content-type").unwrap_or_default(),
+        )
         .env("CONTENT_LENGTH", asked.body.len().to_string())
-        .env("HTTP_CONTENT_ENCODING", asked.header("content-encoding").unwrap_or_default())
-        .env("GIT_PROTOCOL", asked.header("git-protocol").unwrap_or_default())
+        .env(
+            "HTTP_CONTENT_ENCODING",
+            asked.header("content-encoding").unwrap_or_default(),
+        )
+        .env(
+            "GIT_PROTOCOL",
+            asked.header("git-protocol").unwrap_or_default(),
+        )
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -76,7 +88,9 @@ fn git(folder: &Path, path: &str, asked: &Asked, to: &mut TcpStream) -> io::Resu
     // It may have wanted less.
     let _ = writer.join();
     let status = said.strip_prefix(b"Status: ").and_then(|s| s.get(..3));
-    let status = status.and_then(|s| std::str::from_utf8(s).ok()).unwrap_or("200");
+    let status = status
+        .and_then(|s| std::str::from_utf8(s).ok())
+        .unwrap_or("200");
     write!(to, "HTTP/1.1 {status} X\r\nConnection: close\r\n")?;
     to.write_all(&said)
 }
@@ -85,7 +99,9 @@ fn decoded(path: &str) -> String {
     let mut parts = path.split('%');
     let mut out = parts.next().unwrap_or_default().as_bytes().to_vec();
     for part in parts {
-        let byte = part.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let byte = part
+            .get(..2)
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
         match byte {
             Some(byte) => {
                 out.push(byte);
@@ -104,13 +120,28 @@ fn date(seconds: u64) -> String {
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ];
     let (days, rest) = (seconds / 86400, seconds % 86400);
-    let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let is_leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
     let (mut year, mut left) = (1970, days);
     while left >= 365 + u64::from(is_leap(year)) {
         left -= 365 + u64::from(is_leap(year));
         year += 1;
     }
-    let lengths = [31, 28 + u64::from(is_leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let lengths = [
+        31,
+        28 + u64::from(is_leap(year)),
+        31,
+        30,
+        31,
+        30,
+        31,
+        31,
+        30,
+        31,
+        30,
+        31,
+    ];
     let mut month = 0;
     while left >= lengths[month] {
         left -= lengths[month];

@@ -106,7 +106,11 @@ impl Carrier<'_> {
                 };
                 let request = self.git_request(git)?;
                 let checkout = self.fetcher()?.checkout(&request, &commit, &watch)?;
-                Ok(Arc::new(Selected::new(Vec::new(), checkout.files())))
+                Ok(Arc::new(Selected::new(
+                    <_>::default(),
+                    checkout.files(),
+                    false,
+                )))
             }
             (Found::Commit(_), op) => Err(strange(op)),
         }
@@ -132,7 +136,7 @@ impl Carrier<'_> {
                 let file = self.fetcher()?.http(&self.http_request(http)?, &watch)?;
                 let said = format!("http\n{}\n{}", http.file_name, file.digest());
                 let files = file.files(&http.file_name)?;
-                let selected = Arc::new(Selected::new(Vec::new(), files));
+                let selected = Arc::new(Selected::new(<_>::default(), files, false));
                 Ok(Found::File(selected, Digest::sha256(said.as_bytes())))
             }
             Op::Git(git) => {

@@ -182,7 +182,7 @@ impl<'a> Git<'a> {
                 let _ = done.send(());
                 out.unwrap_or_default()
             });
-            scope.spawn(|| err.map(|err| said.read(err)));
+            let err = scope.spawn(|| err.map(|err| said.read(err)));
             let stopped = self.until(&ended, &said, remote);
             if stopped.is_err() {
                 // It may have ended by itself meanwhile.
@@ -191,6 +191,8 @@ impl<'a> Git<'a> {
             let status = child.wait().map_err(|e| Error::io("wait for git", e));
             let out = out.join().unwrap_or_default();
             stopped?;
+            // What it said last tells why it failed.
+            let _ = err.join();
             Ok((status?, out, said.text()))
         })
     }
@@ -251,7 +253,7 @@ impl<'a> Git<'a> {
                 // Whoever ends early does not want the rest.
                 stdin.map(|mut stdin| stdin.write_all(input))
             });
-            scope.spawn(|| err.map(|err| said.read(err)));
+            let err = scope.spawn(|| err.map(|err| said.read(err)));
             let out = out.expect("its output is a pipe");
             let mut out = BufReader::with_capacity(256 << 10, out);
             let found = read(&mut out);
@@ -261,6 +263,7 @@ impl<'a> Git<'a> {
             }
             drop(out);
             let status = child.wait().map_err(|e| Error::io("wait for git", e))?;
+            let _ = err.join();
             match (found, status.success()) {
                 (Err(e), true) => Err(e),
                 (Err(e), false) if said.text().is_empty() => Err(e),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use kiln_fetch::{Checkout, Error, ErrorKind, GitRequest, Limits, Options, Watch};
-use kiln_layer::{Files, Kind};
+use kiln_layer::Kind;
 use kiln_tests::web::{Web, answer};
 
 use crate::support::{Own, contents};
@@ -45,7 +45,14 @@ struct Work(PathBuf);
 impl Work {
     fn git(&self, args: &[&str]) -> String {
         let out = Command::new("git")
-            .args(["-c", "user.name=n", "-c", "user.email=e", "-c", "protocol.file.allow=always"])
+            .args([
+                "-c",
+                "user.name=n",
+                "-c",
+                "user.email=e",
+                "-c",
+                "protocol.file.allow=always",
+            ])
             .args(args)
             .current_dir(&self.0)
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
@@ -54,7 +61,11 @@ impl Work {
             .stdin(Stdio::null())
             .output()
             .unwrap();
-        assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        assert!(
+            out.status.success(),
+            "{args:?}: {}",
+            String::from_utf8_lossy(&out.stderr)
+        );
         String::from_utf8(out.stdout).unwrap().trim().to_owned()
     }
 
@@ -140,12 +151,24 @@ fn files_are_as_they_were_put_in() {
     part.subdir = "sub".to_owned();
     part.commit_times = true;
     let found = get(&own, &part).unwrap();
-    assert_eq!(shown(&found), ["644 again = one", "777 l -> ../a", "755 x = echo"]);
-    let times: Vec<i64> = found.files().tree().iter().map(|e| e.meta.mtime.seconds).collect();
+    assert_eq!(
+        shown(&found),
+        ["644 again = one", "777 l -> ../a", "755 x = echo"]
+    );
+    let times: Vec<i64> = found
+        .files()
+        .tree()
+        .iter()
+        .map(|e| e.meta.mtime.seconds)
+        .collect();
     assert_eq!(times, [1_580_608_922; 3]);
     for wrong in ["nope", "a", "sub/l"] {
         part.subdir = wrong.to_owned();
-        assert_eq!(get(&own, &part).unwrap_err().kind(), ErrorKind::NotFound, "{wrong}");
+        assert_eq!(
+            get(&own, &part).unwrap_err().kind(),
+            ErrorKind::NotFound,
+            "{wrong}"
+        );
     }
     part.subdir = "../x".to_owned();
     assert_eq!(get(&own, &part).unwrap_err().kind(), ErrorKind::Invalid);
@@ -180,7 +203,11 @@ fn what_references_stand_for() {
     ] {
         let found = get(&own, &request(&url, reference)).unwrap();
         assert_eq!(found.commit(), want, "{reference}");
-        let text = if *want == one { "644 a = one" } else { "644 a = two" };
+        let text = if *want == one {
+            "644 a = one"
+        } else {
+            "644 a = two"
+        };
         assert_eq!(shown(&found), [text], "{reference}");
     }
     let nobody = "0123456789012345678901234567890123456789";
@@ -200,7 +227,10 @@ fn what_references_stand_for() {
     assert_eq!(sum("annotated", &one).unwrap(), one);
     assert_eq!(sum("annotated", &one[..5]).unwrap(), one);
     assert_eq!(sum("annotated", &tag).unwrap(), one, "the tag's own number");
-    assert_eq!(sum("main", &one[..8]).unwrap_err().kind(), ErrorKind::Mismatch);
+    assert_eq!(
+        sum("main", &one[..8]).unwrap_err().kind(),
+        ErrorKind::Mismatch
+    );
     assert_eq!(sum("main", "xyz").unwrap_err().kind(), ErrorKind::Invalid);
 }
 
@@ -236,13 +266,27 @@ fn submodules_are_in_their_places() {
     let middle = hub.repository("middle.git");
     middle.write("m", "2");
     let inner_url = hub.url("inner.git");
-    middle.git(&["-c", "protocol.http.allow=always", "submodule", "--quiet", "add", &inner_url, "in"]);
+    middle.git(&[
+        "-c",
+        "protocol.http.allow=always",
+        "submodule",
+        "--quiet",
+        "add",
+        &inner_url,
+        "in",
+    ]);
     middle.commit();
     let outer = hub.repository("outer.git");
     outer.write("o", "1");
     let middle_url = hub.url("middle.git");
     outer.git(&["submodule", "--quiet", "add", &middle_url, "lib/mid"]);
-    outer.git(&["config", "-f", ".gitmodules", "submodule.lib/mid.url", "../middle.git"]);
+    outer.git(&[
+        "config",
+        "-f",
+        ".gitmodules",
+        "submodule.lib/mid.url",
+        "../middle.git",
+    ]);
     outer.commit();
     let own = Own::new();
     let found = get(&own, &GitRequest::new(hub.url("outer.git"))).unwrap();
@@ -252,12 +296,21 @@ fn submodules_are_in_their_places() {
     };
     assert_eq!(
         paths(&found),
-        ["755 lib /", "755 lib/mid /", "755 lib/mid/in /", "644 lib/mid/in/deep = 3",
-         "644 lib/mid/m = 2", "644 o = 1"]
+        [
+            "755 lib /",
+            "755 lib/mid /",
+            "755 lib/mid/in /",
+            "644 lib/mid/in/deep = 3",
+            "644 lib/mid/m = 2",
+            "644 o = 1"
+        ]
     );
     let mut alone = GitRequest::new(hub.url("outer.git"));
     alone.submodules = false;
-    assert_eq!(paths(&get(&own, &alone).unwrap()), ["755 lib /", "755 lib/mid /", "644 o = 1"]);
+    assert_eq!(
+        paths(&get(&own, &alone).unwrap()),
+        ["755 lib /", "755 lib/mid /", "644 o = 1"]
+    );
     let mut inside = GitRequest::new(hub.url("outer.git"));
     inside.subdir = "lib/mid/in".to_owned();
     assert_eq!(paths(&get(&own, &inside).unwrap()), ["644 deep = 3"]);
@@ -290,7 +343,12 @@ fn hostile_submodules_are_refused() {
         let modules = format!("[submodule \"m\"]\n\tpath = m\n\turl = \"{address}\"\n");
         work.write(".gitmodules", &modules);
         work.git(&["add", "-A"]);
-        work.git(&["update-index", "--add", "--cacheinfo", &format!("160000,{commit},m")]);
+        work.git(&[
+            "update-index",
+            "--add",
+            "--cacheinfo",
+            &format!("160000,{commit},m"),
+        ]);
         work.git(&["commit", "-q", "-m", "x"]);
         work.push();
         let e = get(&Own::new(), &GitRequest::new(hub.url(&name))).unwrap_err();
@@ -308,15 +366,28 @@ fn a_repository_that_is_its_own_submodule_has_an_end() {
     let work = hub.repository("a.git");
     work.write("a", "a");
     let commit = work.commit();
-    work.write(".gitmodules", "[submodule \"m\"]\n\tpath = m\n\turl = ../a.git\n");
+    work.write(
+        ".gitmodules",
+        "[submodule \"m\"]\n\tpath = m\n\turl = ../a.git\n",
+    );
     work.git(&["add", "-A"]);
     // The commit before has no submodule; what is in itself cannot be said, so a chain is made.
-    work.git(&["update-index", "--add", "--cacheinfo", &format!("160000,{commit},m")]);
+    work.git(&[
+        "update-index",
+        "--add",
+        "--cacheinfo",
+        &format!("160000,{commit},m"),
+    ]);
     work.git(&["commit", "-q", "-m", "x"]);
     work.push();
     for _ in 0..4 {
         let before = work.git(&["rev-parse", "HEAD"]);
-        work.git(&["update-index", "--add", "--cacheinfo", &format!("160000,{before},m")]);
+        work.git(&[
+            "update-index",
+            "--add",
+            "--cacheinfo",
+            &format!("160000,{before},m"),
+        ]);
         work.git(&["commit", "-q", "-m", "x"]);
         work.push();
     }
@@ -327,7 +398,11 @@ fn a_repository_that_is_its_own_submodule_has_an_end() {
     let e = get(&Own::limited(limits), &GitRequest::new(hub.url("a.git"))).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Refused, "{e}");
     let deep = get(&Own::new(), &GitRequest::new(hub.url("a.git"))).unwrap();
-    assert!(shown(&deep).contains(&"644 m/m/m/m/m/a = a".to_owned()), "{:?}", shown(&deep));
+    assert!(
+        shown(&deep).contains(&"644 m/m/m/m/m/a = a".to_owned()),
+        "{:?}",
+        shown(&deep)
+    );
 }
 
 #[test]
@@ -346,7 +421,14 @@ fn trees_that_git_itself_would_not_make_are_refused() {
         let tree = [format!("100644 {name}\0").as_bytes(), &bytes].concat();
         let at = hub.folder.path().join("tree");
         std::fs::write(&at, tree).unwrap();
-        let tree = work.git(&["hash-object", "-t", "tree", "-w", "--literally", at.to_str().unwrap()]);
+        let tree = work.git(&[
+            "hash-object",
+            "-t",
+            "tree",
+            "-w",
+            "--literally",
+            at.to_str().unwrap(),
+        ]);
         let commit = work.git(&["commit-tree", "-m", "x", &tree]);
         work.git(&["update-ref", "refs/heads/main", &commit]);
         work.push();
@@ -367,7 +449,10 @@ fn dot_git_is_what_git_works_with() {
     work.git(&["tag", "-m", "t", "v1"]);
     work.push();
     let own = Own::new();
-    let mut request = request(&hub.url("a.git").replace("http://", "http://me:hunter2@"), "v1");
+    let mut request = request(
+        &hub.url("a.git").replace("http://", "http://me:hunter2@"),
+        "v1",
+    );
     request.keep_git_dir = true;
     let found = get(&own, &request).unwrap();
     let out = tempfile::tempdir().unwrap();
@@ -377,19 +462,29 @@ fn dot_git_is_what_git_works_with() {
     assert_eq!(there.git(&["status", "--porcelain"]), "");
     assert_eq!(there.git(&["describe", "--tags"]), "v1");
     assert_eq!(there.git(&["rev-list", "--count", "HEAD"]), "1");
-    assert_eq!(there.git(&["remote", "get-url", "origin"]), hub.url("a.git"));
+    assert_eq!(
+        there.git(&["remote", "get-url", "origin"]),
+        hub.url("a.git")
+    );
     let all = contents(out.path());
     assert!(!String::from_utf8_lossy(&all).contains("hunter2"));
     assert!(!out.path().join(".git/hooks").exists());
     let digests = |found: &Checkout| -> Vec<_> {
         let files = found.files();
-        let all = files.tree().iter().filter_map(|e| Some((e.path.clone(), e.file()?.digest)));
+        let all = files
+            .tree()
+            .iter()
+            .filter_map(|e| Some((e.path.clone(), e.file()?.digest)));
         all.collect()
     };
     let again = get(&Own::new(), &request).unwrap();
     assert_eq!(digests(&found), digests(&again), "the same bytes again");
     request.subdir = "sub".to_owned();
-    assert_eq!(shown(&get(&own, &request).unwrap()), ["644 b = b"], "not for a folder of it");
+    assert_eq!(
+        shown(&get(&own, &request).unwrap()),
+        ["644 b = b"],
+        "not for a folder of it"
+    );
 }
 
 fn write_out(found: &Checkout, to: &Path) {
@@ -431,10 +526,19 @@ fn nothing_of_the_users_is_used_and_passwords_are_in_no_list_of_processes() {
     let url = hub.url("a.git").replace("http://", "http://me:hunter2@");
     get(&own, &GitRequest::new(&url)).unwrap();
     let said = std::fs::read_to_string(log).unwrap();
-    assert!(said.contains("ls-remote") && said.contains("HOME=/nonexistent"), "{said}");
-    assert!(!said.contains("hunter2") && !said.contains("bWU6"), "{said}");
+    assert!(
+        said.contains("ls-remote") && said.contains("HOME=/nonexistent"),
+        "{said}"
+    );
+    assert!(
+        !said.contains("hunter2") && !said.contains("bWU6"),
+        "{said}"
+    );
     let sent = hub.web.log();
-    assert!(sent.iter().all(|asked| asked.header("authorization") == Some("Basic bWU6aHVudGVyMg==")));
+    assert!(
+        sent.iter()
+            .all(|asked| asked.header("authorization") == Some("Basic bWU6aHVudGVyMg=="))
+    );
     assert!(!String::from_utf8_lossy(&contents(own.folder.path())).contains("hunter2"));
 }
 
@@ -454,7 +558,8 @@ fn servers_that_are_no_repositories() {
     let nothing = Web::start(|_, to| answer(to, 404, &[], b"")).unwrap();
     let kind = |url: &str| get(&Own::new(), &GitRequest::new(url)).unwrap_err().kind();
     assert_eq!(kind(&nothing.url("a.git")), ErrorKind::NotFound);
-    let closed = Web::start(|_, to| answer(to, 401, &[("WWW-Authenticate", "Basic")], b"")).unwrap();
+    let closed =
+        Web::start(|_, to| answer(to, 401, &[("WWW-Authenticate", "Basic")], b"")).unwrap();
     assert_eq!(kind(&closed.url("a.git")), ErrorKind::Denied);
     assert_eq!(kind("http://127.0.0.1:1/a.git"), ErrorKind::Unreachable);
     for address in ["file:///tmp", "/tmp", "ext::sh -c id", "-x", "ssh://-o/x"] {
@@ -462,7 +567,13 @@ fn servers_that_are_no_repositories() {
     }
     let away = Web::start(|_, to| answer(to, 302, &[("Location", "file:///etc/")], b"")).unwrap();
     let e = get(&Own::new(), &GitRequest::new(away.url("a.git"))).unwrap_err();
-    assert!(matches!(e.kind(), ErrorKind::Refused | ErrorKind::Unreachable | ErrorKind::Io), "{e}");
+    assert!(
+        matches!(
+            e.kind(),
+            ErrorKind::Refused | ErrorKind::Unreachable | ErrorKind::Io
+        ),
+        "{e}"
+    );
 }
 
 #[test]

@@ -23,7 +23,10 @@ fn an_endless_body_has_an_end() {
     let own = Own::limited(limits);
     let e = own.get(&web.unwrap().url("x")).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Refused, "{e}");
-    assert!(contents(own.folder.path()).len() < 4096, "nothing of it stays");
+    assert!(
+        contents(own.folder.path()).len() < 4096,
+        "nothing of it stays"
+    );
 }
 
 #[test]
@@ -33,7 +36,10 @@ fn an_enormous_length_is_refused_before_a_byte_comes() {
         to.write_all(b"Content-Length: 9223372036854775807\r\n\r\n")
     });
     let web = web.unwrap();
-    assert_eq!(Own::new().get(&web.url("x")).unwrap_err().kind(), ErrorKind::Refused);
+    assert_eq!(
+        Own::new().get(&web.url("x")).unwrap_err().kind(),
+        ErrorKind::Refused
+    );
     assert_eq!(web.log().len(), 1);
 }
 
@@ -72,14 +78,16 @@ fn a_part_that_is_of_something_else_is_not_put_to_the_rest() {
         ("bytes 3-9/6", b"def"),
     ] {
         let count = Count::default();
-        let web = Web::start(move |asked, to| match (count.next(), asked.header("range")) {
-            (0, _) => {
-                head(to, 200, &[("ETag", "\"v\"")])?;
-                to.write_all(b"Content-Length: 6\r\n\r\nabc")
-            }
-            (_, Some(_)) => answer(to, 206, &[("Content-Range", range)], body),
-            (_, None) => answer(to, 200, &[("ETag", "\"v\"")], b"ABCDEF"),
-        });
+        let web = Web::start(
+            move |asked, to| match (count.next(), asked.header("range")) {
+                (0, _) => {
+                    head(to, 200, &[("ETag", "\"v\"")])?;
+                    to.write_all(b"Content-Length: 6\r\n\r\nabc")
+                }
+                (_, Some(_)) => answer(to, 206, &[("Content-Range", range)], body),
+                (_, None) => answer(to, 200, &[("ETag", "\"v\"")], b"ABCDEF"),
+            },
+        );
         let found = Own::new().get(&web.unwrap().url("x"));
         assert_eq!(found.map(|f| read(&f)).unwrap(), b"ABCDEF", "{range}");
     }

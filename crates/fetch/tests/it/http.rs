@@ -11,7 +11,7 @@ use std::{
 };
 
 use kiln_fetch::{Authorization, ErrorKind, HttpRequest, Watch};
-use kiln_layer::{Files, Kind};
+use kiln_layer::Kind;
 use kiln_tests::web::{Web, answer, head};
 
 use crate::support::{Count, Own, contents, read};
@@ -39,17 +39,33 @@ fn a_file_stands_alone_in_a_root() {
     let path = files.path().join("x");
     std::fs::write(&path, "text").unwrap();
     let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_445_412_480);
-    std::fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+    std::fs::File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_modified(time)
+        .unwrap();
     let web = Web::folder(files.path()).unwrap();
     let file = Own::new().get(&web.url("x")).unwrap();
     let files = file.files("y").unwrap();
     let entry = files.tree().iter().next().unwrap().clone();
     assert_eq!(entry.path.to_string(), "y");
-    assert_eq!((entry.meta.mode, entry.meta.mtime.seconds), (0o600, 1_445_412_480));
-    let Kind::File(known) = &entry.kind else { panic!() };
-    assert_eq!((known.size, known.digest.bytes()), (4, blake3::hash(b"text").as_bytes()));
+    assert_eq!(
+        (entry.meta.mode, entry.meta.mtime.seconds),
+        (0o600, 1_445_412_480)
+    );
+    let Kind::File(known) = &entry.kind else {
+        panic!()
+    };
+    assert_eq!(
+        (known.size, known.digest.bytes()),
+        (4, blake3::hash(b"text").as_bytes())
+    );
     for wrong in ["", ".", "..", "a/b"] {
-        assert_eq!(file.files(wrong).map(|_| ()).unwrap_err().kind(), ErrorKind::Invalid);
+        assert_eq!(
+            file.files(wrong).map(|_| ()).unwrap_err().kind(),
+            ErrorKind::Invalid
+        );
     }
 }
 
@@ -63,13 +79,20 @@ fn without_an_answer_a_kept_copy_is_taken_only_where_a_checksum_asks_for_it() {
     own.get(&url).unwrap();
     let asked = web.log().len();
     assert_eq!(read(&own.pinned(&url, b"one").unwrap()), b"one");
-    assert_eq!(web.log().len(), asked, "nobody is asked for what is pinned and here");
+    assert_eq!(
+        web.log().len(),
+        asked,
+        "nobody is asked for what is pinned and here"
+    );
     drop(web);
     let e = own.get(&url).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Unreachable, "{e}");
     assert!(e.hint_text().unwrap().contains("--checksum"), "{e}");
     assert_eq!(read(&own.pinned(&url, b"one").unwrap()), b"one");
-    assert_eq!(own.pinned(&url, b"two").unwrap_err().kind(), ErrorKind::Unreachable);
+    assert_eq!(
+        own.pinned(&url, b"two").unwrap_err().kind(),
+        ErrorKind::Unreachable
+    );
 }
 
 #[test]
@@ -84,8 +107,15 @@ fn a_checksum_is_held_to() {
     assert!(e.to_string().contains(&wanted), "{e}");
     assert_eq!(read(&own.get(&web.url("x")).unwrap()), b"one");
     // The server says that it is the same, and what is kept is not what is wanted.
-    assert_eq!(own.pinned(&web.url("x"), b"two").unwrap_err().kind(), ErrorKind::Mismatch);
-    assert_eq!(read(&own.get(&web.url("x")).unwrap()), b"one", "the kept one stays");
+    assert_eq!(
+        own.pinned(&web.url("x"), b"two").unwrap_err().kind(),
+        ErrorKind::Mismatch
+    );
+    assert_eq!(
+        read(&own.get(&web.url("x")).unwrap()),
+        b"one",
+        "the kept one stays"
+    );
 }
 
 /// Sends `whole` in pieces of a third, breaking off after each; a rest is sent where it is asked for.
@@ -93,14 +123,25 @@ fn breaking(whole: &'static [u8], tag: &'static str) -> Web {
     Web::start(move |asked, to| {
         let third = whole.len() / 3;
         let known = [("ETag", tag)];
-        let start = asked.header("range").filter(|_| asked.header("if-range") == Some(tag));
+        let start = asked
+            .header("range")
+            .filter(|_| asked.header("if-range") == Some(tag));
         let start = start.map_or(0, |range| {
-            range.trim_start_matches("bytes=").trim_end_matches('-').parse().unwrap()
+            range
+                .trim_start_matches("bytes=")
+                .trim_end_matches('-')
+                .parse()
+                .unwrap()
         });
         let end = whole.len().min(start + third + 1);
         head(to, if start > 0 { 206 } else { 200 }, &known)?;
         if start > 0 {
-            write!(to, "Content-Range: bytes {start}-{}/{}\r\n", whole.len() - 1, whole.len())?;
+            write!(
+                to,
+                "Content-Range: bytes {start}-{}/{}\r\n",
+                whole.len() - 1,
+                whole.len()
+            )?;
         }
         write!(to, "Content-Length: {}\r\n\r\n", whole.len() - start)?;
         to.write_all(&whole[start..end])?;
@@ -115,8 +156,19 @@ fn a_broken_connection_is_gone_on_with() {
     let own = Own::new();
     let file = own.get(&web.url("x")).unwrap();
     assert_eq!(read(&file), b"abcdefghijklmnopqrstuvwxyz");
-    let ranges: Vec<_> = web.log().iter().map(|a| a.header("range").map(str::to_owned)).collect();
-    assert_eq!(ranges, [None, Some("bytes=9-".to_owned()), Some("bytes=18-".to_owned())]);
+    let ranges: Vec<_> = web
+        .log()
+        .iter()
+        .map(|a| a.header("range").map(str::to_owned))
+        .collect();
+    assert_eq!(
+        ranges,
+        [
+            None,
+            Some("bytes=9-".to_owned()),
+            Some("bytes=18-".to_owned())
+        ]
+    );
 }
 
 #[test]
@@ -131,7 +183,11 @@ fn without_a_tag_a_broken_connection_begins_anew() {
     });
     let web = web.unwrap();
     assert_eq!(read(&Own::new().get(&web.url("x")).unwrap()), b"ABCDEF");
-    assert!(web.log().iter().all(|asked| asked.header("range").is_none()));
+    assert!(
+        web.log()
+            .iter()
+            .all(|asked| asked.header("range").is_none())
+    );
 }
 
 #[test]
@@ -151,7 +207,12 @@ fn what_a_kill_left_is_gone_on_with() {
             return Ok(());
         }
         assert_eq!(asked.header("range"), Some("bytes=3-"));
-        answer(to, 206, &[("Content-Range", "bytes 3-5/6"), ("ETag", "\"v\"")], b"def")
+        answer(
+            to,
+            206,
+            &[("Content-Range", "bytes 3-5/6"), ("ETag", "\"v\"")],
+            b"def",
+        )
     });
     let web = web.unwrap();
     let own = Own::new();
@@ -160,7 +221,10 @@ fn what_a_kill_left_is_gone_on_with() {
         progress: &|progress| here.store(progress.done == 3, Ordering::SeqCst),
         canceled: &|| here.load(Ordering::SeqCst),
     };
-    let e = own.fetcher.http(&HttpRequest::new(web.url("x")), &watch).unwrap_err();
+    let e = own
+        .fetcher
+        .http(&HttpRequest::new(web.url("x")), &watch)
+        .unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Canceled);
     stop.store(true, Ordering::SeqCst);
     assert_eq!(read(&own.get(&web.url("x")).unwrap()), b"abcdef");
@@ -212,13 +276,18 @@ fn passwords_go_to_their_host_alone_and_nowhere_else() {
     own.get(&with_password("away")).unwrap();
     let shown = |web: &Web| -> Vec<_> {
         let log = web.log();
-        log.iter().map(|a| a.header("authorization").map(str::to_owned)).collect()
+        log.iter()
+            .map(|a| a.header("authorization").map(str::to_owned))
+            .collect()
     };
     let basic = Some("Basic bWU6aHVudGVyMg==".to_owned());
     assert_eq!(shown(&web), [basic.clone(), basic.clone(), basic]);
     assert_eq!(shown(&other), [None]);
     let kept = contents(own.folder.path());
-    assert!(!String::from_utf8_lossy(&kept).contains("hunter2"), "nothing of it is on disk");
+    assert!(
+        !String::from_utf8_lossy(&kept).contains("hunter2"),
+        "nothing of it is on disk"
+    );
     let mut request = HttpRequest::new(web.url("token"));
     request.authorization = Some(Authorization::bearer("abc"));
     assert!(!format!("{request:?}").contains("abc"));
@@ -237,7 +306,11 @@ fn many_ask_at_once_for_one_file() {
             scope.spawn(|| assert_eq!(read(&own.get(&web.url("x")).unwrap()).len(), 1 << 20));
         }
     });
-    let whole = web.log().iter().filter(|a| a.header("if-none-match").is_none()).count();
+    let whole = web
+        .log()
+        .iter()
+        .filter(|a| a.header("if-none-match").is_none())
+        .count();
     assert_eq!(whole, 1, "it is sent once");
 }
 
@@ -256,7 +329,11 @@ fn what_is_kept_can_be_listed_and_removed() {
     assert!(own.fetcher.kept().unwrap().is_empty());
     assert_eq!(read(&file), b"one", "it is held open");
     for odd in ["", "http/..", "http/../../x", "git/", "x"] {
-        assert_eq!(own.fetcher.remove(odd).unwrap_err().kind(), ErrorKind::Invalid, "{odd}");
+        assert_eq!(
+            own.fetcher.remove(odd).unwrap_err().kind(),
+            ErrorKind::Invalid,
+            "{odd}"
+        );
     }
 }
 
@@ -271,7 +348,10 @@ fn a_torn_copy_is_fetched_again() {
         let slots = std::fs::read_dir(own.folder.path().join("http")).unwrap();
         let slot = slots.flatten().find(|e| e.path().is_dir()).unwrap().path();
         let mut files = std::fs::read_dir(slot).unwrap().flatten();
-        files.find(|e| e.file_name().to_string_lossy().starts_with("body-")).unwrap().path()
+        files
+            .find(|e| e.file_name().to_string_lossy().starts_with("body-"))
+            .unwrap()
+            .path()
     };
     std::fs::write(body(&own), "who").unwrap();
     assert_eq!(read(&own.get(&web.url("x")).unwrap()), b"whole");

@@ -35,7 +35,6 @@ pub(crate) fn all(graph: &Graph, platform: &Platform) -> Result<(), Error> {
 }
 
 fn refuse(op: &Op, platform: &Platform) -> Option<Refused> {
-    let refused = |what: &str, instead| Some(Refused(what.to_owned(), instead));
     match op {
         Op::Copy(copy) => refuse_copy(copy),
         Op::Run(run) => refuse_run(run, platform),

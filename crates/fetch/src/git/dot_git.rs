@@ -11,6 +11,9 @@ use kiln_layer::{Entry, Kind, LayerPath, Meta, Time};
 use super::{contents::Contents, mirror::Mirror, program::Git, resolve::Commit};
 use crate::{Error, ErrorKind, Fetcher, Watch, slot};
 
+/// The name under which the commit comes over.
+const TAKEN: &str = "refs/kiln/taken";
+
 /// Makes one in the mirror's place for such things.
 pub(super) fn make(
     fetcher: &Fetcher,
@@ -37,9 +40,8 @@ pub(super) fn make(
         git.run(&["config", key, value])?;
     }
     let source = format!("file://{}", from.repository().display());
-    let name = commit.reference.as_deref().unwrap_or("refs/kiln/none");
     let tip = commit.tag.as_deref().unwrap_or(&commit.id);
-    let taken = format!("+refs/kiln/commit/{tip}:{name}");
+    let taken = format!("+refs/kiln/commit/{tip}:{TAKEN}");
     // The one place where a file of this machine is fetched from: its own mirror.
     let own = [("GIT_ALLOW_PROTOCOL", "file")];
     let quiet = ["--quiet", "--no-write-fetch-head", "--no-auto-maintenance"];
@@ -48,9 +50,10 @@ pub(super) fn make(
     args.extend(["--", source.as_str(), taken.as_str()]);
     git.run_with(&own, &args)?;
     git.run(&["update-ref", "--no-deref", "HEAD", &commit.id])?;
-    if commit.reference.is_none() {
-        git.run(&["update-ref", "-d", name])?;
+    if let Some(name) = &commit.reference {
+        git.run(&["update-ref", name, tip])?;
     }
+    git.run(&["update-ref", "-d", TAKEN])?;
     git.run(&["read-tree", &commit.id])?;
     for trace in ["logs", "FETCH_HEAD", "ORIG_HEAD"] {
         let path = folder.join(".git").join(trace);

@@ -477,6 +477,17 @@ fn dot_git_is_what_git_works_with() {
             .filter_map(|e| Some((e.path.clone(), e.file()?.digest)));
         all.collect()
     };
+    let main = GitRequest {
+        keep_git_dir: true,
+        ..GitRequest::new(hub.url("a.git"))
+    };
+    let out = tempfile::tempdir().unwrap();
+    write_out(&get(&own, &main).unwrap(), out.path());
+    let there = Work(out.path().to_owned());
+    assert_eq!(
+        there.git(&["for-each-ref", "--format=%(refname)"]),
+        "refs/heads/main"
+    );
     let again = get(&Own::new(), &request).unwrap();
     assert_eq!(digests(&found), digests(&again), "the same bytes again");
     request.subdir = "sub".to_owned();

@@ -2,8 +2,11 @@
 //! some instruction selects.
 
 mod absent;
+mod files;
 mod layout;
 
+pub use files::FilesContext;
+pub(crate) use files::scratch;
 pub use layout::LayoutImage;
 
 use std::{

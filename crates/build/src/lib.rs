@@ -35,7 +35,7 @@ pub use bounds::Bounds;
 pub use builder::{Builder, Built, Options};
 pub use change::change_config;
 pub use check::{Checked, targets};
-pub use context::{LayoutImage, LocalContext};
+pub use context::{FilesContext, LayoutImage, LocalContext};
 pub use error::{Error, ErrorKind, Place, Report};
 pub use event::{Event, How, StepInfo, Stream, Transfer};
 pub use indexes::StoreIndexes;
@@ -50,7 +50,7 @@ pub use worker::{Layer, Network, Step, StepIo, Worker};
 
 pub use kiln_durable as durable;
 pub use kiln_fetch as fetch;
-pub use kiln_frontend::{Argument, Given, Lines, Outline, Target, Targets};
+pub use kiln_frontend::{Argument, Given, Lines, NamedContext, Outline, Target, Targets};
 pub use kiln_graph::{Cancel, Compression, Limits, Select};
 pub use kiln_image as image;
 pub use kiln_layer as layer;

@@ -1,6 +1,7 @@
 //! `kiln build`.
 
 mod call;
+mod contexts;
 mod input;
 mod limits;
 mod outputs;
@@ -11,9 +12,13 @@ mod told;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
-use kiln_build::{Built, Cancel, ErrorKind, Event, LocalContext};
+use kiln_build::{Built, Cancel, ErrorKind, Event};
 
-use self::{call::Call, input::Dockerfile, told::Told};
+use self::{
+    call::Call,
+    input::{Dockerfile, Input},
+    told::Told,
+};
 use crate::{failure::Failure, host, progress::Style, units};
 
 #[derive(Args)]
@@ -30,6 +35,8 @@ pub(crate) struct Build {
     /// The stage to build, by name or number
     #[arg(long, value_name = "STAGE")]
     target: Option<String>,
+    #[command(flatten)]
+    contexts: contexts::Contexts,
     #[command(flatten)]
     records: Records,
     #[command(flatten)]
@@ -48,7 +55,8 @@ pub(crate) struct Build {
     progress: Option<Style>,
     #[command(flatten)]
     instead: Instead,
-    /// The folder that COPY and ADD take files from
+    /// The folder that COPY and ADD take files from; `-` is standard input: an archive of such a folder,
+    /// or a Dockerfile
     context: Option<String>,
 }
 
@@ -83,8 +91,6 @@ struct Instead {
 
 impl Build {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
-        let folder = self.folder()?;
-        let dockerfile = self.dockerfile(&folder)?;
         let style = match self.quiet {
             true => Style::Quiet,
             false => self.progress.unwrap_or(Style::Auto),
@@ -94,10 +100,13 @@ impl Build {
             let what = "--progress=classic writes to standard output, where an archive is to go";
             return Err(Failure::new(what).code(125));
         }
-        let context = LocalContext::open(&folder, dockerfile.path.as_deref())?
-            .plain_modes(self.records.reproducible);
-        if style == Style::Classic && call.builds() {
-            let size = units::size(context.tar_size()?, 4);
+        let Input {
+            dockerfile,
+            context,
+            size,
+        } = self.input(style == Style::Classic && call.builds())?;
+        if let Some(size) = size {
+            let size = units::size(size, 4);
             host::print(&format!("Sending build context to Docker daemon  {size}\n"))?;
         }
         let request = self.request(&dockerfile, context, style)?;

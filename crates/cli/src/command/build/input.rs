@@ -3,12 +3,15 @@
 
 use std::{
     fs,
-    io::Read as _,
+    io::{self, Read as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
+use kiln_build::{Context, FilesContext, LocalContext, layer::Archive};
+
 use super::Build;
-use crate::failure::Failure;
+use crate::{failure::Failure, host};
 
 /// A Dockerfile: its name for messages, and its text.
 pub(super) struct Dockerfile {
@@ -17,8 +20,20 @@ pub(super) struct Dockerfile {
     pub(super) text: String,
 }
 
+/// The context, and the Dockerfile.
+pub(super) struct Input {
+    pub(super) dockerfile: Dockerfile,
+    pub(super) context: Arc<dyn Context>,
+    /// How many bytes a tar of it has, where docker's classic builder would say so.
+    pub(super) size: Option<u64>,
+}
+
+/// How much of standard input is looked at to know what it is.
+const HEAD: u64 = 512;
+
 impl Build {
-    pub(super) fn folder(&self) -> Result<PathBuf, Failure> {
+    /// Opens what is to be built. `sized` asks for the size of the context.
+    pub(super) fn input(&self, sized: bool) -> Result<Input, Failure> {
         let Some(context) = &self.context else {
             let file = self.file.as_ref().map(|f| format!(" -f {}", f.display()));
             let given = format!("kiln build{}", file.unwrap_or_default());
@@ -27,32 +42,103 @@ impl Build {
             return Err(Failure::new(what).hint(format!("did you mean `{given} .`?")));
         };
         if context == "-" {
-            return Err(
-                Failure::new("a context from standard input is not read yet")
-                    .hint("unpack it to a folder, and name that"),
-            );
+            return self.standard_input();
         }
-        if context.contains("://") || context.starts_with("git@") {
+        if is_remote(context) {
             return Err(
                 Failure::new(format!("the remote context `{context}` is not fetched yet"))
                     .hint("fetch it to a folder, and name that"),
             );
         }
-        let path = PathBuf::from(context);
-        match fs::metadata(&path) {
-            Ok(meta) if meta.is_dir() => Ok(path),
-            Ok(_) => Err(
-                Failure::new(format!("the build context `{context}` is a file"))
-                    .hint(format!("did you mean `kiln build -f {context} .`?")),
-            ),
-            Err(e) => Err(Failure::new(format!("read the build context `{context}`")).because(&e)),
-        }
+        let folder = folder(context)?;
+        let dockerfile = self.dockerfile(&folder)?;
+        let context = LocalContext::open(&folder, dockerfile.path.as_deref())?
+            .plain_modes(self.records.reproducible);
+        Ok(Input {
+            size: sized.then(|| context.tar_size()).transpose()?,
+            dockerfile,
+            context: Arc::new(context),
+        })
     }
 
-    pub(super) fn dockerfile(&self, folder: &Path) -> Result<Dockerfile, Failure> {
-        if self.file.as_deref() == Some(Path::new("-")) {
+    /// An archive, which is the context with the Dockerfile in it; or a Dockerfile alone.
+    fn standard_input(&self) -> Result<Input, Failure> {
+        if self.reads_file_from_input() {
+            let what = "standard input cannot be the context and the Dockerfile at once";
+            return Err(Failure::new(what).hint("give one of them by its name"));
+        }
+        let failed = |e: io::Error| Failure::new("read standard input").because(&e);
+        let mut head = Vec::new();
+        let mut input = io::stdin();
+        (&mut input)
+            .take(HEAD)
+            .read_to_end(&mut head)
+            .map_err(failed)?;
+        if head.is_empty() {
+            let what = "standard input is empty: it is to be an archive or a Dockerfile";
+            return Err(Failure::new(what).hint("did you mean `kiln build .`?"));
+        }
+        if !Archive::begins(&head) {
+            if let Some(file) = &self.file {
+                let what = format!(
+                    "there are two Dockerfiles: standard input is one, and -f names `{}`",
+                    file.display()
+                );
+                let hint = "give an archive as the context, or leave -f out";
+                return Err(Failure::new(what).hint(hint));
+            }
+            input.read_to_end(&mut head).map_err(failed)?;
+            let nothing = "a build whose Dockerfile comes from standard input, which has none";
+            return Ok(Input {
+                size: None,
+                dockerfile: text("Dockerfile".to_owned(), None, head),
+                context: Arc::new(FilesContext::empty(nothing)),
+            });
+        }
+        let whole = io::Cursor::new(head).chain(input);
+        let scratch = host::builder()?.scratch()?;
+        let context = FilesContext::archive(whole, scratch, "the archive on standard input")
+            .map_err(|e| Failure::from(e).before("the context on standard input: "))?;
+        let Some(context) = context else {
+            let what = "standard input is compressed, and is no archive";
+            return Err(Failure::new(what).hint("give a tar, or the Dockerfile as it is"));
+        };
+        Ok(Input {
+            dockerfile: self.inside(&context, "the archive")?,
+            context: Arc::new(context),
+            size: None,
+        })
+    }
+
+    fn reads_file_from_input(&self) -> bool {
+        self.file.as_deref() == Some(Path::new("-"))
+    }
+
+    /// The Dockerfile in a context that is no folder.
+    fn inside(&self, context: &FilesContext, what: &str) -> Result<Dockerfile, Failure> {
+        let given = self.file.as_ref().map(|file| file.display().to_string());
+        let names = match &given {
+            Some(name) => vec![name.as_str()],
+            None => vec!["Dockerfile", "dockerfile"],
+        };
+        for name in &names {
+            if let Some(bytes) = context.read(name)? {
+                return Ok(text((*name).to_owned(), None, bytes));
+            }
+        }
+        let what = format!("failed to read dockerfile: `{}` is not in {what}", names[0]);
+        let mut found = context.names().filter(|name| is_similar(name));
+        let hint = match found.next() {
+            Some(name) => format!("there is `{name}`: name it with -f"),
+            None => "name it with -f FILE, as it is called there".to_owned(),
+        };
+        Err(Failure::new(what).hint(hint))
+    }
+
+    fn dockerfile(&self, folder: &Path) -> Result<Dockerfile, Failure> {
+        if self.reads_file_from_input() {
             let mut bytes = Vec::new();
-            std::io::stdin()
+            io::stdin()
                 .read_to_end(&mut bytes)
                 .map_err(|e| Failure::new("read the Dockerfile from standard input").because(&e))?;
             return Ok(text("Dockerfile".to_owned(), None, bytes));
@@ -95,6 +181,23 @@ impl Build {
     }
 }
 
+fn is_remote(context: &str) -> bool {
+    context.contains("://") || context.starts_with("git@")
+}
+
+/// The folder that is the context.
+fn folder(context: &str) -> Result<PathBuf, Failure> {
+    let path = PathBuf::from(context);
+    match fs::metadata(&path) {
+        Ok(meta) if meta.is_dir() => Ok(path),
+        Ok(_) => Err(
+            Failure::new(format!("the build context `{context}` is a file"))
+                .hint(format!("did you mean `kiln build -f {context} .`?")),
+        ),
+        Err(e) => Err(Failure::new(format!("read the build context `{context}`")).because(&e)),
+    }
+}
+
 fn text(name: String, path: Option<PathBuf>, bytes: Vec<u8>) -> Dockerfile {
     // What is no UTF-8 becomes U+FFFD, as builders have it; the parser warns of it.
     let text = match String::from_utf8(bytes) {
@@ -109,12 +212,14 @@ fn others(folder: &Path) -> Option<String> {
     let names = fs::read_dir(folder).ok()?;
     let mut found: Vec<String> = names
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| {
-            let lower = name.to_lowercase();
-            let ignore = lower.ends_with(".dockerignore");
-            !ignore && (lower.contains("dockerfile") || lower.contains("containerfile"))
-        })
+        .filter(|name| is_similar(name))
         .collect();
     found.sort();
     found.into_iter().next()
+}
+
+fn is_similar(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    let ignore = lower.ends_with(".dockerignore");
+    !ignore && (lower.contains("dockerfile") || lower.contains("containerfile"))
 }

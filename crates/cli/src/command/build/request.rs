@@ -3,7 +3,7 @@
 
 use std::{env, sync::Arc};
 
-use kiln_build::{LocalContext, Request, image::Reference};
+use kiln_build::{Context, Request, image::Reference};
 
 use super::{Build, input::Dockerfile};
 use crate::{failure::Failure, progress::Style};
@@ -12,10 +12,10 @@ impl Build {
     pub(super) fn request(
         &self,
         dockerfile: &Dockerfile,
-        context: LocalContext,
+        context: Arc<dyn Context>,
         style: Style,
     ) -> Result<Request, Failure> {
-        let mut request = Request::new(dockerfile.text.clone(), Arc::new(context));
+        let mut request = Request::new(dockerfile.text.clone(), context);
         request.file.clone_from(&dockerfile.name);
         for tag in &self.tags {
             request.tags.push(parse_tag(tag)?);
@@ -36,6 +36,7 @@ impl Build {
         request.settings.reproducible = self.records.reproducible;
         request.settings.keep_steps = style == Style::Classic;
         request.settings.epoch = epoch()?;
+        self.contexts.apply(&mut request)?;
         self.access.apply(&mut request)?;
         self.bounds.apply(&mut request)?;
         self.given.apply(&mut request)?;

@@ -1,0 +1,60 @@
+//! `--build-context`: what stands for stages and images of other names, besides the main context. Refuses
+//! what only other programs give a meaning to.
+
+use std::{path::Path, sync::Arc};
+
+use clap::Args;
+use kiln_build::{LayoutImage, LocalContext, Named, NamedContext, Request, image::Reference};
+
+use crate::failure::Failure;
+
+#[derive(Args)]
+pub(super) struct Contexts {
+    /// Files or an image that NAME stands for in FROM and `from`: a folder, `docker-image://NAME`,
+    /// `oci-layout://FOLDER[:TAG|@DIGEST]`; may be given several times
+    #[arg(long = "build-context", value_name = "NAME=VALUE")]
+    build_contexts: Vec<String>,
+}
+
+impl Contexts {
+    pub(super) fn apply(&self, request: &mut Request) -> Result<(), Failure> {
+        for given in &self.build_contexts {
+            let wrong = |what: String| {
+                Failure::new(format!("--build-context: {what}"))
+                    .hint("it is `NAME=VALUE`, for example `assets=../assets`")
+                    .code(125)
+            };
+            let Some((name, value)) = given.split_once('=') else {
+                return Err(wrong(format!("`{given}` has no `=`")));
+            };
+            let name = name.to_lowercase();
+            let image = name.split_once("::").map_or(&*name, |(image, _)| image);
+            if let Err(e) = image.parse::<Reference>() {
+                return Err(wrong(e.to_string()));
+            }
+            let context = value.parse::<NamedContext>();
+            let context = context.map_err(|e| wrong(format!("`{name}`: {e}")))?;
+            let plain_modes = request.settings.reproducible;
+            let opened = open(&context, plain_modes);
+            let opened = opened.map_err(|e| e.before(&format!("--build-context {name}: ")))?;
+            request.contexts.insert(name, opened);
+        }
+        Ok(())
+    }
+}
+
+fn open(context: &NamedContext, plain_modes: bool) -> Result<Named, Failure> {
+    Ok(match context {
+        NamedContext::Folder(path) => {
+            let context = LocalContext::open(Path::new(path), None)?;
+            Named::Files(Arc::new(context.plain_modes(plain_modes)))
+        }
+        NamedContext::Image(name) if name == "scratch" => Named::Scratch,
+        NamedContext::Image(name) => Named::Image(name.parse()?),
+        NamedContext::Layout(text) => Named::Layout(LayoutImage::open(text)?),
+        other => {
+            let what = format!("`{other}` is not fetched yet");
+            return Err(Failure::new(what).hint("fetch it to a folder, and name that"));
+        }
+    })
+}

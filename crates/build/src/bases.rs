@@ -107,9 +107,9 @@ impl<'a> Bases<'a> {
         let Some(record) = images.get(name)? else {
             return Ok(None);
         };
-        if !record.platform.serves(platform) {
+        let Some(record) = record.for_platform(platform) else {
             return Ok(None);
-        }
+        };
         // Named before it is relied on: a collection between here and the first step takes nothing.
         let mut keeps = record.layers.clone();
         keeps.extend([record.id]);
@@ -119,7 +119,7 @@ impl<'a> Bases<'a> {
         }
         Ok(Some(Base {
             digest: record.manifest.as_ref().map_or(record.id, |m| m.digest),
-            config: images.config(&record)?,
+            config: images.config(record)?,
             id: record.id,
             from: None,
             name: name.clone(),

@@ -19,7 +19,8 @@ use crate::{
     bases::Bases,
     check,
     job::Job,
-    lowering::{lower_all, options},
+    jobs::Jobs,
+    lowering::{lower_all, options_for, unite},
     supported,
 };
 
@@ -154,7 +155,8 @@ impl Builder {
         request: &Request,
         on: &(dyn Fn(Event<'_>) + Sync),
     ) -> Result<String, Error> {
-        self.with_build(request, on, |job| Ok(job.plan()?.to_string()))
+        let planned = self.with_build(request, on, |jobs| Ok(jobs.plan()?.to_string()));
+        Ok(planned?.0)
     }
 
     /// Builds an image.
@@ -168,7 +170,9 @@ impl Builder {
         cancel: &Cancel,
         on: &(dyn Fn(Event<'_>) + Sync),
     ) -> Result<Built, Error> {
-        self.with_build(request, on, |job| job.build(cancel))
+        let (built, lease) = self.with_build(request, on, |jobs| jobs.build(cancel))?;
+        lease.seal()?;
+        Ok(built)
     }
 
     /// Reads and lowers the Dockerfile, and hands what is needed from then on to `then`.
@@ -176,18 +180,26 @@ impl Builder {
         &self,
         request: &Request,
         on: &(dyn Fn(Event<'_>) + Sync),
-        then: impl FnOnce(Job<'_>) -> Result<T, Error>,
-    ) -> Result<T, Error> {
+        then: impl FnOnce(&Jobs<'_>) -> Result<T, Error>,
+    ) -> Result<(T, kiln_store::Build), Error> {
         let read = check::Read::new(request)?;
         let client = || self.client().clone();
         let bases = Bases::new(&self.store, &client, request)?;
         let mut known = kiln_frontend::Bases::new();
-        let options = options(request);
-        let lowered = lower_all(&read.file, &options, &mut known, &bases, on)?;
+        let mut lowered = Vec::new();
+        for platform in request.platforms() {
+            let options = options_for(request, platform);
+            lowered.push(lower_all(&read.file, &options, &mut known, &bases, on)?);
+        }
+        unite(&mut lowered);
         check::tell(&read, &lowered, on)?;
-        request.run.allow.check(&lowered.graph)?;
-        supported::all(&lowered.graph, &request.platform)?;
-        let epoch = request.settings.epoch.or(lowered.epoch);
+        // The graph is the same for all of them.
+        for one in lowered.iter().take(1) {
+            request.run.allow.check(&one.graph)?;
+            supported::all(&one.graph)?;
+        }
+        let epoch = request.settings.epoch;
+        let epoch = epoch.or_else(|| lowered.iter().find_map(|one| one.epoch));
         let epoch = epoch.or(request.settings.epoch());
         let lease = self.store.begin()?;
         let local;
@@ -203,16 +215,24 @@ impl Builder {
                 &local as &dyn Worker
             }
         };
-        then(Job {
-            builder: self,
-            request,
-            lowered: &lowered,
-            assembly: Assembly::new(&lowered, epoch, &|manifest| bases.created(manifest)),
-            bases: &bases,
-            lease,
-            worker,
-            epoch,
-            on,
-        })
+        let created = |manifest: &Digest| bases.created(manifest);
+        let platforms = request.platforms();
+        let jobs = lowered
+            .iter()
+            .zip(platforms)
+            .map(|(lowered, platform)| Job {
+                builder: self,
+                request,
+                platform,
+                lowered,
+                assembly: Assembly::new(lowered, epoch, &created),
+                bases: &bases,
+                lease: &lease,
+                worker,
+                epoch,
+                on,
+            });
+        let done = then(&Jobs::new(jobs.collect()))?;
+        Ok((done, lease))
     }
 }

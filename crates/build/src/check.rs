@@ -152,7 +152,7 @@ impl Builder {
         let read = Read::new(request)?;
         let mut known = kiln_frontend::Bases::new();
         let lowered = self.lowered(&read, request, &options(request), &mut known, on)?;
-        tell(&read, &lowered, on)?;
+        tell(&read, std::slice::from_ref(&lowered), on)?;
         Ok(kiln_frontend::outline(&read.file, &lowered))
     }
 
@@ -176,10 +176,11 @@ impl Builder {
 /// When the file wants to be stopped by it.
 pub(crate) fn tell(
     read: &Read<'_>,
-    lowered: &Lowered,
+    lowered: &[Lowered],
     on: &(dyn Fn(Event<'_>) + Sync),
 ) -> Result<(), Error> {
-    let findings = read.findings(&lowered.warnings);
+    let warnings = lowered.iter().flat_map(|one| one.warnings.clone());
+    let findings = read.findings(&warnings.collect::<Vec<_>>());
     for finding in &findings {
         on(Event::Warning(finding));
     }

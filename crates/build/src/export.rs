@@ -40,7 +40,9 @@ pub(crate) struct Target<'a> {
 /// Brings `made`, one image for each platform, to all places that are asked for. Names in the store
 /// are set when the build is sealed.
 pub(crate) fn export(target: &Target<'_>, made: &[Made]) -> Result<Built, Error> {
-    let Some(first) = made.first() else {
+    let host = Platform::host();
+    let own = made.iter().find(|image| image.platform.serves(&host));
+    let Some(first) = own.or(made.first()) else {
         return Err(Error::new(ErrorKind::Input, "a build without an image"));
     };
     let mut built = Built {

@@ -1,158 +1,46 @@
-//! One build, from the graph on: plan, solve, put the image together, seal.
-
-use std::sync::Arc;
+//! The image of one platform: its steps as they are told of, and the whole put together of what they
+//! gave. What is carried out is carried out for all platforms at once, by `jobs`.
 
 use kiln_frontend::Lowered;
-use kiln_graph::{Cancel, NodeId, Plan, SolveError, SolveErrorKind};
-use kiln_image::{Digest, Raw};
+use kiln_graph::{Op, SolveError, SolveErrorKind};
+use kiln_image::{Digest, Platform, Raw};
 
 use crate::{
-    Builder, Built, Error, ErrorKind, Event, Place, Request, StepInfo, Worker,
+    Builder, Error, ErrorKind, Event, Place, Request, StepInfo, Worker,
     assemble::Assembly,
     bases::Bases,
-    executor::{Carrier, Late},
-    export::{Made, PushedLayers, Target, export},
-    output::{Output, Slots},
-    progress::{Tracked, Tracker},
+    export::{Made, PushedLayers},
+    output::Slots,
+    progress::Tracked,
     records::StoreRecords,
-    squash, time,
+    squash,
 };
 
-/// One build, from the graph on.
+/// The image of one platform.
 pub(crate) struct Job<'a> {
     pub(crate) builder: &'a Builder,
     pub(crate) request: &'a Request,
+    pub(crate) platform: Platform,
     pub(crate) lowered: &'a Lowered,
     pub(crate) assembly: Assembly<'a>,
     pub(crate) bases: &'a Bases<'a>,
-    pub(crate) lease: kiln_store::Build,
+    pub(crate) lease: &'a kiln_store::Build,
     pub(crate) worker: &'a dyn Worker,
     pub(crate) epoch: Option<i64>,
     pub(crate) on: &'a (dyn Fn(Event<'_>) + Sync),
 }
 
 impl Job<'_> {
-    fn settings(&self) -> kiln_graph::Settings {
-        let mut salt = vec![("tar dialect", kiln_layer::DIALECT.to_string())];
-        salt.extend(self.epoch.map(|epoch| ("epoch", epoch.to_string())));
-        if self.epoch.is_some() && self.request.outputs.keep_times {
-            salt.push(("times", "kept".to_owned()));
-        }
-        if self.request.settings.reproducible {
-            salt.push(("context modes", "plain".to_owned()));
-        }
-        kiln_graph::Settings {
-            salt,
-            no_cache: self.request.settings.no_cache,
-            limits: self.builder.limits(),
-        }
-    }
-
     pub(crate) fn records(&self) -> StoreRecords<'_> {
         StoreRecords {
             store: self.builder.store(),
-            lease: &self.lease,
+            lease: self.lease,
         }
-    }
-
-    /// The root of the image; where each step is told of, the end of every stage.
-    fn targets(&self) -> Vec<NodeId> {
-        let mut targets = vec![self.lowered.target];
-        if self.request.settings.keep_steps {
-            targets.extend(self.lowered.stages.iter().map(|stage| stage.node));
-        }
-        targets
-    }
-
-    pub(crate) fn plan(&self) -> Result<Plan<Output>, Error> {
-        let tracker = Tracker::new(Vec::new(), None, &|_| 0, &|_| {});
-        self.plan_with(&self.carrier(&tracker, Late::none()))
-    }
-
-    fn carrier<'b>(&'b self, tracker: &'b Tracker<'b>, late: Late) -> Carrier<'b> {
-        let now = time::now();
-        let place = (self.builder.store(), &**self.builder.roots(), self.worker);
-        Carrier::new(
-            self.request,
-            place,
-            &self.lease,
-            self.bases,
-            tracker,
-            late,
-            (
-                self.epoch.map_or(now, |epoch| now.min(epoch)),
-                self.epoch.filter(|_| !self.request.outputs.keep_times),
-            ),
-        )
-    }
-
-    fn plan_with(&self, carrier: &Carrier<'_>) -> Result<Plan<Output>, Error> {
-        let (settings, records) = (self.settings(), self.records());
-        let graph = &self.lowered.graph;
-        kiln_graph::plan(graph, &self.targets(), carrier, &records, &settings).map_err(solve_error)
-    }
-
-    /// Builds the image, brings it to where it is to go, and seals.
-    pub(crate) fn build(self, cancel: &Cancel) -> Result<Built, Error> {
-        let made = self.made(cancel)?;
-        let target = Target {
-            builder: self.builder,
-            request: self.request,
-            lease: &self.lease,
-            epoch: self.epoch,
-            on: self.on,
-        };
-        let built = export(&target, &[made])?;
-        self.lease.seal()?;
-        Ok(built)
-    }
-
-    /// Carries everything out, and puts the image together.
-    pub(crate) fn made(&self, cancel: &Cancel) -> Result<Made, Error> {
-        let slots = self.solve(cancel)?;
-        self.assembled(&slots)
-    }
-
-    /// Plans, and carries the plan out; tells of each step.
-    fn solve(&self, cancel: &Cancel) -> Result<Arc<Slots>, Error> {
-        let infos = self.infos();
-        (self.on)(Event::Steps {
-            preamble: &self.lowered.preamble,
-            steps: &infos,
-        });
-        let size = |diff_id: &Digest| {
-            let layer = self.builder.store().layers().get(diff_id).ok().flatten();
-            layer.map_or(0, |layer| layer.facts.content)
-        };
-        let keep = |step: usize, slots: &Slots| self.keep_step(step, slots);
-        let keeping = self.request.settings.keep_steps;
-        let keep: Option<&crate::progress::Keep<'_>> = if keeping { Some(&keep) } else { None };
-        let tracker = Tracker::new(self.tracked(), keep, &size, self.on);
-        let late = Late::of(&self.lowered.graph, self.request.settings.no_cache);
-        let carrier = self.carrier(&tracker, late);
-        carrier.fetch_ahead(&self.lowered.graph, &self.targets(), cancel);
-        let plan = self.plan_with(&carrier)?;
-        carrier.planned(&plan);
-        let (settings, records) = (self.settings(), self.records());
-        let context = kiln_graph::Context {
-            records: &records,
-            settings: &settings,
-            cancel,
-            on: &|event| tracker.event(event),
-        };
-        let solved = kiln_graph::solve(&context, plan, &carrier).map_err(solve_error)?;
-        if let Some(e) = tracker.take_error() {
-            return Err(e);
-        }
-        let Some(output) = solved.output(self.lowered.target) else {
-            return Err(Error::new(ErrorKind::Canceled, "canceled"));
-        };
-        Ok(output.slots())
     }
 
     /// Puts the image together: the config after the last step, with labels and squashed layers where
     /// these are asked for.
-    fn assembled(&self, slots: &Slots) -> Result<Made, Error> {
+    pub(crate) fn assembled(&self, slots: &Slots) -> Result<Made, Error> {
         let last = self
             .lowered
             .stages
@@ -182,7 +70,7 @@ impl Job<'_> {
             squash::rewrite(&mut config, slots.base.len(), &squashed);
         }
         Ok(Made {
-            platform: self.request.platform.clone(),
+            platform: self.platform.clone(),
             config: Raw::new(config),
             parent,
             pushed: PushedLayers::default(),
@@ -190,7 +78,11 @@ impl Job<'_> {
     }
 
     /// Keeps the image after a step.
-    fn keep_step(&self, step: usize, slots: &Slots) -> Result<Option<(Digest, bool)>, Error> {
+    pub(crate) fn keep_step(
+        &self,
+        step: usize,
+        slots: &Slots,
+    ) -> Result<Option<(Digest, bool)>, Error> {
         if let Some(base) = self.base_id(step) {
             return Ok(Some((base, true)));
         }
@@ -253,17 +145,20 @@ impl Job<'_> {
         }
     }
 
-    fn infos(&self) -> Vec<StepInfo> {
+    /// The steps, as they are told of. `platform` stands before their stages.
+    pub(crate) fn infos(&self, platform: bool) -> Vec<StepInfo> {
         let of = |(i, step): (usize, &kiln_frontend::Step)| {
             let stage = &self.lowered.stages[step.stage];
+            let name = stage.name.clone();
+            let mut name = name.unwrap_or_else(|| format!("stage-{}", stage.index));
+            if platform {
+                name = format!("{} {name}", self.for_whom(step.stage));
+            }
             StepInfo {
                 number: step.number as usize,
                 total: self.lowered.total as usize,
                 text: step.text.clone(),
-                stage: stage
-                    .name
-                    .clone()
-                    .unwrap_or_else(|| format!("stage-{}", stage.index)),
+                stage: name,
                 in_stage: i - stage.steps.start + 1,
                 of_stage: stage.steps.len(),
                 line: step.origin.line,
@@ -273,14 +168,40 @@ impl Job<'_> {
         self.lowered.steps.iter().enumerate().map(of).collect()
     }
 
-    fn tracked(&self) -> Vec<Tracked> {
+    /// `linux/arm64`; for a stage that stands on another platform `linux/amd64->arm64`.
+    fn for_whom(&self, stage: usize) -> String {
+        let mut at = &self.lowered.stages[stage];
+        while let kiln_frontend::StageBase::Stage(earlier) = &at.base {
+            at = &self.lowered.stages[*earlier];
+        }
+        let first = self.lowered.steps.get(at.steps.start);
+        let op = first.map(|step| &self.lowered.graph.node(step.node).op);
+        match op {
+            Some(Op::Image { platform, .. }) if !platform.serves(&self.platform) => {
+                let to = self.platform.to_string();
+                let to = match platform.os == self.platform.os {
+                    true => to.split_once('/').map_or(to.as_str(), |(_, rest)| rest),
+                    false => &to,
+                };
+                format!("{platform}->{to}")
+            }
+            _ => self.platform.to_string(),
+        }
+    }
+
+    pub(crate) fn tracked(&self) -> Vec<Tracked> {
         let first = |step: usize| {
             let stage = &self.lowered.stages[self.lowered.steps[step].stage];
             let from_stage = matches!(stage.base, kiln_frontend::StageBase::Stage(_));
             step == stage.steps.start && !from_stage
         };
         let of = |(i, step): (usize, &kiln_frontend::Step)| {
-            let seed = format!("{} {i} {:?}", self.lease.id(), std::time::SystemTime::now());
+            let seed = format!(
+                "{} {} {i} {:?}",
+                self.lease.id(),
+                self.platform,
+                std::time::SystemTime::now()
+            );
             Tracked {
                 node: step.node,
                 own: step.makes_layer || first(i),

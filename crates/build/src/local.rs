@@ -12,11 +12,13 @@ use std::{
     sync::Arc,
 };
 
+use kiln_image::Platform;
 use kiln_layer::{Time, Times};
 use kiln_rootfs::{Commit, NetworkFiles, Point, Prepared, Roots, owner};
 use kiln_sandbox::{Io, Process, Runner, Spec, User, UserNamespace};
 
 use self::mounts::{Held, Maker, Mounts};
+use crate::emulation::Emulators;
 use crate::limits::{self, End};
 use crate::secrets::Known;
 use crate::time;
@@ -28,6 +30,7 @@ pub struct Local {
     runner: Arc<dyn Runner>,
     scratch: PathBuf,
     namespace: Option<Arc<UserNamespace>>,
+    emulators: Emulators,
 }
 
 impl Local {
@@ -37,6 +40,7 @@ impl Local {
         Self {
             roots,
             runner,
+            emulators: Emulators::new(scratch.clone()),
             scratch,
             namespace: None,
         }
@@ -255,6 +259,7 @@ impl Local {
 
 impl Worker for Local {
     fn run(&self, step: &Step, io: &StepIo<'_>) -> Result<Layer, Error> {
+        self.emulators.check(&step.platform)?;
         let at = self.scratch.join(&step.id);
         std::fs::create_dir_all(&at)
             .map_err(|e| Error::io(format!("make `{}`", at.display()), e))?;
@@ -264,6 +269,10 @@ impl Worker for Local {
         let layer = layer?;
         removed?;
         Ok(layer)
+    }
+
+    fn can_run(&self, platform: &Platform) -> Result<(), Error> {
+        self.emulators.check(platform)
     }
 
     fn stands_on_unpacked(&self) -> bool {

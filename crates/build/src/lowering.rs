@@ -3,12 +3,19 @@
 use std::collections::BTreeMap;
 
 use kiln_frontend::{Lowered, Lowering, NamedContext, Resolved, lower};
+use kiln_graph::{GraphBuilder, NodeId};
 use kiln_image::Platform;
 
 use crate::{Error, ErrorKind, Event, Named, Network, Place, Report, Request, bases::Bases};
 
-/// What the frontend is told of a request.
+/// What the frontend is told of a request, for the first of its platforms.
 pub(crate) fn options(request: &Request) -> kiln_frontend::Options {
+    let first = request.platforms.first().cloned();
+    options_for(request, first.unwrap_or_else(Platform::host))
+}
+
+/// The same for one of them.
+pub(crate) fn options_for(request: &Request, platform: Platform) -> kiln_frontend::Options {
     let mut build_args: BTreeMap<String, String> = request.build_args.iter().cloned().collect();
     if let Some(epoch) = request.settings.epoch {
         build_args
@@ -19,7 +26,7 @@ pub(crate) fn options(request: &Request) -> kiln_frontend::Options {
         file: request.file.clone(),
         build_args,
         target: request.target.clone(),
-        platform: request.platform.clone(),
+        platform,
         build_platform: Platform::host(),
         contexts: request.contexts.iter().map(named).collect(),
         context_time: request.context.time(),
@@ -69,6 +76,37 @@ pub(crate) fn lower_all(
             };
             known.insert(base.reference, base.platform, resolved);
         }
+    }
+}
+
+/// One graph of all that the platforms need: what is the same for several of them is one node.
+pub(crate) fn unite(lowered: &mut [Lowered]) {
+    if lowered.len() < 2 {
+        return;
+    }
+    let mut union = GraphBuilder::new();
+    for one in &mut *lowered {
+        let mut ids: Vec<NodeId> = Vec::with_capacity(one.graph.len());
+        for (_, node) in one.graph.iter() {
+            let inputs: Vec<NodeId> = node.inputs.iter().map(|i| ids[i.index()]).collect();
+            let known = union.len();
+            let id = union.add(node.op.clone(), &inputs, node.origin.clone());
+            if union.len() > known {
+                union.name(id, node.name.clone());
+            }
+            ids.push(id);
+        }
+        one.target = ids[one.target.index()];
+        for stage in &mut one.stages {
+            stage.node = ids[stage.node.index()];
+        }
+        for step in &mut one.steps {
+            step.node = ids[step.node.index()];
+        }
+    }
+    let union = union.finish();
+    for one in lowered {
+        one.graph = union.clone();
     }
 }
 

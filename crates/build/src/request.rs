@@ -38,8 +38,9 @@ pub struct Request {
     pub build_args: Vec<(String, String)>,
     /// The stage to build, by name or number; the last one where there is none.
     pub target: Option<String>,
-    /// The platform that the image is for.
-    pub platform: Platform,
+    /// The platforms that the image is for, each once; several of them give an index of images. None:
+    /// this machine's.
+    pub platforms: Vec<Platform>,
     /// How records of earlier builds and times are used.
     pub settings: Settings,
     /// What its RUNs are given.
@@ -83,10 +84,18 @@ impl Request {
             tags: Vec::new(),
             build_args: Vec::new(),
             target: None,
-            platform: Platform::host(),
+            platforms: Vec::new(),
             settings: Settings::default(),
             run: RunSettings::default(),
             outputs: Outputs::default(),
+        }
+    }
+
+    /// The platforms that are built for: at least one.
+    pub fn platforms(&self) -> Vec<Platform> {
+        match self.platforms.is_empty() {
+            true => vec![Platform::host()],
+            false => self.platforms.clone(),
         }
     }
 }

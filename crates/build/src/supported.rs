@@ -1,8 +1,7 @@
 //! What the language has and this crate does not carry out yet: one table, which grows shorter. Knows
 //! no Dockerfile; the place is that of the instruction.
 
-use kiln_graph::{Copy, Graph, Op, Run};
-use kiln_image::Platform;
+use kiln_graph::{Copy, Graph, Op};
 use kiln_parser::{Diagnostic, Span};
 
 use crate::{Error, lowering::finding};
@@ -11,10 +10,10 @@ use crate::{Error, lowering::finding};
 struct Refused(String, &'static str);
 
 /// Refuses a graph with operations that nobody here carries out: each at its instruction.
-pub(crate) fn all(graph: &Graph, platform: &Platform) -> Result<(), Error> {
+pub(crate) fn all(graph: &Graph) -> Result<(), Error> {
     let mut found: Vec<Diagnostic> = Vec::new();
     for (_, node) in graph.iter() {
-        let Some(Refused(what, instead)) = refuse(&node.op, platform) else {
+        let Some(Refused(what, instead)) = refuse(&node.op) else {
             continue;
         };
         let span = node.origin.as_ref().map(|origin| origin.span);
@@ -34,10 +33,9 @@ pub(crate) fn all(graph: &Graph, platform: &Platform) -> Result<(), Error> {
     }
 }
 
-fn refuse(op: &Op, platform: &Platform) -> Option<Refused> {
+fn refuse(op: &Op) -> Option<Refused> {
     match op {
         Op::Copy(copy) => refuse_copy(copy),
-        Op::Run(run) => refuse_run(run, platform),
         _ => None,
     }
 }
@@ -61,12 +59,4 @@ fn refuse_copy(copy: &Copy) -> Option<Refused> {
         return refused(what, "copy them one at a time");
     }
     None
-}
-
-fn refuse_run(run: &Run, platform: &Platform) -> Option<Refused> {
-    let other = run.platform.as_ref().filter(|p| !p.serves(platform));
-    other.map(|p| {
-        let instead = "build for one platform";
-        Refused(format!("RUN for {p} in a build for {platform}"), instead)
-    })
 }

@@ -86,6 +86,15 @@ pub trait Worker: Send + Sync {
     /// [`Canceled`](crate::ErrorKind::Canceled) when it was told to stop.
     fn run(&self, step: &Step, io: &StepIo<'_>) -> Result<Layer, Error>;
 
+    /// Refuses a platform whose programs it cannot run.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported).
+    fn can_run(&self, platform: &Platform) -> Result<(), Error> {
+        let _ = platform;
+        Ok(())
+    }
+
     /// Whether steps stand on the unpacked bodies of this machine's store: layers beneath a step
     /// are then made in that form at once.
     fn stands_on_unpacked(&self) -> bool {

@@ -79,9 +79,11 @@ impl Index {
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound), naming the platforms that are there.
     pub fn for_platform(&self, platform: &Platform) -> Result<&Descriptor, Error> {
-        let of = |d: &'_ Descriptor| d.platform.as_ref().is_some_and(|p| p.serves(platform));
-        if let Some(found) = self.manifests.iter().find(|d| of(d)) {
-            return Ok(found);
+        for wanted in platform.fallbacks() {
+            let of = |d: &&Descriptor| d.platform.as_ref().is_some_and(|p| p.serves(&wanted));
+            if let Some(found) = self.manifests.iter().find(of) {
+                return Ok(found);
+            }
         }
         if let [only] = &self.manifests[..]
             && only.platform.is_none()

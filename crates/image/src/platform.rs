@@ -56,6 +56,31 @@ impl Platform {
         Self::new("linux", std::env::consts::ARCH, None)
     }
 
+    /// What runs where `self` is asked for, the best first: `self`, and for a variant of a processor
+    /// those before it (as containerd chooses: `linux/arm/v7` runs what is for `v6` and `v5`).
+    pub fn fallbacks(&self) -> Vec<Platform> {
+        let of = |variant: Option<&str>| Self::new(&self.os, &self.architecture, variant);
+        let first = of(self.variant.as_deref());
+        let number = |prefix: &str| {
+            let variant = first.variant.as_deref()?.strip_prefix(prefix)?;
+            variant.parse::<u32>().ok()
+        };
+        let mut all = vec![first.clone()];
+        match first.architecture.as_str() {
+            "arm" => {
+                let below = (5..number("v").unwrap_or(0).min(9)).rev();
+                all.extend(below.map(|n| of(Some(&format!("v{n}")))));
+            }
+            "amd64" => {
+                let below = (1..number("v").unwrap_or(1).min(9)).rev();
+                all.extend(below.map(|n| of(Some(&format!("v{n}")))));
+            }
+            "arm64" if first.variant.is_some() => all.push(of(None)),
+            _ => {}
+        }
+        all
+    }
+
     /// Whether an image for `self` is what was asked for by `wanted`.
     pub fn serves(&self, wanted: &Platform) -> bool {
         let a = Self::new(&self.os, &self.architecture, self.variant.as_deref());
@@ -121,6 +146,22 @@ mod tests {
                 want,
                 "{text}"
             );
+        }
+        for (text, runs) in [
+            ("linux/arm/v7", "linux/arm/v7 linux/arm/v6 linux/arm/v5"),
+            ("linux/arm/v6", "linux/arm/v6 linux/arm/v5"),
+            ("linux/amd64", "linux/amd64"),
+            (
+                "linux/amd64/v3",
+                "linux/amd64/v3 linux/amd64/v2 linux/amd64",
+            ),
+            ("linux/arm64", "linux/arm64"),
+            ("linux/arm64/v9", "linux/arm64/v9 linux/arm64"),
+            ("windows/amd64", "windows/amd64"),
+        ] {
+            let all = text.parse::<Platform>().unwrap().fallbacks();
+            let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+            assert_eq!(all.join(" "), runs, "{text}");
         }
         assert!("linux/".parse::<Platform>().is_err());
         assert!("a/b/c/d".parse::<Platform>().is_err());

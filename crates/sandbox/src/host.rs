@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::UserNamespace;
 
+pub use crate::foreign::runs;
+
 /// How it is with one thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -8,6 +8,7 @@ mod enter;
 mod entry;
 mod error;
 mod exit;
+mod foreign;
 pub mod host;
 mod id_map;
 mod installed;

@@ -146,7 +146,7 @@ impl Build {
     /// What the system said.
     pub fn name(&self, name: &Reference, image: &ImageRecord) -> Result<(), Error> {
         // The name stands on the record by id, which keeps the image when the name moves on.
-        self.remember(image.clone())?;
+        self.remember(image.alone())?;
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         names.retain(|(other, _)| other != name);
         names.push((name.clone(), image.clone()));

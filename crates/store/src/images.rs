@@ -32,7 +32,8 @@ pub struct Listed {
     pub image: ImageRecord,
     /// Its names, in order.
     pub names: Vec<Named>,
-    /// Whether it has no name and another image was built upon it here.
+    /// Whether it has no name and another image was built upon it here, or it is of an index that has
+    /// a name.
     pub intermediate: bool,
 }
 
@@ -43,6 +44,8 @@ pub struct Named {
     pub name: Reference,
     /// The manifest that came with it.
     pub manifest: Option<Descriptor>,
+    /// The images for all platforms, where it stands for several.
+    pub index: Vec<ImageRecord>,
 }
 
 impl Listed {
@@ -174,22 +177,31 @@ impl Images<'_> {
     /// [`Damaged`](ErrorKind::Damaged), naming what is.
     pub fn list(&self) -> Result<Vec<Listed>, Error> {
         let mut images: BTreeMap<Digest, Listed> = BTreeMap::new();
+        let mut of_index: HashSet<Digest> = HashSet::new();
         for (root, found) in self.0.refs().list("image/")? {
             let image = ImageRecord::decode(&root, &found)?;
-            let manifest = image.manifest.clone();
+            let (manifest, index) = (image.manifest.clone(), image.index.clone());
+            let image = image.alone();
             let listed = images.entry(image.id).or_insert_with(|| Listed {
                 image,
                 names: Vec::new(),
                 intermediate: false,
             });
             if let Some(name) = name_of_root(&root) {
-                listed.names.push(Named { name, manifest });
+                of_index.extend(index.iter().map(|image| image.id));
+                listed.names.push(Named {
+                    name,
+                    manifest,
+                    index,
+                });
             }
         }
         let parents: HashSet<Digest> = images.values().filter_map(|l| l.image.parent).collect();
         let mut listed: Vec<Listed> = images.into_values().collect();
         for image in &mut listed {
-            image.intermediate = image.names.is_empty() && parents.contains(&image.image.id);
+            let id = &image.image.id;
+            let below = parents.contains(id) || of_index.contains(id);
+            image.intermediate = image.names.is_empty() && below;
             image.names.sort_by(|a, b| a.name.cmp(&b.name));
         }
         Ok(listed)

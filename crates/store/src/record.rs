@@ -25,6 +25,10 @@ pub struct ImageRecord {
     /// The image that it was built upon, where a build here made both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Digest>,
+    /// The images for all platforms, this one among them, where the name stands for an index of
+    /// several; they have no index of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub index: Vec<ImageRecord>,
 }
 
 impl ImageRecord {
@@ -51,6 +55,7 @@ impl ImageRecord {
             size,
             platform: config.platform(),
             parent,
+            index: Vec::new(),
         })
     }
 
@@ -59,7 +64,37 @@ impl ImageRecord {
         let mut keeps = vec![self.id];
         keeps.extend(self.manifest.as_ref().map(|m| m.digest));
         keeps.extend_from_slice(&self.layers);
+        for digest in self.index.iter().flat_map(Self::keeps) {
+            if !keeps.contains(&digest) {
+                keeps.push(digest);
+            }
+        }
         keeps
+    }
+
+    /// The same image as what stands for an index of `images`, of which it is one.
+    #[must_use]
+    pub fn of_index(mut self, images: &[Self]) -> Self {
+        self.index = images.iter().map(Self::alone).collect();
+        self
+    }
+
+    /// The same without the others of its index.
+    #[must_use]
+    pub fn alone(&self) -> Self {
+        Self {
+            index: Vec::new(),
+            ..self.clone()
+        }
+    }
+
+    /// The image for `platform`: this one or one of its index; the nearest that serves it.
+    pub fn for_platform(&self, platform: &Platform) -> Option<&Self> {
+        let all = || self.index.iter().chain([self]);
+        let wanted = platform.fallbacks();
+        wanted
+            .iter()
+            .find_map(|one| all().find(|image| image.platform.serves(one)))
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use kiln_graph::{self as graph, Cancel, MountKind, NodeId};
-use kiln_image::Digest;
+use kiln_image::{Digest, Platform};
 use kiln_layer::{Packed, Times, pack};
 
 use crate::{
@@ -41,7 +41,7 @@ impl Carrier<'_> {
                 insecure: op.security == graph::Security::Insecure,
                 devices: op.devices.clone(),
             },
-            platform: op.platform.clone().unwrap_or(self.request.platform.clone()),
+            platform: op.platform.clone().unwrap_or_else(Platform::host),
             epoch: self.epoch,
         };
         let output = |stream, bytes: &[u8]| self.tracker.output(id, stream, bytes);

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use kiln_image::{
-    Descriptor, Digest, Location, Open, Progress, Reference, Select, Sink, Taken, copy,
+    Descriptor, Digest, Location, Open, Platform, Progress, Reference, Select, Sink, Taken, copy,
 };
 use kiln_registry::{Client, Remote};
 
@@ -45,12 +45,23 @@ impl Target<'_> {
 
     /// Puts the images into the store; the names are set when the build is sealed.
     fn store(&self, names: &[Reference], made: &[Made]) -> Result<(), Error> {
+        let mut records = Vec::new();
         for image in made {
-            let record = self.lease.put_image(&image.config, None, image.parent)?;
-            for name in names {
-                self.lease.name(name, &record)?;
-            }
+            records.push(self.lease.put_image(&image.config, None, image.parent)?);
         }
+        // Who does not say for which platform means this machine's.
+        let host = Platform::host();
+        let own = records.iter().find(|r| r.platform.serves(&host));
+        let Some(own) = own.or(records.first()) else {
+            return Ok(());
+        };
+        let named = match &records[..] {
+            [_] => own.clone(),
+            several => own.clone().of_index(several),
+        };
+        names
+            .iter()
+            .try_for_each(|name| self.lease.name(name, &named))?;
         Ok(())
     }
 

@@ -108,8 +108,6 @@ pub(crate) fn what_is_not_carried_out_is_refused_at_its_line() -> Outcome {
             "RUN <<EOF\n#!/bin/sh\nEOF",
             "RUN with a program in a heredoc",
         ),
-        ("RUN --security=insecure x", "RUN --security=insecure"),
-        ("RUN --device=a/b=c x", "RUN --device"),
         ("COPY --parents a /", "--parents"),
         ("COPY --exclude=b a /", "--exclude"),
         ("COPY --chmod=u=rwX a /", "--chmod with letters"),

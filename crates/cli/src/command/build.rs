@@ -5,6 +5,7 @@ mod contexts;
 mod input;
 mod limits;
 mod outputs;
+mod platforms;
 mod request;
 mod secrets;
 mod told;
@@ -39,6 +40,8 @@ pub(crate) struct Build {
     contexts: contexts::Contexts,
     #[command(flatten)]
     records: Records,
+    #[command(flatten)]
+    platforms: platforms::Platforms,
     #[command(flatten)]
     access: limits::Access,
     #[command(flatten)]

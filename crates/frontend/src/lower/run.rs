@@ -57,7 +57,7 @@ impl Lowerer<'_, '_> {
             security: security(run.security.as_ref())?,
             devices: devices(state, &run.devices)?,
             platform: Some(self.survey.platform_of(place.stage))
-                .filter(|platform| **platform != self.options.platform)
+                .filter(|platform| **platform != self.options.build_platform)
                 .cloned(),
         };
         state.node = self.node(Op::Run(op), &mounts.inputs, place);

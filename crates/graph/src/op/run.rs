@@ -30,7 +30,7 @@ pub struct Run {
     /// Devices that it may use.
     #[serde(default)]
     pub devices: Vec<Device>,
-    /// The platform that its root is for, where that is not the one that is built for.
+    /// The platform that its root is for, where that is not the one that is built on.
     #[serde(default)]
     pub platform: Option<Platform>,
 }

@@ -1,6 +1,9 @@
 //! What is wrong with a Dockerfile, and what its build can be given: without building anything. Refuses
 //! to stop at the first thing that is wrong: what was found by then is told all the same.
 
+mod secrets;
+pub(crate) mod stages;
+
 use std::collections::HashSet;
 
 use kiln_frontend::{Lines, Lowered, Outline, Targets};
@@ -44,6 +47,11 @@ impl<'a> Read<'a> {
         let argument = argument.next().map(|(_, value)| value.as_str());
         let (settings, mut found) = lint::Settings::of(&file, argument);
         found.extend(diagnostics);
+        found.extend(secrets::find(
+            &request.text,
+            &request.build_args,
+            &*request.run.secrets,
+        ));
         let wrong = found.iter().any(Diagnostic::is_error);
         let read = Self {
             file,
@@ -124,7 +132,7 @@ impl Builder {
         let mut known = kiln_frontend::Bases::new();
         let (more, failure) = match self.lowered(&read, request, &options, &mut known, on) {
             Ok(lowered) => {
-                let mut more = absent(&lowered, request);
+                let mut more = absent(&lowered, &read.file, request);
                 more.extend(lowered.warnings);
                 (more, None)
             }
@@ -197,7 +205,7 @@ pub fn targets(request: &Request) -> Result<Targets, Error> {
 }
 
 /// The sources of COPY and ADD that are known not to be in the context.
-fn absent(lowered: &Lowered, request: &Request) -> Vec<Diagnostic> {
+fn absent(lowered: &Lowered, file: &Dockerfile<'_>, request: &Request) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for step in lowered.steps.iter().filter(|step| step.makes_layer) {
         let node = lowered.graph.node(step.node);
@@ -224,7 +232,8 @@ fn absent(lowered: &Lowered, request: &Request) -> Vec<Diagnostic> {
                 };
                 let span = Span::new(start, end);
                 let finding = Diagnostic::warning(absent.code, span, message);
-                found.push(finding.with_help_if(absent.why));
+                let why = absent.why.or_else(|| stages::hint(file, &source));
+                found.push(finding.with_help_if(why));
             }
         }
     }

@@ -44,8 +44,11 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     temp
 }
 
-fn own(patterns: &[&str]) -> Vec<String> {
-    patterns.iter().map(ToString::to_string).collect()
+fn own(patterns: &[&str]) -> Select {
+    Select {
+        patterns: patterns.iter().map(ToString::to_string).collect(),
+        ..Select::default()
+    }
 }
 
 fn paths(files: &dyn Files) -> Vec<String> {

@@ -204,8 +204,12 @@ impl Carrier<'_> {
             name => format!("`{source}` is not in the context `{name}`"),
         };
         let why = self.request.files(context).and_then(|c| c.missing(source));
+        let in_stage = || {
+            let file = kiln_parser::parse(&self.request.text).file;
+            crate::check::stages::hint(&file, source).filter(|_| context.is_empty())
+        };
         let error = Error::new(ErrorKind::NotFound, what);
-        match why {
+        match why.or_else(in_stage) {
             Some(why) => error.hint(why),
             None => error.hint("paths are relative to the folder that `kiln build` was given"),
         }

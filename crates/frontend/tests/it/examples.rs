@@ -7,7 +7,8 @@ use kiln_parser::{ignore::Ignore, lint, parse};
 use crate::given::{amd64, image};
 
 /// Rules about what is not in the Dockerfile: files of the context, layers, what becomes of an image.
-const ELSEWHERE: [&str; 5] = [
+const ELSEWHERE: [&str; 6] = [
+    "secret-in-dockerfile",
     "copy-source-missing",
     "copy-source-case",
     "copy-source-outside",

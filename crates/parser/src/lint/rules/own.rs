@@ -132,6 +132,14 @@ pub(super) const RULES: &[Rule] = &[
         when: When::Own,
     },
     Rule {
+        name: "secret-in-dockerfile",
+        description: "The value of a secret should not stand in the Dockerfile",
+        experimental: false,
+        bad: "# docker build --secret id=login with the value hunter2hunter2\nFROM alpine\nRUN login hunter2hunter2",
+        good: "# docker build --secret id=login with the value hunter2hunter2\nFROM alpine\nRUN --mount=type=secret,id=login,env=LOGIN login $LOGIN",
+        when: When::Own,
+    },
+    Rule {
         name: "content-repeated",
         description: "A step that changes only the mode or owner of files of a layer below stores them once more",
         experimental: false,

@@ -7,6 +7,7 @@
 
 mod checks;
 mod examples;
+mod expansion;
 mod given;
 mod golden;
 mod rounds;

@@ -9,6 +9,7 @@ mod lower;
 mod lowered;
 mod onbuild;
 mod options;
+mod origin;
 mod outline;
 mod path;
 mod place;

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 
 use kiln_image::{Digest, Platform, Reference};
-use kiln_parser::{Diagnostic, Dockerfile, Instruction, Span, Stage, Word, ast::Mount};
+use kiln_parser::{Diagnostic, Dockerfile, Instruction, Span, Stage, Word};
 
 use crate::{
     Base, Bases, NamedContext, Options, Resolved,
     contexts::{self, Meant},
-    error, onbuild,
+    onbuild,
+    origin::{self, Origin, taken_from},
     scope::Globals,
     suggest::nearest,
     target,
@@ -25,23 +26,10 @@ pub(crate) enum Ground<'a> {
     Stage(usize),
 }
 
-/// Where the `from` of a COPY or of a mount takes its files.
-#[derive(Clone, Debug)]
-pub(crate) enum Origin {
-    Scratch,
-    Stage(usize),
-    /// A named context of files.
-    Context(String),
-    Image(Reference),
-}
-
-/// What the instruction takes files from, besides the context.
-pub(crate) fn taken_from<'w>(instruction: &'w Instruction<'_>) -> Vec<&'w Word<'w>> {
-    match instruction {
-        Instruction::Copy(copy) => copy.flags.from.iter().map(|flag| &flag.value).collect(),
-        Instruction::Run(run) => run.mounts.iter().filter_map(Mount::from).collect(),
-        _ => Vec::new(),
-    }
+/// What is still to be done for a stage: to find out what it stands on; then what it takes files from.
+enum Visit<'a> {
+    Base(usize),
+    Rest(usize, Option<Ground<'a>>),
 }
 
 /// What was found out about the stages of a file.
@@ -58,6 +46,8 @@ pub(crate) struct Survey<'a> {
     /// For which platform each of the needed stages is.
     platforms: BTreeMap<usize, Platform>,
     pub(crate) seen: Vec<bool>,
+    /// The stages of each name, in order.
+    pub(crate) names: BTreeMap<&'a str, Vec<usize>>,
 }
 
 impl<'a> Survey<'a> {
@@ -80,6 +70,7 @@ impl<'a> Survey<'a> {
             errors: Vec::new(),
             platforms: BTreeMap::new(),
             seen: vec![false; file.stages.len()],
+            names: origin::names(file),
         };
         survey.visit(target);
         if options.every_stage {
@@ -90,51 +81,71 @@ impl<'a> Survey<'a> {
         Ok(survey)
     }
 
+    /// Looks at a stage and everything that it needs. The stages that wait are in a list: a file may have
+    /// more of them than there is room for calls.
     fn visit(&mut self, index: usize) {
-        if std::mem::replace(&mut self.seen[index], true) {
-            return;
-        }
-        let stage = &self.file.stages[index];
-        match self.ground(index) {
-            Ok(Some(ground)) => {
-                if let Ground::Stage(earlier) = ground {
-                    self.visit(earlier);
-                    let platform = self.platform_of(earlier).clone();
-                    self.platforms.insert(index, platform);
+        let mut open = vec![Visit::Base(index)];
+        while let Some(next) = open.pop() {
+            match next {
+                Visit::Base(index) if std::mem::replace(&mut self.seen[index], true) => {}
+                Visit::Base(index) => match self.ground(index) {
+                    Ok(Some(Ground::Stage(earlier))) => {
+                        open.push(Visit::Rest(index, Some(Ground::Stage(earlier))));
+                        open.push(Visit::Base(earlier));
+                    }
+                    Ok(ground) => open.push(Visit::Rest(index, ground)),
+                    Err(e) => {
+                        self.errors.push(e);
+                        open.push(Visit::Rest(index, None));
+                    }
+                },
+                Visit::Rest(index, ground) => {
+                    if let Some(Ground::Stage(earlier)) = ground {
+                        let platform = self.platform_of(earlier).clone();
+                        self.platforms.insert(index, platform);
+                    }
+                    self.grounds.extend(ground.map(|ground| (index, ground)));
+                    let stages = self.sources(index).into_iter().rev();
+                    open.extend(stages.map(Visit::Base));
                 }
-                self.grounds.insert(index, ground);
             }
-            Ok(None) => {}
-            Err(e) => self.errors.push(e),
         }
+    }
+
+    /// The stages that a stage takes files from, in their order. Images are asked for.
+    fn sources(&mut self, index: usize) -> Vec<usize> {
+        let mut stages = Vec::new();
+        let from = self.file.stages[index].from.span;
         for node in self.body(index) {
-            self.sources(index, &node.instruction, None);
+            self.sources_of(index, &node.instruction, None, &mut stages);
         }
         for trigger in self.triggers(index) {
             // What is wrong with it is said where it is carried out.
             if let Ok(node) = onbuild::read(trigger) {
-                self.sources(index, &node.instruction, Some(stage.from.span));
+                self.sources_of(index, &node.instruction, Some(from), &mut stages);
             }
         }
+        stages
     }
 
-    /// Visits or asks for what the instruction takes its files from.
-    fn sources(&mut self, index: usize, instruction: &Instruction<'_>, within: Option<Span>) {
+    fn sources_of(
+        &mut self,
+        index: usize,
+        instruction: &Instruction<'_>,
+        within: Option<Span>,
+        stages: &mut Vec<usize>,
+    ) {
         for word in taken_from(instruction) {
-            self.source(index, word.raw(), word.span(), within);
-        }
-    }
-
-    /// Visits or asks for what a `from` means.
-    fn source(&mut self, index: usize, name: &str, span: Span, within: Option<Span>) {
-        match self.copied_from(index, name, span) {
-            Ok(Origin::Stage(earlier)) => self.visit(earlier),
-            Ok(Origin::Image(reference)) => {
-                self.image(index, reference, name, within.unwrap_or(span));
+            let (name, span) = (word.raw(), word.span());
+            match self.copied_from(index, name, span) {
+                Ok(Origin::Stage(earlier)) => stages.push(earlier),
+                Ok(Origin::Image(reference)) => {
+                    self.image(index, reference, name, within.unwrap_or(span));
+                }
+                Ok(Origin::Scratch | Origin::Context(_)) => {}
+                // Said where it is carried out.
+                Err(_) => {}
             }
-            Ok(Origin::Scratch | Origin::Context(_)) => {}
-            // Said where it is carried out.
-            Err(_) => {}
         }
     }
 
@@ -265,7 +276,7 @@ impl<'a> Survey<'a> {
         name.is_some_and(|name| self.context(index, name).is_some())
     }
 
-    fn context(&self, index: usize, name: &str) -> Option<(&'a str, &'a NamedContext)> {
+    pub(crate) fn context(&self, index: usize, name: &str) -> Option<(&'a str, &'a NamedContext)> {
         contexts::named(&self.options.contexts, name, self.platform_of(index))
     }
 
@@ -284,20 +295,6 @@ impl<'a> Survey<'a> {
                 Ok(found.map(|resolved| Ground::Image(reference, resolved)))
             }
         }
-    }
-
-    /// The stage of that name, wherever it is.
-    pub(crate) fn named(&self, name: &str) -> Option<usize> {
-        let lower = name.to_lowercase();
-        let named = |stage: &Stage<'_>| stage.name() == Some(&lower);
-        self.file.stages.iter().rposition(named)
-    }
-
-    fn named_before(&self, name: &str, index: usize) -> Option<usize> {
-        let lower = name.to_lowercase();
-        self.file.stages[..index]
-            .iter()
-            .rposition(|stage| stage.name() == Some(&lower))
     }
 
     fn reference(&self, name: &str, word: &Word<'_>) -> Result<Reference, Diagnostic> {
@@ -343,55 +340,5 @@ impl<'a> Survey<'a> {
             let message = format!("invalid platform `{text}`");
             Diagnostic::error("bad-platform", span, message).with_help_if(help)
         })
-    }
-
-    /// What the `from` of a COPY or of a mount in the stage `index` means.
-    pub(crate) fn copied_from(
-        &self,
-        index: usize,
-        name: &str,
-        span: Span,
-    ) -> Result<Origin, Diagnostic> {
-        let wrong =
-            |message: String, help: &str| Err(error::error("bad-from-flag", span, message, help));
-        let numbers = match index {
-            0 => "this is the first stage".to_owned(),
-            1 => "the stage before has the number `0`".to_owned(),
-            n => format!("the stages before have the numbers `0` to `{}`", n - 1),
-        };
-        if let Ok(number) = name.parse::<usize>() {
-            return match number {
-                n if n < index => Ok(Origin::Stage(n)),
-                n if n == index => wrong(format!("stage `{n}` is this one"), &numbers),
-                n => wrong(format!("no earlier stage has the number `{n}`"), &numbers),
-            };
-        }
-        match self.named(name) {
-            Some(found) if found < index => return Ok(Origin::Stage(found)),
-            Some(found) if found == index => {
-                let help = "files of this stage are there already: leave the COPY out";
-                return wrong(format!("stage `{name}` is this one"), help);
-            }
-            Some(_) => {
-                let help = "move it up, before this one";
-                return wrong(format!("stage `{name}` comes later"), help);
-            }
-            None => {}
-        }
-        if name == "scratch" {
-            return Ok(Origin::Scratch);
-        }
-        if let Some((name, context)) = self.context(index, name) {
-            return Ok(match contexts::meant(name, context, span)? {
-                Meant::Scratch => Origin::Scratch,
-                Meant::Files => Origin::Context(name.to_owned()),
-                Meant::Image(reference) => Origin::Image(reference),
-            });
-        }
-        let reference = name.parse::<Reference>().map_err(|e| {
-            let help = e.hint_text().map(str::to_owned);
-            Diagnostic::error("bad-reference", span, e.to_string()).with_help_if(help)
-        })?;
-        Ok(Origin::Image(reference))
     }
 }

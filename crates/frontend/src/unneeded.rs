@@ -4,7 +4,7 @@
 
 use kiln_parser::{Diagnostic, Span};
 
-use crate::stage::{Survey, taken_from};
+use crate::{origin::taken_from, stage::Survey};
 
 /// That a stage takes files from another.
 struct Edge<'w> {

@@ -7,8 +7,9 @@ use kiln_parser::{Diagnostic, Dockerfile, Instruction, Span, Stage, Word, ast::M
 use super::meant;
 use crate::{
     Options, Resolved,
+    origin::Origin,
     scope::Globals,
-    stage::{Ground, Origin, Survey},
+    stage::{Ground, Survey},
 };
 
 /// Arguments that are always there in FROM.

@@ -1,56 +1,56 @@
 //! ARG, ENV and LABEL.
 
-use kiln_parser::{Diagnostic, Span, ast};
+use kiln_parser::{Diagnostic, ast};
 
 use super::{Effect, Lowerer, Place, State};
 use crate::{Declared, Source};
 
-/// All words see the environment as it was before the instruction.
-pub(super) fn env(env: &ast::Env<'_>, state: &mut State) -> Result<Effect, Diagnostic> {
-    let pairs = pairs(&env.pairs, state, "ENV")?;
-    for (name, value) in &pairs {
-        state.image.config.set_env(name, value);
-        state.args.hide(name);
-    }
-    Effect::config(listed("ENV", &pairs))
-}
-
-pub(super) fn label(label: &ast::Label<'_>, state: &mut State) -> Result<Effect, Diagnostic> {
-    let pairs = pairs(&label.pairs, state, "LABEL")?;
-    let created_by = listed("LABEL", &pairs);
-    state.image.config.labels.extend(pairs);
-    Effect::config(created_by)
-}
-
-fn listed(keyword: &str, pairs: &[(String, String)]) -> String {
-    let pairs: Vec<_> = pairs.iter().map(|(k, v)| format!("{k}={v}")).collect();
-    format!("{keyword} {}", pairs.join(" "))
-}
-
-fn pairs(
-    pairs: &[ast::Pair<'_>],
-    state: &State,
-    keyword: &str,
-) -> Result<Vec<(String, String)>, Diagnostic> {
-    let pair = |pair: &ast::Pair<'_>| {
-        let name = state.expand(&pair.key)?;
-        named(&name, pair.key.span(), keyword)?;
-        Ok((name, state.expand(&pair.value)?))
-    };
-    pairs.iter().map(pair).collect()
-}
-
-fn named(name: &str, span: Span, keyword: &str) -> Result<(), Diagnostic> {
-    match name.is_empty() {
-        true => {
-            let message = format!("{keyword}: a name is blank");
-            Err(Diagnostic::error("blank-name", span, message))
-        }
-        false => Ok(()),
-    }
-}
-
 impl Lowerer<'_, '_> {
+    /// All words see the environment as it was before the instruction.
+    pub(super) fn env(
+        &mut self,
+        env: &ast::Env<'_>,
+        state: &mut State,
+    ) -> Result<Effect, Diagnostic> {
+        let pairs = self.pairs(&env.pairs, state, "ENV")?;
+        for (name, value) in &pairs {
+            state.image.config.set_env(name, value);
+            state.args.hide(name);
+        }
+        Effect::config(listed("ENV", &pairs))
+    }
+
+    pub(super) fn label(
+        &mut self,
+        label: &ast::Label<'_>,
+        state: &mut State,
+    ) -> Result<Effect, Diagnostic> {
+        let pairs = self.pairs(&label.pairs, state, "LABEL")?;
+        let created_by = listed("LABEL", &pairs);
+        state.image.config.labels.extend(pairs);
+        Effect::config(created_by)
+    }
+
+    /// The pairs with their values. A name may come out blank, as with docker's builder; it is told.
+    fn pairs(
+        &mut self,
+        pairs: &[ast::Pair<'_>],
+        state: &State,
+        keyword: &str,
+    ) -> Result<Vec<(String, String)>, Diagnostic> {
+        let mut all = Vec::new();
+        for pair in pairs {
+            let name = state.expand(&pair.key)?;
+            if name.is_empty() {
+                let message = format!("{keyword}: the name `{}` is blank", pair.key.raw());
+                let warning = Diagnostic::warning("blank-name", pair.key.span(), message);
+                self.warnings.push(warning);
+            }
+            all.push((name, state.expand(&pair.value)?));
+        }
+        Ok(all)
+    }
+
     /// Each pair sees those before it. A value comes from the build's arguments, else from the
     /// default, else, where there is no default, from the global scope.
     pub(super) fn arg(
@@ -85,4 +85,9 @@ impl Lowerer<'_, '_> {
         }
         Effect::config(format!("ARG {}", listed.join(" ")))
     }
+}
+
+fn listed(keyword: &str, pairs: &[(String, String)]) -> String {
+    let pairs: Vec<_> = pairs.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    format!("{keyword} {}", pairs.join(" "))
 }

@@ -7,8 +7,9 @@ use kiln_parser::{Diagnostic, Dockerfile, Span};
 use super::{Lowerer, Place, State};
 use crate::{
     Options, StageBase, error,
+    origin::Origin,
     scope::{Args, Globals},
-    stage::{Ground, Origin},
+    stage::Ground,
 };
 
 /// Where programs are looked for when the image does not say.

@@ -10,6 +10,7 @@ mod examples;
 mod expansion;
 mod given;
 mod golden;
+mod hostile;
 mod rounds;
 mod scopes;
 mod steps;

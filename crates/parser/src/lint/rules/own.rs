@@ -60,6 +60,14 @@ pub(super) const RULES: &[Rule] = &[
         when: When::Own,
     },
     Rule {
+        name: "blank-name",
+        description: "Names of ENV and LABEL should not come out blank",
+        experimental: false,
+        bad: "FROM scratch\nARG name\nLABEL $name=value",
+        good: "FROM scratch\nARG name=app\nLABEL $name=value",
+        when: When::Own,
+    },
+    Rule {
         name: "empty-user",
         description: "A USER that comes out empty is root",
         experimental: false,

@@ -73,8 +73,8 @@ fn missing(folder: &str, tag: &str, digest: Option<Digest>, images: &[Entry]) ->
         None => format!("the layout in `{folder}` has no image with the tag `{tag}`"),
     };
     let named = |image: &Entry| {
-        let names = image.names.iter().filter_map(Reference::tag);
-        let tag = image.tag.as_deref().or(names.last());
+        let mut names = image.names.iter().filter_map(Reference::tag);
+        let tag = image.tag.as_deref().or(names.next());
         match tag {
             Some(tag) => format!("`:{tag}`"),
             None => format!("`@{}`", image.descriptor.digest),

@@ -189,7 +189,7 @@ impl Files for Closed {
 struct Folder(Arc<dyn Files>, &'static str);
 
 impl Context for Folder {
-    fn files(&self, _: &[String], _: &Look<'_>) -> Result<Arc<dyn Files>, Error> {
+    fn files(&self, _: &kiln_build::Select, _: &Look<'_>) -> Result<Arc<dyn Files>, Error> {
         Ok(Arc::clone(&self.0))
     }
 

@@ -14,7 +14,7 @@ pub(crate) struct Memory(pub(crate) Vec<(&'static str, &'static str)>);
 impl Context for Memory {
     fn files(
         &self,
-        _patterns: &[String],
+        _select: &kiln_build::Select,
         _look: &kiln_build::Look<'_>,
     ) -> Result<Arc<dyn Files>, Error> {
         let mut files = InMemory::new();

@@ -48,10 +48,9 @@ impl Archive {
         scratch: fs::File,
         limits: &Limits,
     ) -> Result<Option<Self>, Error> {
-        let mut stream = match decoded(from) {
-            Ok(stream) => stream,
-            // A header of some compression, and nothing that it compresses.
-            Err(_) => return Ok(None),
+        // A header of some compression may have nothing that it compresses behind it.
+        let Ok(mut stream) = decoded(from) else {
+            return Ok(None);
         };
         let mut head = [0; 512];
         match stream.read_exact(&mut head) {

@@ -26,6 +26,7 @@ use crate::{
     bases::Bases,
     output::{Output, Slot, Slots},
     progress::Tracker,
+    secrets,
 };
 use copy::Planned;
 pub(crate) use selected::{Late, Selected};
@@ -56,6 +57,8 @@ struct Known {
     copies: Mutex<HashMap<NodeId, Arc<Planned>>>,
     roots: Mutex<HashMap<Vec<Digest>, Arc<Root>>>,
     fetched: fetched::FetchedBefore,
+    /// The values of secrets, which no layer may contain.
+    secrets: OnceLock<secrets::Known>,
 }
 
 impl<'a> Carrier<'a> {
@@ -127,6 +130,15 @@ impl<'a> Carrier<'a> {
             indexes: Some(&self.indexes),
             read_up_to: self.late.read_up_to(selection),
         }
+    }
+
+    /// The values of secrets, asked for once.
+    fn secrets(&self) -> Result<&secrets::Known, Error> {
+        if let Some(known) = self.known.secrets.get() {
+            return Ok(known);
+        }
+        let known = secrets::Known::of(&self.request.run)?;
+        Ok(self.known.secrets.get_or_init(|| known))
     }
 
     /// The root that these layers make, with their Trees read once.

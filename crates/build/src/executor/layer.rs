@@ -55,8 +55,14 @@ impl Carrier<'_> {
             }),
             ..Packing::default()
         };
+        let secrets = self.secrets()?;
         let write = |tar: &mut (dyn io::Write + Send)| -> Result<Packed, Error> {
-            Ok(pack_changes(changes, from, tar, &how)?.1)
+            let watched = secrets.watch.over(tar);
+            let (watched, packed) = pack_changes(changes, from, watched, &how)?;
+            match watched.sighting(&packed.tree) {
+                None => Ok(packed),
+                Some(found) => Err(secrets.in_layer(found.needle, &format!("/{}", found.path))),
+            }
         };
         let packed = match self.is_mounted(id) {
             true => self.roots.make_unpacked(write)?,

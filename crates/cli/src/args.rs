@@ -11,6 +11,7 @@ use crate::{
     command::{
         attach::Attach,
         build::Build,
+        builder,
         commit::Commit,
         cp::Cp,
         create::Create,
@@ -192,7 +193,9 @@ pub(crate) enum Image {
 pub(crate) enum Builder {
     /// Build an image from a Dockerfile
     Build(Box<Build>),
-    /// Remove records of earlier builds
+    /// Show what builds keep: records and cache mounts
+    Du(builder::Du),
+    /// Remove records of earlier builds, and cache mounts
     Prune(prune::Cache),
 }
 
@@ -252,6 +255,7 @@ impl Command {
             Command::Login(c) => c.run(),
             Command::Logout(c) => c.run(),
             Command::Image(Image::Prune(c)) => c.run(),
+            Command::Builder(Builder::Du(c)) => c.run(),
             Command::Builder(Builder::Prune(c)) => c.run(),
             Command::Volume(c) => c.run(),
             Command::System(System::Check(c)) => c.run(),

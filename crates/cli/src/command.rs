@@ -3,6 +3,7 @@
 pub(crate) mod attach;
 pub(crate) mod batch;
 pub(crate) mod build;
+pub(crate) mod builder;
 pub(crate) mod commit;
 pub(crate) mod cp;
 pub(crate) mod create;

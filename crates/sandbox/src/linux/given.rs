@@ -53,7 +53,10 @@ pub(crate) fn given(root: &Root, mounts: &[Given<'_>]) -> Result<(), Error> {
         let path = given.mount.target();
         let target = target(root, path, given.is_directory);
         target
-            .and_then(|target| put(&given.tree, target))
+            .and_then(|target| {
+                refuse_kernels(given.mount, &target)?;
+                put(&given.tree, target)
+            })
             .map_err(failed(path))?;
     }
     // Not before targets of later mounts were made in them.
@@ -71,6 +74,20 @@ pub(crate) fn given(root: &Root, mounts: &[Given<'_>]) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// What the kernel shows of itself is covered by nobody, whatever links lead there: a process would take
+/// other files for it. What is bound is the caller's to answer for.
+fn refuse_kernels(mount: &Mount, target: &OwnedFd) -> io::Result<()> {
+    let bound = matches!(mount, Mount::Bind { .. });
+    let found = rustix::fs::fstatfs(target)?;
+    if bound || !super::place::KERNELS.contains(&i128::from(found.f_type)) {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "it lies in what the kernel shows of itself",
+    ))
 }
 
 /// A mount of the caller's, attached nowhere, and whether it is a directory.

@@ -117,7 +117,7 @@ fn cover(proc: OwnedFd) -> io::Result<()> {
 }
 
 /// As statfs(2) names proc and sysfs.
-const KERNELS: &[i128] = &[0x9fa0, 0x6265_6572];
+pub(super) const KERNELS: &[i128] = &[0x9fa0, 0x6265_6572];
 
 /// Where a line of `mountinfo` (proc(5)) has one of the two mounted.
 fn kernels(line: &str) -> Option<PathBuf> {

@@ -61,7 +61,7 @@ impl Filter {
 }
 
 /// The time that `until=` names, in seconds since 1970.
-pub(super) fn before(value: &str) -> Result<i64, Failure> {
+pub(crate) fn before(value: &str) -> Result<i64, Failure> {
     let seconds = moment::parse(value)?.div_euclid(1_000_000_000);
     Ok(i64::try_from(seconds).unwrap_or(i64::MAX))
 }

@@ -21,7 +21,6 @@ use crate::{
     job::Job,
     jobs::Jobs,
     lowering::{lower_all, options_for, unite},
-    supported,
 };
 
 /// What a [`Builder`] works with.
@@ -196,7 +195,6 @@ impl Builder {
         // The graph is the same for all of them.
         for one in lowered.iter().take(1) {
             request.run.allow.check(&one.graph)?;
-            supported::all(&one.graph)?;
         }
         let epoch = request.settings.epoch;
         let epoch = epoch.or_else(|| lowered.iter().find_map(|one| one.epoch));

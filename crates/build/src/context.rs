@@ -20,13 +20,13 @@ use std::{
 use kiln_graph::Select;
 use kiln_image::Digest;
 use kiln_layer::{
-    Entry, Files, Folder, Index, Keep, Kind, LayerPath, Root, RootLayer, Scan, Scanned,
+    Entry, Files, Folder, Index, Keep, Kind, LayerPath, Root, RootLayer, Scan, Scanned, Tree,
 };
 use kiln_parser::{Diagnostic, LineIndex, ignore::Ignore};
 
 use crate::{
     Absent, Context, Error, ErrorKind, Look,
-    selection::{Fit, Selection, expand},
+    selection::{Fit, Selection, expand, literal_part, literally},
 };
 
 /// How often a chain of symbolic links named by COPY is followed to files not yet selected.
@@ -135,7 +135,7 @@ impl LocalContext {
     }
 
     fn keep(&self, selection: &Selection, path: &LayerPath, is_dir: bool) -> Keep {
-        let fit = selection.fit(path);
+        let fit = selection.fit(path, is_dir);
         if fit == Fit::Outside {
             return Keep::No;
         }
@@ -154,12 +154,11 @@ impl LocalContext {
         }
     }
 
-    fn scan(&self, patterns: &[String], look: &Look<'_>) -> Result<(Folder, Scanned), Error> {
-        let selection = Selection::new(patterns)?;
+    fn scan(&self, selection: &Selection, look: &Look<'_>) -> Result<(Folder, Scanned), Error> {
         let whole = selection.is_everything() && self.ignore.is_empty();
         let keep = |path: &LayerPath, is_dir: bool| match whole {
             true => Keep::Yes,
-            false => self.keep(&selection, path, is_dir),
+            false => self.keep(selection, path, is_dir),
         };
         let shown = |entry: &mut Entry| self.shown(entry);
         let index = self.index(look);
@@ -260,23 +259,24 @@ fn read_if_there(path: &Path) -> Result<Option<String>, Error> {
 
 impl Context for LocalContext {
     fn files(&self, select: &Select, look: &Look<'_>) -> Result<Arc<dyn Files>, Error> {
-        let mut patterns = select.patterns.clone();
+        let mut more: Vec<String> = Vec::new();
         for _ in 0..LINKS {
-            let (files, scanned) = self.scan(&patterns, look)?;
-            let targets = links_out(&patterns, &files)?;
-            let new: Vec<String> = targets
-                .into_iter()
-                .filter(|t| !patterns.contains(t))
-                .collect();
-            if new.is_empty() || patterns.is_empty() {
-                let files = Arc::new(files);
+            let selection = Selection::new(select, &more)?;
+            let (files, scanned) = self.scan(&selection, look)?;
+            let files = Arc::new(files);
+            let asked = select.patterns.iter().map(|text| (text, select.deep));
+            let asked = asked.chain(more.iter().map(|text| (text, false)));
+            let targets = links_out(asked, &files)?;
+            let is_new = |t: &String| !select.patterns.contains(t) && !more.contains(t);
+            let new: Vec<String> = targets.into_iter().filter(is_new).collect();
+            if new.is_empty() || select.patterns.is_empty() {
                 if scanned.unread > 0 {
                     let unread = Arc::downgrade(&files);
                     self.known().unread.insert(select.clone(), unread);
                 }
                 return Ok(files);
             }
-            patterns.extend(new);
+            more.extend(new);
         }
         Err(Error::new(
             ErrorKind::Input,
@@ -318,38 +318,52 @@ impl Context for LocalContext {
 }
 
 /// The patterns that symbolic links among the selected sources, or on the way to them, point to.
-fn links_out(patterns: &[String], files: &Folder) -> Result<Vec<String>, Error> {
+fn links_out<'a>(
+    patterns: impl Iterator<Item = (&'a String, bool)>,
+    files: &Arc<Folder>,
+) -> Result<Vec<String>, Error> {
     let tree = files.tree();
     let is_link = |e: &Entry| matches!(e.kind, Kind::Symlink { .. });
     let mut out = Vec::new();
     if !tree.iter().any(is_link) {
         return Ok(out);
     }
-    for pattern in patterns {
-        for source in expand(tree, pattern)? {
-            let mut at = LayerPath::root();
-            let mut rest: Vec<Vec<u8>> = source.components().map(<[u8]>::to_vec).collect();
-            rest.reverse();
-            while let Some(name) = rest.pop() {
-                let Ok(next) = at.join(&name) else { break };
-                match tree.get(&next).map(|e| &e.kind) {
-                    Some(Kind::Symlink { target }) => {
-                        rest.reverse();
-                        if let Some(text) = beside(&at, target, &rest) {
-                            out.push(text);
-                        }
-                        break;
-                    }
-                    _ => at = next,
-                }
-            }
+    let root = as_root(Arc::clone(files) as Arc<dyn Files>);
+    for (pattern, deep) in patterns {
+        let (literal, rest) = literal_part(pattern);
+        if !rest.is_empty() {
+            out.extend(link_on(tree, &literal, &rest));
+        }
+        for source in expand(&root, pattern, deep)? {
+            out.extend(link_on(tree, &source.path, ""));
         }
     }
     Ok(out)
 }
 
-/// The path that `target`, a link's text read in the folder `at`, and then `rest` lead to.
-fn beside(at: &LayerPath, target: &[u8], rest: &[Vec<u8>]) -> Option<String> {
+/// Where the first link on the way to `path` leads, with what comes behind it and then `rest`, which
+/// is a pattern; `None` where there is no link.
+fn link_on(tree: &Tree, path: &LayerPath, rest: &str) -> Option<String> {
+    let mut at = LayerPath::root();
+    let mut names = path.components();
+    while let Some(name) = names.next() {
+        let next = at.join(name).ok()?;
+        if let Some(Kind::Symlink { target }) = tree.get(&next).map(|e| &e.kind) {
+            return Some(beside(&at, target, names, rest));
+        }
+        at = next;
+    }
+    None
+}
+
+/// The pattern that `target`, a link's text read in the folder `at`, and then `names` and `rest` lead
+/// to.
+fn beside<'a>(
+    at: &'a LayerPath,
+    target: &'a [u8],
+    names: impl Iterator<Item = &'a [u8]>,
+    rest: &str,
+) -> String {
     let mut parts: Vec<&[u8]> = match target.first() {
         Some(b'/') => Vec::new(),
         _ => at.components().collect(),
@@ -361,13 +375,13 @@ fn beside(at: &LayerPath, target: &[u8], rest: &[Vec<u8>]) -> Option<String> {
             name => parts.push(name),
         }
     }
-    parts.extend(rest.iter().map(Vec::as_slice));
-    let text = String::from_utf8(parts.join(&b'/')).ok()?;
-    // A path with the letters of a wildcard would be read as one: take the whole folder instead.
-    match kiln_parser::glob::has_magic(&text) {
-        true => Some(".".to_owned()),
-        false if text.is_empty() => Some(".".to_owned()),
-        false => Some(text),
+    parts.extend(names);
+    let literal = parts.iter().map(|name| literally(name));
+    let rest = Some(rest.to_owned()).filter(|rest| !rest.is_empty());
+    let text = literal.chain(rest).collect::<Vec<_>>().join("/");
+    match text.is_empty() {
+        true => ".".to_owned(),
+        false => text,
     }
 }
 

@@ -204,9 +204,7 @@ impl Executor for Carrier<'_> {
                 self.fetched_files(op, cancel).map(Output::Files)
             }
             (Op::Inline(inline), _) => self.inline(inline).map(Output::Files),
-            (Op::Copy(op), [beneath, source, rest @ ..]) => {
-                self.copy(id, op, [beneath, source, rest.first().unwrap_or(beneath)])
-            }
+            (Op::Copy(op), [_, _, ..]) => self.copy(id, op, inputs),
             (Op::Merge, [beneath, upper]) => Ok(merge::merged(&beneath.slots(), &upper.slots())),
             (Op::Folder(op), [beneath]) => self.folder(id, op, beneath),
             (Op::Run(op), [beneath, shown @ ..]) => {
@@ -234,11 +232,10 @@ impl Executor for Carrier<'_> {
                 return seen.map_err(|e| e.at(place(node)));
             }
             (Op::Folder(op), 0, [beneath]) => self.met_by_folder(op, beneath),
-            (Op::Copy(op), 0, [beneath, source, rest @ ..]) => {
-                self.met_by_copy(id, op, [beneath, source, rest.first().unwrap_or(beneath)])
-            }
-            (Op::Copy(op), 1, [_, source, ..]) => {
-                return self.copied(op, source).map_err(|e| e.at(place(node)));
+            (Op::Copy(op), 0, [_, _, ..]) => self.met_by_copy(id, op, inputs),
+            (Op::Copy(op), n, _) if op.sources.iter().any(|taken| taken.input == n) => {
+                let seen = self.copied(op, n, inputs);
+                return seen.map_err(|e| e.at(place(node)));
             }
             // The ids that the names stand for are a part of what was met.
             (Op::Copy(op), n, _) if op.names == Some(n) => Ok(list_digest(&[])),

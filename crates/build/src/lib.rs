@@ -28,7 +28,6 @@ mod request;
 mod secrets;
 mod selection;
 mod squash;
-mod supported;
 pub mod time;
 mod transfer;
 mod worker;

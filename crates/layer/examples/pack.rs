@@ -12,7 +12,9 @@ use std::{error::Error, fs::File, path::Path, time::Instant};
 use kiln_image::media::Compression;
 use kiln_layer::{
     Compressed, Compressing, Compressor, Files, Folder, Keep, LayerPath, Nothing, Packed, Packing,
-    Previous, Scan, apply, copy::Change, pack_changes, read_ahead,
+    Previous, Scan, apply,
+    copy::{Change, Origin},
+    pack_changes, read_ahead,
 };
 
 struct Asked {
@@ -96,17 +98,20 @@ fn pack(
     let changes: Vec<_> = folder.tree().iter().map(change).collect();
     let out = File::create(&asked.out)?;
     if asked.how.with == Compression::None {
-        let (_, packed) = pack_changes(&changes, folder, out, packing)?;
+        let (_, packed) = pack_changes(&changes, &[folder], out, packing)?;
         return Ok((packed, None));
     }
     let blob = Compressor::new(out, &asked.how)?;
-    let (blob, packed) = pack_changes(&changes, folder, blob, packing)?;
+    let (blob, packed) = pack_changes(&changes, &[folder], blob, packing)?;
     Ok((packed, Some(blob.finish()?.1)))
 }
 
 fn change(entry: &kiln_layer::Entry) -> Change {
     Change {
         entry: entry.clone(),
-        source: entry.file().map(|_| entry.path.clone()),
+        source: entry.file().map(|_| Origin {
+            input: 0,
+            path: entry.path.clone(),
+        }),
     }
 }

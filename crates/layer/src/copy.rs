@@ -13,25 +13,48 @@ mod mode;
 use std::collections::BTreeMap;
 
 use crate::{
-    Entry, Error, ErrorKind, File, Files, Kind, LayerPath, Meta, Root, Time, root::resolve,
+    Entry, Error, ErrorKind, File, Files, Keep, Kind, LayerPath, Meta, Root, Time, Tree,
+    root::{Resolved, resolve},
 };
 use destination::Destination;
 pub use mode::Mode;
+
+/// What there is to copy from.
+#[derive(Clone, Copy)]
+pub struct Inputs<'a> {
+    /// By number: see [`Source::input`].
+    pub files: &'a [&'a dyn Files],
+    /// What of a source is taken, and whether it is a folder: asked for the path beneath the folder
+    /// that is copied, or of a file that is a source itself, its name; with [`Source::base`] for what
+    /// is kept of the path. A folder to [look](Keep::Look) into is made where something in it is taken.
+    pub keep: Option<&'a dyn Fn(&LayerPath, bool) -> Keep>,
+}
+
+/// A file or a folder to copy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// In which of the inputs.
+    pub input: usize,
+    /// Where: without wildcards; links are followed inside the input.
+    pub path: LayerPath,
+    /// A folder above it, the names beneath which are made at the destination too, its own included.
+    pub base: Option<LayerPath>,
+    /// What is copied keeps its owners, unless [`Request::owner`] is there.
+    pub keep_owner: bool,
+}
 
 /// What is to be copied, and how.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// What to copy, in this order; wildcards have been expanded.
-    pub sources: Vec<LayerPath>,
+    pub sources: Vec<Source>,
     /// Where to: an absolute path, in which a trailing slash counts.
     pub destination: Vec<u8>,
     /// Several sources, or a wildcard: the destination must be a folder.
     pub many: bool,
     /// Who owns what is copied, and the folders that are made for it; 0:0 when there is none.
     pub owner: Option<(u32, u32)>,
-    /// What is copied keeps its owners, unless `owner` is there.
-    pub keep_owner: bool,
-    /// The mode of what is copied, other than symbolic links.
+    /// The mode of what is copied, other than symbolic links, and of the folders that are made for it.
     pub mode: Option<Mode>,
     /// The time of the folders that are made.
     pub made: Time,
@@ -43,7 +66,16 @@ pub struct Change {
     /// As it will be in the layer.
     pub entry: Entry,
     /// Where the content of a regular file comes from.
-    pub source: Option<LayerPath>,
+    pub source: Option<Origin>,
+}
+
+/// A file of one of the inputs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Which input.
+    pub input: usize,
+    /// Where in it.
+    pub path: LayerPath,
 }
 
 /// Something that a plan met in the root: with these and the sources unchanged (and nothing else
@@ -79,8 +111,21 @@ pub struct Copied {
 /// [`NotFound`](ErrorKind::NotFound) with a source that is not there,
 /// [`Conflict`](ErrorKind::Conflict) with the path where a folder and something else meet,
 /// [`Loop`](ErrorKind::Loop) and [`Refused`](ErrorKind::Refused) as [`Root::resolve`].
-pub fn plan(from: &dyn Files, request: &Request, onto: &Root) -> Result<Copied, Error> {
-    Ok(carry_out(from, request, onto)?.finish())
+pub fn plan(from: Inputs<'_>, request: &Request, onto: &Root) -> Result<Copied, Error> {
+    let owner = request.owner.unwrap_or((0, 0));
+    let mode = request.mode.as_ref().map_or(0o755, Mode::of_made);
+    let made = folder(owner, mode, request.made);
+    let mut copy = Copy {
+        from,
+        request,
+        to: Destination::new(onto, made),
+        names: BTreeMap::new(),
+        waiting: Vec::new(),
+    };
+    for source in &request.sources {
+        copy.source(source)?;
+    }
+    Ok(copy.to.finish())
 }
 
 /// The changes that make a folder (WORKDIR), with the folders above it: none when it is there.
@@ -113,85 +158,165 @@ fn folder(owner: (u32, u32), mode: u32, made: Time) -> Meta {
     }
 }
 
-fn carry_out<'a>(
-    from: &dyn Files,
-    request: &Request,
-    onto: &'a Root,
-) -> Result<Destination<'a>, Error> {
-    let owner = request.owner.unwrap_or((0, 0));
-    let made = folder(owner, 0o755, request.made);
-    let mut copy = Copy {
-        from,
-        request,
-        to: Destination::new(onto, made),
-        names: BTreeMap::new(),
-    };
-    for source in &request.sources {
-        copy.source(source)?;
-    }
-    Ok(copy.to)
-}
-
 struct Copy<'a, 'r> {
-    from: &'a dyn Files,
+    from: Inputs<'a>,
     request: &'a Request,
     to: Destination<'r>,
     /// For each regular file that was copied, its first name at the destination.
     names: BTreeMap<LayerPath, LayerPath>,
+    /// Folders that are made when something in them is: each lies in the one before it.
+    waiting: Vec<Entry>,
 }
 
-impl Copy<'_, '_> {
-    fn source(&mut self, source: &LayerPath) -> Result<(), Error> {
+impl<'a> Copy<'a, '_> {
+    fn tree(&self, input: usize) -> Result<&'a Tree, Error> {
+        match self.from.files.get(input) {
+            Some(files) => Ok(files.tree()),
+            None => Err(Error::invalid(format!("there is no input {input}"))),
+        }
+    }
+
+    fn source(&mut self, source: &Source) -> Result<(), Error> {
         self.names.clear();
-        let tree = self.from.tree();
-        let found = resolve(tree, source)?;
+        let tree = self.tree(source.input)?;
+        let found = resolve(tree, &source.path)?;
+        if found.entry.is_none() && !is_folder(tree, &found) {
+            return Err(Error::new(ErrorKind::NotFound, "no such file or folder").at(&source.path));
+        }
         let text = &self.request.destination;
-        let destination = destination::clean(text)?;
-        let is_folder = match &found.entry {
-            Some(entry) => entry.is_dir(),
-            // A folder that has no entry of its own, as in some archives; or nothing.
-            None => found.path.is_root() || tree.within(&found.path).next().is_some(),
-        };
-        if found.entry.is_none() && !is_folder {
-            return Err(Error::new(ErrorKind::NotFound, "no such file or folder").at(source));
+        let target = self.to.resolve(&destination::clean(text)?)?;
+        if let Some(base) = &source.base {
+            return self.with_parents(source, base, &found, &target);
         }
-        let target = self.to.resolve(&destination)?;
-        if is_folder {
-            return self.contents(&found.path, &target);
+        if is_folder(tree, &found) {
+            self.to.enter(&target)?;
+            return self.contents(source, &found.path, &target, &LayerPath::root());
         }
+        let name = source.path.name().unwrap_or_default();
         let into = self.request.many || destination::says_folder(text);
-        let is_there = self.to.is_dir(&target);
-        let target = match source.name() {
-            Some(name) if into || is_there => target.join(name)?,
-            _ => target,
+        let target = match into || self.to.is_dir(&target) {
+            true => {
+                self.to.enter(&target)?;
+                target.join(name)?
+            }
+            false => target,
         };
+        if self.keep(&LayerPath::parse(name)?, false) != Keep::Yes {
+            return Ok(());
+        }
         self.to.enter(&target.parent().unwrap_or_default())?;
         match found.entry {
-            Some(entry) => self.leaf(&entry, target),
+            Some(entry) => self.leaf(source, &entry, target),
             None => Ok(()),
         }
     }
 
-    /// Copies what is in the folder `source` into the folder `target`.
-    fn contents(&mut self, source: &LayerPath, target: &LayerPath) -> Result<(), Error> {
+    /// Copies a source under its own name, with the folders that lead to it from `base` on.
+    fn with_parents(
+        &mut self,
+        source: &Source,
+        base: &LayerPath,
+        found: &Resolved,
+        target: &LayerPath,
+    ) -> Result<(), Error> {
+        let tree = self.tree(source.input)?;
+        let kept = source.path.strip(base).unwrap_or_default();
         self.to.enter(target)?;
-        for entry in self.from.tree().within(source) {
-            let Some(inner) = entry.path.strip(source).filter(|p| !p.is_root()) else {
+        for above in kept.ancestors().filter(|path| !path.is_root()) {
+            let folder = resolve(tree, &base.append(&above)?)?;
+            self.folder(
+                source,
+                folder.entry.as_ref(),
+                &target.append(&above)?,
+                &above,
+            )?;
+        }
+        let at = target.append(&kept)?;
+        if is_folder(tree, found) {
+            if !kept.is_root() {
+                self.folder(source, found.entry.as_ref(), &at, &kept)?;
+            }
+            return self.contents(source, &found.path, &at, &kept);
+        }
+        match &found.entry {
+            Some(entry) if self.keep(&kept, false) == Keep::Yes => self.leaf(source, entry, at),
+            _ => Ok(()),
+        }
+    }
+
+    /// Copies what is in the folder `folder` into the folder `target`; `kept` is what goes before the
+    /// paths in it where it is asked whether they are taken.
+    fn contents(
+        &mut self,
+        source: &Source,
+        folder: &LayerPath,
+        target: &LayerPath,
+        kept: &LayerPath,
+    ) -> Result<(), Error> {
+        for entry in self.tree(source.input)?.within(folder) {
+            let Some(inner) = entry.path.strip(folder).filter(|p| !p.is_root()) else {
                 continue;
             };
             let at = target.append(&inner)?;
             match &entry.kind {
                 Kind::Whiteout => {}
-                Kind::Dir { .. } => self.to.folder(at, self.meta(entry))?,
-                _ => self.leaf(entry, at)?,
+                Kind::Dir { .. } => self.folder(source, Some(entry), &at, &kept.append(&inner)?)?,
+                _ if self.from.keep.is_none() => self.leaf(source, entry, at)?,
+                _ if self.keep(&kept.append(&inner)?, false) == Keep::Yes => {
+                    self.leaf(source, entry, at)?;
+                }
+                _ => {}
+            }
+        }
+        self.waiting.clear();
+        Ok(())
+    }
+
+    fn keep(&self, path: &LayerPath, is_folder: bool) -> Keep {
+        self.from
+            .keep
+            .map_or(Keep::Yes, |keep| keep(path, is_folder))
+    }
+
+    /// Puts a folder of the source, which may have no entry of its own.
+    fn folder(
+        &mut self,
+        source: &Source,
+        entry: Option<&Entry>,
+        at: &LayerPath,
+        asked: &LayerPath,
+    ) -> Result<(), Error> {
+        let folder = match entry {
+            Some(entry) => Entry::folder(at.clone(), self.meta(source, entry)),
+            None => Entry::folder(at.clone(), self.to.made().clone()),
+        };
+        match self.keep(asked, true) {
+            Keep::No => Ok(()),
+            Keep::Look => {
+                self.waiting.retain(|above| at.starts_with(&above.path));
+                self.waiting.push(folder);
+                Ok(())
+            }
+            Keep::Yes => {
+                self.make_waiting(at)?;
+                self.to.folder(folder)
+            }
+        }
+    }
+
+    /// Makes the folders that lead to `path` and were waiting for something in them.
+    fn make_waiting(&mut self, path: &LayerPath) -> Result<(), Error> {
+        for folder in std::mem::take(&mut self.waiting) {
+            if path.starts_with(&folder.path) {
+                self.to.folder(folder)?;
             }
         }
         Ok(())
     }
 
-    fn meta(&self, entry: &Entry) -> Meta {
+    fn meta(&self, source: &Source, entry: &Entry) -> Meta {
         let mut meta = entry.meta.clone();
-        let own = self.request.keep_owner.then_some((meta.uid, meta.gid));
+        let own = source.keep_owner.then_some((meta.uid, meta.gid));
         (meta.uid, meta.gid) = self.request.owner.or(own).unwrap_or((0, 0));
         match (&self.request.mode, &entry.kind) {
             (None, _) | (_, Kind::Symlink { .. }) => {}
@@ -202,9 +327,10 @@ impl Copy<'_, '_> {
 
     /// Everything but a folder. A file of which another name was copied from the same source
     /// becomes a hard link to that.
-    fn leaf(&mut self, entry: &Entry, path: LayerPath) -> Result<(), Error> {
-        let meta = self.meta(entry);
-        let tree = self.from.tree();
+    fn leaf(&mut self, source: &Source, entry: &Entry, path: LayerPath) -> Result<(), Error> {
+        self.make_waiting(&path)?;
+        let meta = self.meta(source, entry);
+        let tree = self.tree(source.input)?;
         let Some((file_entry, file)) = tree.file(&entry.path) else {
             if matches!(entry.kind, Kind::Hardlink { .. }) {
                 let what = "a hard link to a file that is not there";
@@ -213,8 +339,8 @@ impl Copy<'_, '_> {
             let kind = entry.kind.clone();
             return self.to.leaf(Entry { path, meta, kind }, None);
         };
-        let source = file_entry.path.clone();
-        let kind = match self.names.get(&source) {
+        let content = file_entry.path.clone();
+        let kind = match self.names.get(&content) {
             Some(first) if *first != path => Kind::Hardlink {
                 target: first.clone(),
             },
@@ -226,7 +352,19 @@ impl Copy<'_, '_> {
                 ..file.clone()
             }),
         };
-        self.names.entry(source.clone()).or_insert(path.clone());
-        self.to.leaf(Entry { path, meta, kind }, Some(source))
+        self.names.entry(content.clone()).or_insert(path.clone());
+        let origin = Origin {
+            input: source.input,
+            path: content,
+        };
+        self.to.leaf(Entry { path, meta, kind }, Some(origin))
+    }
+}
+
+fn is_folder(tree: &Tree, found: &Resolved) -> bool {
+    match &found.entry {
+        Some(entry) => entry.is_dir(),
+        // A folder that has no entry of its own, as in some archives; or nothing.
+        None => found.path.is_root() || tree.within(&found.path).next().is_some(),
     }
 }

@@ -112,14 +112,14 @@ pub fn pack_entries<'e, W: Write>(
     ordered::pack(&mut items, &opener, out, how)
 }
 
-/// [`pack_entries`] for planned changes, whose contents are in `from`.
+/// [`pack_entries`] for planned changes, whose contents are in `from`, by number.
 ///
 /// # Errors
 ///
 /// As [`pack_entries`]; [`Invalid`](ErrorKind::Invalid) for a file that has no source.
 pub fn pack_changes<W: Write>(
     changes: &[Change],
-    from: &dyn Files,
+    from: &[&dyn Files],
     out: W,
     how: &Packing<'_>,
 ) -> Result<(W, Packed), Error> {
@@ -130,8 +130,12 @@ pub fn pack_changes<W: Write>(
                 let what = "a file that has a content, and no source of it";
                 return Err(Error::invalid(what).at(&entry.path));
             }
+            (Some(_), Some(source)) if source.input >= from.len() => {
+                return Err(Error::invalid("a file of an input that is not there").at(&entry.path));
+            }
             (Some(_), Some(source)) => Item {
-                source,
+                input: source.input,
+                source: &source.path,
                 ..Item::of(entry)
             },
             _ => Item::of(entry),
@@ -152,12 +156,15 @@ pub fn pack<W: Write>(files: &dyn Files, out: W, times: Times) -> Result<(W, Pac
         times,
         ..Packing::default()
     };
-    ordered::pack(&mut items, &|| opener(files), out, &how)
+    ordered::pack(&mut items, &|| opener(&[files]), out, &how)
 }
 
-fn opener(files: &dyn Files) -> reader::Opener<'_> {
-    let mut open = files.opening();
+/// Opens what items name, for one thread; an input that none of them names is left alone.
+fn opener<'a>(inputs: &[&'a dyn Files]) -> reader::Opener<'a> {
+    let mut inputs: Vec<_> = inputs.iter().map(|files| (*files, None)).collect();
     Box::new(move |item| {
+        let (files, opening) = &mut inputs[item.input];
+        let open = opening.get_or_insert_with(|| files.opening());
         let opened = open(item.source);
         opened.map_err(|e| Error::io("open the file", e).at(item.source))
     })

@@ -98,6 +98,19 @@ impl Ignore {
         (Self { rules }, diagnostics)
     }
 
+    /// From patterns that stand somewhere else than in a file, one rule each: there are no comments.
+    /// Patterns that cannot be read are left out, with a diagnostic each.
+    pub fn of<'a>(patterns: impl IntoIterator<Item = &'a str>) -> (Self, Vec<Diagnostic>) {
+        let (mut rules, mut diagnostics) = (Vec::new(), Vec::new());
+        for (number, pattern) in (1..).zip(patterns) {
+            match rule(pattern.trim(), number, Span::default()) {
+                Ok(rule) => rules.push(rule),
+                Err(diagnostic) => diagnostics.push(diagnostic),
+            }
+        }
+        (Self { rules }, diagnostics)
+    }
+
     /// Whether the builder does not see `path`: relative to the context, with `/` between its
     /// components. Time is linear in the path's
     /// length, for each pattern in its own.

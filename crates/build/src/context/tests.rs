@@ -44,6 +44,10 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     temp
 }
 
+fn all() -> Selection {
+    Selection::new(&Select::default(), &[]).unwrap()
+}
+
 fn own(patterns: &[&str]) -> Select {
     Select {
         patterns: patterns.iter().map(ToString::to_string).collect(),
@@ -63,7 +67,7 @@ fn what_was_found_out_is_kept_and_written_only_when_something_is_new() {
     // Nothing is unread where all is to be read; and where there is nothing to read, nothing is read.
     let scan = |look: &Look<'_>| {
         let context = LocalContext::open(temp.path(), None).unwrap();
-        let (files, scanned) = context.scan(&[], look).unwrap();
+        let (files, scanned) = context.scan(&all(), look).unwrap();
         assert_eq!(files.tree().len(), 4);
         (scanned.known, scanned.read, scanned.unread)
     };
@@ -75,7 +79,7 @@ fn what_was_found_out_is_kept_and_written_only_when_something_is_new() {
     #[cfg(unix)]
     std::os::unix::fs::symlink(temp.path(), &link).unwrap();
     let context = LocalContext::open(&link, None).unwrap();
-    assert_eq!(context.scan(&[], &look).unwrap().1.known, 2);
+    assert_eq!(context.scan(&all(), &look).unwrap().1.known, 2);
     fs::remove_file(link).unwrap();
     // Damage is as nothing.
     kept.put(

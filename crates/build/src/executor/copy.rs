@@ -11,49 +11,47 @@ use crate::{
     Error, ErrorKind,
     executor::{Carrier, layer::id_of, lock},
     output::Output,
-    selection::{self, is_pattern},
+    selection::{self, Exclude, is_pattern},
 };
 
 /// A COPY, planned: what it takes, and from where.
 pub(super) struct Planned {
-    from: Arc<Root>,
-    /// Wildcards expanded.
-    sources: Vec<LayerPath>,
+    /// The inputs after the first.
+    from: Vec<Arc<Root>>,
     owner: Option<(u32, u32)>,
     copied: copy::Copied,
 }
 
 impl Carrier<'_> {
-    /// Carries a COPY out. Inputs: the root beneath, the source, and the root that knows the names of
-    /// users.
+    /// Carries a COPY out. Inputs: the root beneath, the sources, and perhaps the root that knows the
+    /// names of users.
     pub(super) fn copy(
         &self,
         id: NodeId,
         op: &graph::Copy,
-        inputs: [&Output; 3],
+        inputs: &[Output],
     ) -> Result<Output, Error> {
         let planned = self.plan_copy(id, op, inputs)?;
-        let [beneath, source, _] = inputs;
         let Planned { from, copied, .. } = &*planned;
-        if op.unpacks() {
-            refuse_archives(from, &planned.sources)?;
-        }
         let times = match (self.epoch, op.exact_times) {
             (None, _) => Times::Keep,
             (Some(epoch), true) => Times::Exactly(epoch),
             (Some(epoch), false) => Times::Clamp(epoch),
         };
         let line = self.line(op);
-        let packed = self.layer(id, &copied.changes, &**from, times, line.as_ref())?;
-        if let Output::Files(selected) = source
-            && let Some(read) = selected.learn(&copied.changes, packed.as_ref())?
-        {
-            let (name, select) = &selected.of;
-            let digest = |path: &LayerPath| read.get(path).copied();
-            let context = self.context(name)?;
-            context.learn(select, &self.look(&selected.of), &digest);
+        let files: Vec<&dyn Files> = from.iter().map(|from| &**from as &dyn Files).collect();
+        let packed = self.layer(id, &copied.changes, &files, times, line.as_ref())?;
+        for (input, source) in inputs.iter().skip(1).enumerate() {
+            if let Output::Files(selected) = source
+                && let Some(read) = selected.learn(input, &copied.changes, packed.as_ref())?
+            {
+                let (name, select) = &selected.of;
+                let digest = |path: &LayerPath| read.get(path).copied();
+                let context = self.context(name)?;
+                context.learn(select, &self.look(&selected.of), &digest);
+            }
         }
-        Ok(self.on_top(&beneath.slots(), id_of(&packed)))
+        Ok(self.on_top(&inputs[0].slots(), id_of(&packed)))
     }
 
     /// Plans a COPY once, for its key and for its layer.
@@ -61,25 +59,33 @@ impl Carrier<'_> {
         &self,
         id: NodeId,
         op: &graph::Copy,
-        [beneath, source, names]: [&Output; 3],
+        inputs: &[Output],
     ) -> Result<Arc<Planned>, Error> {
         if let Some(found) = lock(&self.known.copies).get(&id) {
             return Ok(Arc::clone(found));
         }
-        let onto = self.root(&beneath.slots().layers())?;
-        let from = self.source(source)?;
-        let names = match op.owner {
-            Some(_) => self.root(&names.slots().layers())?,
-            None => Arc::clone(&onto),
+        let onto = self.root(&inputs[0].slots().layers())?;
+        let from = inputs.iter().skip(1).map(|source| self.source(source));
+        let from: Vec<Arc<Root>> = from.collect::<Result<_, _>>()?;
+        let names = match (&op.owner, op.names) {
+            (Some(_), Some(names)) => from.get(names - 1).unwrap_or(&onto),
+            _ => &onto,
         };
-        let owners = !matches!(source, Output::Files(selected) if !selected.owners);
-        let request = self.copy_request(op, (&from, owners), &names)?;
-        let copied = copy::plan(&*from, &request, &onto)
-            .map_err(|e| self.explain_copy(e.into(), op, source))?;
+        let owners = |input: usize| !matches!(&inputs[input], Output::Files(of) if !of.owners);
+        let request = copy_request(op, (&from, &owners), names, self.now)?;
+        let exclude = Exclude::new(&op.exclude)?;
+        let keep = |path: &LayerPath, is_folder| exclude.keep(path, is_folder);
+        let files: Vec<&dyn Files> = from.iter().map(|from| &**from as &dyn Files).collect();
+        let given = copy::Inputs {
+            files: &files,
+            keep: (!exclude.is_empty()).then_some(&keep),
+        };
+        let copied = copy::plan(given, &request, &onto)
+            .map_err(|e| self.explain_copy(e.into(), op, inputs))?;
+        refuse_archives(op, &from)?;
         let planned = Arc::new(Planned {
-            from,
-            sources: request.sources,
             owner: request.owner,
+            from,
             copied,
         });
         lock(&self.known.copies).insert(id, Arc::clone(&planned));
@@ -96,7 +102,7 @@ impl Carrier<'_> {
         let onto = self.root(&slots.layers())?;
         let changes = folder_changes(op, &onto, self.now)?;
         let times = self.epoch.map_or(Times::Keep, Times::Clamp);
-        let packed = self.layer(id, &changes, &Root::new(Vec::new()), times, None)?;
+        let packed = self.layer(id, &changes, &[], times, None)?;
         Ok(self.on_top(&slots, id_of(&packed)))
     }
 
@@ -105,56 +111,30 @@ impl Carrier<'_> {
         &self,
         id: NodeId,
         op: &graph::Copy,
-        inputs: [&Output; 3],
+        inputs: &[Output],
     ) -> Result<Digest, Error> {
         let planned = self.plan_copy(id, op, inputs)?;
         let (met, owner) = (&planned.copied.met, planned.owner);
         Ok(Digest::sha256(format!("{met:?} {owner:?}").as_bytes()))
     }
 
-    /// What a COPY takes, without times; owners only where they are kept. `None` while some of it is
-    /// unread.
+    /// What a COPY takes of the input number `input`, without times; owners only where they are kept.
+    /// `None` while some of it is unread.
     pub(super) fn copied(
         &self,
         op: &graph::Copy,
-        source: &Output,
+        input: usize,
+        inputs: &[Output],
     ) -> Result<Option<Digest>, Error> {
+        let source = &inputs[input];
+        let select = op.select(input);
         let from = self.source(source)?;
-        let sources: Vec<String> = op.taken_from(1).collect();
         let found = match source {
-            Output::Files(selected) if selected.of.1.patterns == sources => selected.digest(),
-            Output::Files(selected) => selection::digest(&from, &sources, selected.owners),
-            Output::Root(_) => selection::digest(&from, &sources, op.owner.is_none()),
+            Output::Files(selected) if selected.of.1 == select => selected.digest(),
+            Output::Files(selected) => selection::digest(&from, &select, selected.owners),
+            Output::Root(_) => selection::digest(&from, &select, op.owner.is_none()),
         };
-        found.map_err(|e| self.explain_copy(e, op, source))
-    }
-
-    fn copy_request(
-        &self,
-        op: &graph::Copy,
-        (from, owners): (&Root, bool),
-        names: &Root,
-    ) -> Result<copy::Request, Error> {
-        let owner = op
-            .owner
-            .as_deref()
-            .map(|text| owner::chown(text, names))
-            .transpose()?;
-        let mode = op.mode.as_deref().map(copy::Mode::parse).transpose()?;
-        let mut sources = Vec::new();
-        let patterns: Vec<String> = op.taken_from(1).collect();
-        for pattern in &patterns {
-            sources.extend(selection::expand(from.tree(), pattern)?);
-        }
-        Ok(copy::Request {
-            sources,
-            destination: op.destination.clone().into_bytes(),
-            many: patterns.len() > 1 || patterns.iter().any(|s| is_pattern(s)),
-            owner,
-            keep_owner: op.owner.is_none() && owners,
-            mode,
-            made: Time::at(self.now),
-        })
+        found.map_err(|e| self.explain_copy(e, op, inputs))
     }
 
     /// What a WORKDIR meets: the changes that it would make are all there is to it.
@@ -177,18 +157,23 @@ impl Carrier<'_> {
     }
 
     /// Says of a source of a COPY that is not there why that may be.
-    fn explain_copy(&self, e: Error, op: &graph::Copy, from: &Output) -> Error {
-        let sources: Vec<String> = op.taken_from(1).collect();
-        let root = match from {
-            Output::Files(selected) => return self.explain_missing(e, &selected.of.0, &sources),
-            Output::Root(slots) => self.root(&slots.layers()),
+    fn explain_copy(&self, e: Error, op: &graph::Copy, inputs: &[Output]) -> Error {
+        let sources: Vec<String> = op.sources.iter().map(graph::Taken::whole).collect();
+        let missed = missing(&e, &sources);
+        let of = missed.and_then(|m| op.sources.iter().find(|taken| taken.whole() == *m));
+        let root = match of.and_then(|taken| inputs.get(taken.input)) {
+            Some(Output::Files(selected)) => {
+                return self.explain_missing(e, &selected.of.0, &sources);
+            }
+            Some(Output::Root(slots)) => self.root(&slots.layers()).ok(),
+            None => None,
         };
         let Some(source) = missing(&e, &sources) else {
             return e;
         };
         let what = format!("`/{source}` is not in the image or stage that `--from` names");
         let error = Error::new(ErrorKind::NotFound, what);
-        match root.ok().and_then(|root| nearly(&root, source)) {
+        match root.and_then(|root| nearly(&root, source)) {
             Some(path) => error.hint(format!("there is `/{path}`: letters have a case here")),
             None => error,
         }
@@ -248,9 +233,64 @@ fn folder_changes(op: &graph::Folder, onto: &Root, now: i64) -> Result<Vec<Chang
     )?)
 }
 
+/// The plan of a COPY: wildcards expanded, names of users looked up.
+fn copy_request(
+    op: &graph::Copy,
+    (from, owners): (&[Arc<Root>], &dyn Fn(usize) -> bool),
+    names: &Root,
+    now: i64,
+) -> Result<copy::Request, Error> {
+    let owner = op.owner.as_deref();
+    let owner = owner.map(|text| owner::chown(text, names)).transpose()?;
+    let mode = op.mode.as_deref().map(copy::Mode::parse).transpose()?;
+    let mut sources = Vec::new();
+    for taken in &op.sources {
+        for found in expand_taken(op, taken, from)? {
+            sources.push(copy::Source {
+                input: taken.input - 1,
+                path: found.path,
+                base: found.base,
+                keep_owner: owners(taken.input),
+            });
+        }
+    }
+    let is_magic = |taken: &graph::Taken| is_pattern(&taken.path) || is_pattern(&taken.base);
+    Ok(copy::Request {
+        sources,
+        destination: op.destination.clone().into_bytes(),
+        many: op.sources.len() > 1 || op.sources.iter().any(is_magic),
+        owner,
+        mode,
+        made: Time::at(now),
+    })
+}
+
+/// What a source of a COPY means in the input that it is of.
+fn expand_taken(
+    op: &graph::Copy,
+    taken: &graph::Taken,
+    from: &[Arc<Root>],
+) -> Result<Vec<selection::Found>, Error> {
+    let root = taken.input.checked_sub(1).and_then(|input| from.get(input));
+    let Some(root) = root else {
+        let what = format!("a COPY of an input that is not there: `{taken}`");
+        return Err(Error::new(ErrorKind::Input, what));
+    };
+    selection::expand(root, &taken.to_string(), op.parents)
+}
+
 /// ADD unpacks local archives; until that is done here, it must not copy them as they are.
-fn refuse_archives(from: &Root, sources: &[LayerPath]) -> Result<(), Error> {
-    for source in sources {
+fn refuse_archives(op: &graph::Copy, from: &[Arc<Root>]) -> Result<(), Error> {
+    for taken in op.sources.iter().filter(|taken| taken.unpack) {
+        for found in expand_taken(op, taken, from)? {
+            refuse_archive(&from[taken.input - 1], &found.path)?;
+        }
+    }
+    Ok(())
+}
+
+fn refuse_archive(from: &Root, source: &LayerPath) -> Result<(), Error> {
+    for source in [source] {
         let Some(path) = from.resolve(source).ok().map(|r| r.path) else {
             continue;
         };

@@ -39,7 +39,7 @@ impl Carrier<'_> {
         &self,
         id: NodeId,
         changes: &[Change],
-        from: &dyn Files,
+        from: &[&dyn Files],
         times: Times,
         line: Option<&Line>,
     ) -> Result<Option<Packed>, Error> {

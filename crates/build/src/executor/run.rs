@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use kiln_graph::{self as graph, Cancel, MountKind, NodeId};
+use kiln_graph::{self as graph, Cancel, MountKind, NodeId, Select};
 use kiln_image::{Digest, Platform};
 use kiln_layer::{Packed, Times, pack};
 
@@ -88,11 +88,14 @@ impl Carrier<'_> {
             MountKind::Cache(cache) if cache.input == Some(index) => Some(cache.source.clone()),
             _ => None,
         };
-        let sources: Vec<String> = op.mounts.iter().filter_map(source).collect();
+        let select = Select {
+            patterns: op.mounts.iter().filter_map(source).collect(),
+            ..Select::default()
+        };
         let (root, owners) = match shown {
             Output::Root(slots) => (self.root(&slots.layers())?, true),
             Output::Files(files) => (files.root(), files.owners),
         };
-        selection::digest(&root, &sources, owners)
+        selection::digest(&root, &select, owners)
     }
 }

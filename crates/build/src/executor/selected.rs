@@ -70,7 +70,7 @@ impl Late {
     }
 }
 
-/// The files that some patterns select.
+/// The files that an instruction selects.
 pub(crate) struct Selected {
     /// The name of the context, and what of it.
     pub(super) of: (String, Select),
@@ -125,7 +125,7 @@ impl Selected {
         Arc::clone(&lock(&self.state).root)
     }
 
-    /// What a COPY of the patterns sees of them; `None` before all of it was read.
+    /// What a COPY of what is selected sees of them; `None` before all of it was read.
     pub(super) fn digest(&self) -> Result<Option<Digest>, Error> {
         let root = {
             let state = lock(&self.state);
@@ -134,7 +134,7 @@ impl Selected {
             }
             Arc::clone(&state.root)
         };
-        let digest = selection::digest(&root, &self.of.1.patterns, self.owners)?;
+        let digest = selection::digest(&root, &self.of.1, self.owners)?;
         let mut state = lock(&self.state);
         // Not if others have read more meanwhile: they will ask again.
         if Arc::ptr_eq(&state.root, &root) {
@@ -143,10 +143,11 @@ impl Selected {
         Ok(digest)
     }
 
-    /// `changes`, which were made of these files, have been packed: what was unread is known now.
-    /// `None` when nothing was. What no change needed is read here.
+    /// `changes`, which were made of these files as the input of that number, have been packed: what was
+    /// unread is known now. `None` when nothing was. What no change needed is read here.
     pub(super) fn learn(
         &self,
+        input: usize,
         changes: &[Change],
         packed: Option<&Packed>,
     ) -> Result<Option<HashMap<LayerPath, Digest>>, Error> {
@@ -163,8 +164,10 @@ impl Selected {
             let file = packed
                 .and_then(|p| p.tree.get(&entry.path))
                 .and_then(Entry::file);
-            if let (Some(file), Some(source)) = (file, source) {
-                read.insert(source.clone(), file.digest);
+            if let (Some(file), Some(source)) = (file, source)
+                && source.input == input
+            {
+                read.insert(source.path.clone(), file.digest);
             }
         }
         self.read_rest(tree, &mut read)?;

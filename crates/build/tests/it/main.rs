@@ -27,7 +27,6 @@ fn main() -> ExitCode {
         language::{
             heredocs_are_files,
             a_linked_layer_does_not_know_what_is_beneath,
-            what_is_not_carried_out_is_refused_at_its_line,
         },
     ];
     #[cfg(unix)]

@@ -171,7 +171,7 @@ impl Lowerer<'_, '_> {
         };
         let paths: Vec<Taken> = sources.found.iter().filter_map(kept).collect();
         let select = Select {
-            patterns: paths.iter().map(Taken::whole).collect(),
+            patterns: paths.iter().map(ToString::to_string).collect(),
             exclude: wishes.exclude.clone(),
             deep: wishes.parents,
         };

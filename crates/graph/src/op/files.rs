@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::Select;
+
 /// COPY, and ADD.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Copy {
@@ -81,6 +83,16 @@ impl Copy {
     pub fn taken_from(&self, input: usize) -> impl Iterator<Item = String> {
         let of = self.sources.iter().filter(move |t| t.input == input);
         of.map(Taken::whole)
+    }
+
+    /// What is taken from the input number `input`.
+    pub fn select(&self, input: usize) -> Select {
+        let of = self.sources.iter().filter(|t| t.input == input);
+        Select {
+            patterns: of.map(ToString::to_string).collect(),
+            exclude: self.exclude.clone(),
+            deep: self.parents,
+        }
     }
 }
 

@@ -9,7 +9,9 @@ pub struct Select {
     /// Patterns as in COPY, cleaned, relative to the source's root, `/` between components.
     /// Empty: everything.
     pub patterns: Vec<String>,
-    /// What is left out of that, as in an ignore file.
+    /// What is left out of that: patterns as in an ignore file, for paths beneath a folder that is
+    /// selected; of a file that is selected itself, for its name; with `deep`, for what is behind the
+    /// first `/./` of its pattern.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
     /// In patterns, `**` stands for any number of folders.

@@ -6,14 +6,14 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use super::{Change, Copied, Met};
+use super::{Change, Copied, Met, Origin};
 use crate::{Entry, Error, ErrorKind, Kind, LayerPath, Meta, Root, links::LinkedTree, root};
 
 pub(super) struct Destination<'r> {
     onto: &'r Root,
     changes: LinkedTree,
     /// Where the content of each changed file comes from, hard links included.
-    sources: BTreeMap<LayerPath, LayerPath>,
+    sources: BTreeMap<LayerPath, Origin>,
     /// The metadata of folders that are made.
     made: Meta,
     met: RefCell<BTreeSet<Met>>,
@@ -28,6 +28,11 @@ impl<'r> Destination<'r> {
             made,
             met: RefCell::default(),
         }
+    }
+
+    /// The metadata of folders that are made.
+    pub(super) fn made(&self) -> &Meta {
+        &self.made
     }
 
     /// What is at `path` now.
@@ -85,17 +90,17 @@ impl<'r> Destination<'r> {
     }
 
     /// Puts a folder of a source, whose metadata counts.
-    pub(super) fn folder(&mut self, path: LayerPath, meta: Meta) -> Result<(), Error> {
-        self.parents(&path)?;
-        if let Some(entry) = self.get(&path).filter(|e| !e.is_dir()) {
+    pub(super) fn folder(&mut self, folder: Entry) -> Result<(), Error> {
+        self.parents(&folder.path)?;
+        if let Some(entry) = self.get(&folder.path).filter(|e| !e.is_dir()) {
             return Err(not_a_folder(&entry));
         }
-        self.changes.put(Entry::folder(path, meta));
+        self.changes.put(folder);
         Ok(())
     }
 
     /// Puts everything else.
-    pub(super) fn leaf(&mut self, entry: Entry, source: Option<LayerPath>) -> Result<(), Error> {
+    pub(super) fn leaf(&mut self, entry: Entry, source: Option<Origin>) -> Result<(), Error> {
         self.parents(&entry.path)?;
         if self.is_dir(&entry.path) || entry.path.is_root() {
             let what = format!(

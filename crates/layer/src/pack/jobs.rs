@@ -10,7 +10,8 @@ use crate::{Entry, Error, Kind, LayerPath};
 #[derive(Clone, Copy)]
 pub(super) struct Item<'a> {
     pub(super) entry: &'a Entry,
-    /// Where its content is.
+    /// In which of the inputs its content is, and where in it.
+    pub(super) input: usize,
     pub(super) source: &'a LayerPath,
     /// Where the same content is in the previous tar.
     pub(super) previous: Option<u64>,
@@ -20,6 +21,7 @@ impl<'a> Item<'a> {
     pub(super) fn of(entry: &'a Entry) -> Self {
         Self {
             entry,
+            input: 0,
             source: &entry.path,
             previous: None,
         }

@@ -1,8 +1,8 @@
 //! COPY and WORKDIR as plans.
 
 use kiln_layer::{
-    ErrorKind, Kind, Meta, Root, Time,
-    copy::{self, Change, Mode, Request},
+    Error, ErrorKind, Files, Keep, Kind, LayerPath, Meta, Root, Time,
+    copy::{self, Change, Copied, Inputs, Mode, Request, Source},
 };
 
 use crate::{
@@ -64,9 +64,34 @@ fn source() -> kiln_layer::InMemory {
     f
 }
 
+fn of(input: usize, text: &str) -> Source {
+    Source {
+        input,
+        path: path(text),
+        ..Source::default()
+    }
+}
+
+/// A source of which the path from `base` on is kept.
+fn from(base: &str, text: &str) -> Source {
+    Source {
+        base: Some(path(base)),
+        ..of(0, text)
+    }
+}
+
+fn plan(from: &dyn Files, request: &Request, onto: &Root) -> Result<Copied, Error> {
+    let files = [from];
+    let inputs = Inputs {
+        files: &files,
+        keep: None,
+    };
+    copy::plan(inputs, request, onto)
+}
+
 fn request(sources: &[&str], destination: &str) -> Request {
     Request {
-        sources: sources.iter().map(|s| path(s)).collect(),
+        sources: sources.iter().map(|s| of(0, s)).collect(),
         destination: destination.into(),
         many: sources.len() > 1,
         made: Time::at(77),
@@ -78,7 +103,10 @@ fn show(changes: &[Change]) -> Vec<String> {
     let line = |c: &Change| {
         let p = &c.entry.path;
         match (&c.entry.kind, &c.source) {
-            (Kind::File(_), Some(from)) => format!("{p} < {from}"),
+            (Kind::File(_), Some(from)) if from.input > 0 => {
+                format!("{p} < {}:{}", from.input, from.path)
+            }
+            (Kind::File(_), Some(from)) => format!("{p} < {}", from.path),
             (Kind::Dir { .. }, None) => format!("{p}/"),
             (Kind::Symlink { target }, None) => {
                 format!("{p} -> {}", String::from_utf8_lossy(target))
@@ -160,7 +188,7 @@ fn where_things_go() {
     ];
     for (sources, destination, expected) in rows {
         let request = request(sources, destination);
-        let found = copy::plan(&source, &request, &base).unwrap().changes;
+        let found = plan(&source, &request, &base).unwrap().changes;
         let mut expected = expected.to_vec();
         // The first name in order is the file.
         if let Some(h) = expected.iter_mut().find(|l| l.contains("h == ")) {
@@ -197,7 +225,7 @@ fn what_is_refused() {
         (&["f", "g"], "/etc/conf", ErrorKind::Conflict, "etc/conf"),
         (&["f"], "/loop/x", ErrorKind::Loop, "loop/x"),
     ] {
-        let found = copy::plan(&source, &request(sources, destination), &base).map(|c| c.changes);
+        let found = plan(&source, &request(sources, destination), &base).map(|c| c.changes);
         if at.is_empty() {
             assert_eq!(show(&found.unwrap()), ["app/", "app/file < file/file"]);
             continue;
@@ -215,7 +243,7 @@ fn what_is_refused() {
 fn owners_modes_and_times() {
     let (source, base) = (source(), base());
     let of = |request: &Request, p: &str| {
-        let changes = copy::plan(&source, request, &base).unwrap().changes;
+        let changes = plan(&source, request, &base).unwrap().changes;
         let found = changes.iter().find(|c| c.entry.path == path(p)).unwrap();
         let m = &found.entry.meta;
         (m.mode, m.uid, m.gid, m.mtime.seconds)
@@ -223,10 +251,8 @@ fn owners_modes_and_times() {
     let plain = request(&["owned"], "/made/here");
     assert_eq!(of(&plain, "made/here"), (0o4711, 0, 0, 5));
     assert_eq!(of(&plain, "made"), (0o755, 0, 0, 77));
-    let keep = Request {
-        keep_owner: true,
-        ..plain.clone()
-    };
+    let mut keep = plain.clone();
+    keep.sources[0].keep_owner = true;
     assert_eq!(of(&keep, "made/here"), (0o4711, 7, 8, 5));
     let owner = Request {
         owner: Some((3, 4)),
@@ -241,7 +267,8 @@ fn owners_modes_and_times() {
     assert_eq!(of(&mode, "m/sub/y").0, 0o640);
     assert_eq!(of(&mode, "m/sub").0, 0o640);
     assert_eq!(of(&mode, "m/link").0, 0o777);
-    assert_eq!(of(&mode, "m").0, 0o755);
+    // Made as a process with the usual umask would.
+    assert_eq!(of(&mode, "m").0, 0o640);
     // A folder on the way keeps what it has; one beneath the destination gets the source's.
     let owner = Request {
         owner: Some((3, 4)),
@@ -252,28 +279,135 @@ fn owners_modes_and_times() {
 }
 
 #[test]
-fn modes() {
-    for (text, expected) in [
-        ("755", Ok(0o755)),
-        ("0", Ok(0)),
-        ("04755", Ok(0o4755)),
-        ("77777", Err(ErrorKind::Invalid)),
-        ("888", Err(ErrorKind::Invalid)),
-        ("", Err(ErrorKind::Invalid)),
-        ("u=rwX,go=rX", Err(ErrorKind::Unsupported)),
-    ] {
-        let found = Mode::parse(text)
-            .map(|m| m.of(0, false))
-            .map_err(|e| e.kind());
-        assert_eq!(found, expected, "{text}");
+fn parents_are_kept() {
+    let (source, base) = (source(), base());
+    let rows: &[(&str, &str, &[&str])] = &[
+        ("", "dir/x", &["p/", "p/dir/", "p/dir/x < dir/x"]),
+        ("dir", "dir/sub/y", &["p/", "p/sub/", "p/sub/y < dir/sub/y"]),
+        ("dir/sub", "dir/sub/y", &["p/", "p/y < dir/sub/y"]),
+        ("dir", "dir/sub", &["p/", "p/sub/", "p/sub/y < dir/sub/y"]),
+        ("dir/sub", "dir/sub", &["p/", "p/y < dir/sub/y"]),
+        // Links on the way are folders afterwards.
+        (
+            "",
+            "todir/sub/y",
+            &[
+                "p/",
+                "p/todir/",
+                "p/todir/sub/",
+                "p/todir/sub/y < dir/sub/y",
+            ],
+        ),
+    ];
+    for (kept, text, expected) in rows {
+        let request = Request {
+            sources: vec![from(kept, text)],
+            ..request(&[], "/p")
+        };
+        let found = plan(&source, &request, &base).unwrap().changes;
+        assert_eq!(show(&found), *expected, "{text} from {kept}");
     }
+    let mut closed = files(&["a/b/c = 1"]);
+    let folder = |mode| Meta::with_mode(mode);
+    closed.entry(kiln_layer::Entry::folder(path("a"), folder(0o700)));
+    closed.entry(kiln_layer::Entry::folder(path("a/b"), folder(0o710)));
+    let request = Request {
+        sources: vec![from("", "a/b/c")],
+        ..request(&[], "/p")
+    };
+    let found = plan(&closed, &request, &base).unwrap().changes;
+    let modes: Vec<_> = found.iter().map(|c| c.entry.meta.mode).collect();
+    assert_eq!(modes, [0o755, 0o700, 0o710, 0o644]);
+}
+
+#[test]
+fn what_is_left_out() {
+    let (source, base) = (source(), base());
+    let rows: &[(Source, &[&str], &[&str])] = &[
+        (
+            of(0, "dir"),
+            &["sub"],
+            &["p/", "p/h < dir/x", "p/link -> x", "p/x == p/h"],
+        ),
+        (
+            of(0, "dir"),
+            &["h", "link", "sub/y"],
+            &["p/", "p/sub/", "p/x < dir/x"],
+        ),
+        // A folder is looked into, and made for what is taken in it.
+        (
+            of(0, "dir"),
+            &["h", "link", "x", "?sub"],
+            &["p/", "p/sub/", "p/sub/y < dir/sub/y"],
+        ),
+        (of(0, "dir"), &["h", "link", "x", "?sub", "sub/y"], &["p/"]),
+        // A file by its own name; a folder whose contents are copied not at all.
+        (of(0, "dir/x"), &["x"], &["p/"]),
+        (of(0, "dir/x"), &["dir"], &["p/", "p/x < dir/x"]),
+        (of(0, "dir/sub"), &["sub"], &["p/", "p/y < dir/sub/y"]),
+        // By all that is kept of the path.
+        (
+            from("", "dir/sub"),
+            &["dir/sub/y"],
+            &["p/", "p/dir/", "p/dir/sub/"],
+        ),
+        (from("dir", "dir/sub"), &["sub/y"], &["p/", "p/sub/"]),
+        (from("", "dir/x"), &["dir"], &["p/"]),
+    ];
+    for (source_, left_out, expected) in rows {
+        let keep = |at: &LayerPath, _: bool| {
+            let within = |text: &str| at.starts_with(&path(text.trim_start_matches('?')));
+            match left_out.iter().rfind(|text| within(text)) {
+                Some(text) if text.starts_with('?') && *at == path(&text[1..]) => Keep::Look,
+                Some(text) if !text.starts_with('?') => Keep::No,
+                _ => Keep::Yes,
+            }
+        };
+        let given: [&dyn Files; 1] = [&source];
+        let inputs = Inputs {
+            files: &given,
+            keep: Some(&keep),
+        };
+        let request = Request {
+            sources: vec![source_.clone()],
+            ..request(&[], "/p/")
+        };
+        let found = copy::plan(inputs, &request, &base).unwrap().changes;
+        assert_eq!(show(&found), *expected, "{source_:?} without {left_out:?}");
+    }
+}
+
+#[test]
+fn inputs_of_several_kinds() {
+    let (one, two) = (source(), files(&["two = 2", "f = of the second"]));
+    let given: [&dyn Files; 2] = [&one, &two];
+    let inputs = Inputs {
+        files: &given,
+        keep: None,
+    };
+    let request = Request {
+        sources: vec![of(0, "g"), of(1, "two"), of(0, "f"), of(1, "f")],
+        ..request(&[], "/p/")
+    };
+    let found = copy::plan(inputs, &request, &base()).unwrap().changes;
+    assert_eq!(
+        show(&found),
+        ["p/", "p/f < 1:f", "p/g < g", "p/two < 1:two"]
+    );
+    let (tar, packed) =
+        kiln_layer::pack_changes(&found, &given, Vec::new(), &Default::default()).unwrap();
+    let text = String::from_utf8_lossy(&tar);
+    assert!(text.contains("of the second") && packed.tree.len() == 4);
+    assert!(
+        kiln_layer::pack_changes(&found, &given[..1], Vec::new(), &Default::default()).is_err()
+    );
 }
 
 #[test]
 fn a_later_source_replaces_a_file_that_others_link_to() {
     let source = files(&["a/", "a/f = old", "a/l == a/f", "b/", "b/f = new"]);
     let request = request(&["a", "b"], "/n/");
-    let found = copy::plan(&source, &request, &base()).unwrap().changes;
+    let found = plan(&source, &request, &base()).unwrap().changes;
     assert_eq!(show(&found), ["n/", "n/f < b/f", "n/l < a/f"]);
 }
 
@@ -281,7 +415,7 @@ fn a_later_source_replaces_a_file_that_others_link_to() {
 fn only_what_is_copied_is_linked() {
     let source = files(&["a/", "a/l == f", "a/m == f", "f = 1"]);
     // In a tree as archives may have it, the file comes after its links.
-    let found = copy::plan(&source, &request(&["a"], "/n"), &base())
+    let found = plan(&source, &request(&["a"], "/n"), &base())
         .unwrap()
         .changes;
     assert_eq!(show(&found), ["n/", "n/l < f", "n/m == n/l"]);
@@ -290,7 +424,7 @@ fn only_what_is_copied_is_linked() {
 #[test]
 fn what_a_plan_met() {
     let met = |destination: &str, base: &Root| {
-        copy::plan(&source(), &request(&["f"], destination), base)
+        plan(&source(), &request(&["f"], destination), base)
             .unwrap()
             .met
     };
@@ -344,7 +478,7 @@ fn devices_and_pipes_are_copied_and_an_archive_without_folders_is_taken() {
     let mut source = files(&["d/deep/f = 1"]);
     source.entry(entry("d/pipe", Kind::Fifo));
     source.entry(symlink("d/l", "nowhere"));
-    let found = copy::plan(&source, &request(&["d"], "/n"), &base())
+    let found = plan(&source, &request(&["d"], "/n"), &base())
         .unwrap()
         .changes;
     let paths: Vec<_> = found.iter().map(|c| c.entry.path.to_string()).collect();

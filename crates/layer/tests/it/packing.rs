@@ -13,7 +13,9 @@ use std::{
 use kiln_image::Digest;
 use kiln_layer::{
     Content, Entry, Error, ErrorKind, Files, InMemory, Kind, Packed, Packer, Packing, Previous,
-    Root, RootLayer, Time, Times, Tree, copy::Change, pack_changes, pack_entries,
+    Root, RootLayer, Time, Times, Tree,
+    copy::{Change, Origin},
+    pack_changes, pack_entries,
 };
 use proptest::prelude::*;
 
@@ -144,9 +146,9 @@ proptest! {
         prop_assert_eq!(&again.tree, &packed.tree);
         let changes: Vec<_> = files.tree().iter().map(|e| Change {
             entry: e.clone(),
-            source: e.file().map(|_| e.path.clone()),
+            source: e.file().map(|_| Origin { input: 0, path: e.path.clone() }),
         }).collect();
-        let (found, _) = pack_changes(&changes, &files, Vec::new(), &how).unwrap();
+        let (found, _) = pack_changes(&changes, &[&files], Vec::new(), &how).unwrap();
         prop_assert!(found == tar);
     }
 
@@ -339,7 +341,7 @@ fn what_a_tar_cannot_say_is_refused_on_every_thread() {
         entry: entry("a", unread(1)),
         source: None,
     };
-    let e = pack_changes(&[change], &InMemory::new(), io::sink(), &on(1)).unwrap_err();
+    let e = pack_changes(&[change], &[&InMemory::new()], io::sink(), &on(1)).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Invalid);
 }
 

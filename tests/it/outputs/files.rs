@@ -1,0 +1,251 @@
+//! Files as they are: in a folder of the one who builds, and in a tar.
+
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt as _, symlink},
+    process::Command,
+};
+
+use kiln_tests::{
+    kiln::{Kiln, said, write},
+    who::{Who, everybody},
+};
+
+use super::{app, build, kiln_owns, with_busybox};
+
+const TREE: &str = "FROM busybox AS made
+RUN mkdir -p /t/sub /t/closed && echo a > /t/a && ln /t/a /t/hard && ln -s /etc/passwd /t/link \\
+ && chmod 500 /t/closed && mkfifo /t/pipe && touch -d @1000000000 /t/a
+FROM scratch
+COPY --from=made /t /
+COPY --chown=1000:50 --chmod=6755 run /sub/run
+";
+
+/// The folder that [`TREE`] is built from.
+fn tree(kiln: &Kiln) {
+    app(kiln, TREE);
+    write(&kiln.scratch().join("app/run"), "run\n");
+}
+
+#[test]
+fn a_folder_has_the_files_and_they_belong_to_who_builds() {
+    everybody(|who, kiln| {
+        tree(kiln);
+        kiln_owns(kiln);
+        let told = build(kiln, &["-o", "out/tree"]);
+        assert_eq!(told, "", "there is no image to tell of");
+        let at = kiln.scratch().join("out/tree");
+        let meta = |path: &str| fs::symlink_metadata(at.join(path)).unwrap();
+        let (uid, gid) = (meta("").uid(), meta("").gid());
+        assert_eq!(who == Who::Root, uid == 0);
+        for path in ["a", "sub", "sub/run", "closed", "link", "pipe"] {
+            let meta = meta(path);
+            assert_eq!((meta.uid(), meta.gid()), (uid, gid), "{path}");
+        }
+        assert_eq!(
+            meta("sub/run").mode() & 0o7777,
+            0o755,
+            "to run as 1000 is no right of ours"
+        );
+        assert_eq!(meta("closed").mode() & 0o7777, 0o500);
+        assert_eq!(meta("a").mtime(), 1_000_000_000);
+        assert_eq!(meta("a").ino(), meta("hard").ino());
+        assert_eq!(
+            fs::read_link(at.join("link")).unwrap().to_str(),
+            Some("/etc/passwd")
+        );
+        assert_eq!(fs::read_to_string(at.join("sub/run")).unwrap(), "run\n");
+        // Once more into the same, in the other way that folders are written.
+        build(kiln, &["-o", "type=local,dest=out/tree"]);
+        assert_eq!(fs::read_to_string(at.join("hard")).unwrap(), "a\n");
+        assert_eq!(
+            kiln.ok(["images", "-aq"]).lines().count(),
+            1,
+            "only the base is an image"
+        );
+    });
+}
+
+#[test]
+fn a_folder_keeps_what_is_in_it_unless_it_is_to_go() {
+    let kiln = with_busybox();
+    app(&kiln, "FROM scratch\nCOPY new /d/new\nCOPY new /file\n");
+    write(&kiln.scratch().join("app/new"), "new");
+    let out = kiln.scratch().join("out");
+    write(&out.join("d/old"), "old");
+    write(&out.join("file/was/a/folder"), "old");
+    write(&out.join("other"), "old");
+    build(&kiln, &["-o", "out"]);
+    assert_eq!(fs::read_to_string(out.join("d/old")).unwrap(), "old");
+    assert_eq!(fs::read_to_string(out.join("file")).unwrap(), "new");
+    build(&kiln, &["-o", "type=local,dest=out,mode=delete"]);
+    let left: Vec<_> = fs::read_dir(&out)
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+    assert!(!out.join("d/old").exists() && out.join("d/new").exists());
+
+    let elsewhere = tempfile::tempdir().unwrap();
+    write(&elsewhere.path().join("precious"), "");
+    let to = format!("type=local,dest={},mode=delete", elsewhere.path().display());
+    let refused = kiln.fails(["build", "-o", &to, "app"]);
+    assert!(
+        refused.err.contains("--allow buildx.local.delete"),
+        "{}",
+        refused.err
+    );
+    let up = kiln.fails(["build", "-o", "type=local,dest=app/..,mode=delete", "app"]);
+    assert_eq!(up.code, 125, "{}", up.err);
+    assert!(elsewhere.path().join("precious").exists());
+    kiln.ok(["build", "-o", &to, "--allow", "buildx.local.delete", "app"]);
+    assert!(!elsewhere.path().join("precious").exists());
+}
+
+#[test]
+fn no_link_is_followed_out_of_the_folder() {
+    everybody(|_, kiln| {
+        app(
+            kiln,
+            "FROM scratch\nCOPY new /lib/x\nCOPY new /file\nCOPY new /up/x\n",
+        );
+        write(&kiln.scratch().join("app/new"), "new");
+        kiln_owns(kiln);
+        let canary = kiln.scratch().join("out/canary");
+        write(&canary.join("x"), "old");
+        let to = kiln.scratch().join("out/to");
+        fs::create_dir(&to).unwrap();
+        symlink(&canary, to.join("lib")).unwrap();
+        symlink(canary.join("x"), to.join("file")).unwrap();
+        symlink("../canary", to.join("up")).unwrap();
+        use std::os::unix::fs::PermissionsExt as _;
+        for folder in [&canary, &to] {
+            fs::set_permissions(folder, fs::Permissions::from_mode(0o777)).unwrap();
+        }
+        build(kiln, &["-o", "out/to"]);
+        assert_eq!(fs::read_to_string(canary.join("x")).unwrap(), "old");
+        for path in ["lib/x", "file", "up/x"] {
+            assert_eq!(fs::read_to_string(to.join(path)).unwrap(), "new");
+            assert!(!to.join(path).is_symlink());
+        }
+    });
+}
+
+#[test]
+fn a_tar_has_the_files_with_their_owners() {
+    everybody(|_, kiln| {
+        tree(kiln);
+        let mut piped = kiln.command(["build", "-o", "-", "app"]);
+        let out = piped.output().unwrap();
+        assert!(out.status.success());
+        let tar = kiln.scratch().join("t.tar");
+        fs::write(&tar, &out.stdout).unwrap();
+        let list = said(
+            Command::new("tar")
+                .args(["--numeric-owner", "--utc", "-tvf"])
+                .arg(&tar),
+        );
+        let lines: Vec<String> = list
+            .out
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>())
+            .map(|words| format!("{} {} {}", words[0], words[1], words[5..].join(" ")))
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "-rw-r--r-- 0/0 a",
+                "dr-x------ 0/0 closed/",
+                "hrw-r--r-- 0/0 hard link to a",
+                "lrwxrwxrwx 0/0 link -> /etc/passwd",
+                "prw-r--r-- 0/0 pipe",
+                "drwxr-xr-x 0/0 sub/",
+                "-rwsr-sr-x 1000/50 sub/run",
+            ]
+        );
+        kiln.ok(["build", "-q", "-o", "type=tar,dest=u.tar", "app"]);
+        assert_eq!(fs::read(kiln.scratch().join("u.tar")).unwrap(), out.stdout);
+    });
+}
+
+#[test]
+fn folders_of_platforms_are_named_as_docker_names_them() {
+    let kiln = with_busybox();
+    app(&kiln, "FROM scratch\nCOPY a /\n");
+    write(&kiln.scratch().join("app/a"), "a");
+    build(&kiln, &["-o", "type=local,dest=out,platform-split=true"]);
+    let arch = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    assert!(kiln.scratch().join(format!("out/linux_{arch}/a")).is_file());
+    build(&kiln, &["-o", "type=tar,dest=t.tar,platform-split=true"]);
+    let list = said(
+        Command::new("tar")
+            .arg("-tf")
+            .arg(kiln.scratch().join("t.tar")),
+    );
+    assert_eq!(list.out, format!("linux_{arch}/\nlinux_{arch}/a\n"));
+}
+
+#[test]
+fn what_a_user_cannot_make_is_told() {
+    let kiln = Who::WithoutIds.kiln();
+    let make = "import tarfile\nt=tarfile.open('dev.tar','w')\ni=tarfile.TarInfo('dev/thing')\n\
+                i.type=tarfile.CHRTYPE\ni.devmajor=1\ni.devminor=3\nt.addfile(i)\n";
+    let python = Command::new("python3")
+        .args(["-c", make])
+        .current_dir(kiln.scratch())
+        .status();
+    assert!(python.unwrap().success());
+    kiln.ok(["import", "dev.tar", "dev"]);
+    app(&kiln, "FROM dev\nCOPY a /a\n");
+    write(&kiln.scratch().join("app/a"), "a");
+    kiln_owns(&kiln);
+    let told = kiln.run(["build", "-o", "out", "app"]);
+    assert_eq!(told.code, 0, "{}", told.err);
+    let what = "not everything could be written: character device of `/dev/thing`";
+    assert!(told.err.contains(what), "{}", told.err);
+    assert!(kiln.scratch().join("out/a").is_file());
+}
+
+#[test]
+fn an_epoch_is_the_latest_time_and_the_same_bytes_come_twice() {
+    let mut all = Vec::new();
+    let first = with_busybox();
+    // The same base: one that is made anew is another, made at another time.
+    first.ok(["save", "-o", "base.tar", "busybox"]);
+    for _ in 0..2 {
+        let kiln = Kiln::new();
+        let base = first.scratch().join("base.tar");
+        kiln.ok(["load", "-i", base.to_str().unwrap()]);
+        app(
+            &kiln,
+            "FROM busybox\nRUN echo x > /x\nCOPY Dockerfile /copied\n",
+        );
+        let outputs = [
+            "-o",
+            "out",
+            "-o",
+            "type=tar,dest=t.tar",
+            "-o",
+            "type=oci,dest=o.tar",
+            "-o",
+            "type=docker,dest=d.tar",
+            "--squash",
+            "--label",
+            "a=b",
+        ];
+        let args = [&["build", "-q", "-t", "app"], &outputs[..], &["app"]].concat();
+        let built = said(kiln.command(args).env("SOURCE_DATE_EPOCH", "1000000000"));
+        assert_eq!(built.code, 0, "{}", built.err);
+        for path in ["x", "copied", "bin/busybox", "etc"] {
+            let meta = fs::metadata(kiln.scratch().join("out").join(path)).unwrap();
+            assert!(meta.mtime() <= 1_000_000_000, "{path}: {}", meta.mtime());
+        }
+        let read = |name: &str| fs::read(kiln.scratch().join(name)).unwrap();
+        all.push(["t.tar", "o.tar", "d.tar"].map(read));
+    }
+    assert!(all[0] == all[1]);
+}

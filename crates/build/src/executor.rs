@@ -6,6 +6,7 @@ mod image;
 mod inline;
 mod layer;
 mod merge;
+mod push;
 mod run;
 mod selected;
 
@@ -15,7 +16,7 @@ use std::{
 };
 
 use kiln_cache::Record;
-use kiln_graph::{Cancel, Executor, Node, NodeId, Op, Plan, Select};
+use kiln_graph::{Cancel, Executor, Graph, Node, NodeId, Op, Plan, Select};
 use kiln_image::Digest;
 use kiln_layer::Root;
 use kiln_rootfs::Roots;
@@ -24,6 +25,8 @@ use kiln_store::Store;
 use crate::{
     Context, Error, ErrorKind, Look, Place, Request, StoreIndexes, Worker,
     bases::Bases,
+    beside::Beside,
+    export::PushedLayers,
     output::{Output, Slot, Slots},
     progress::Tracker,
     secrets,
@@ -46,6 +49,7 @@ pub(crate) struct Carrier<'a> {
     pub(crate) now: i64,
     pub(crate) epoch: Option<i64>,
     known: Known,
+    beside: Option<Beside>,
 }
 
 /// What was found out before and need not be found out again.
@@ -84,7 +88,29 @@ impl<'a> Carrier<'a> {
             now,
             epoch,
             known: Known::default(),
+            beside: None,
         }
+    }
+
+    /// The same, which brings layers to registries while others are made.
+    #[must_use]
+    pub(crate) fn pushing(mut self, beside: Option<Beside>) -> Self {
+        self.beside = beside;
+        self
+    }
+
+    /// The graph of a plan with what brings the layers of `steps` to registries, if any is to be.
+    pub(crate) fn uploads(
+        &self,
+        plan: &Plan<Output>,
+        steps: &[NodeId],
+    ) -> Option<(Graph, Vec<NodeId>)> {
+        self.beside.as_ref()?.extended(plan, steps)
+    }
+
+    /// What it brought to registries.
+    pub(crate) fn pushed(&self) -> PushedLayers {
+        self.beside.as_ref().map(Beside::pushed).unwrap_or_default()
     }
 
     /// Tells what is going to be carried out.
@@ -210,6 +236,8 @@ impl Executor for Carrier<'_> {
             (Op::Run(op), [beneath, shown @ ..]) => {
                 self.run((id, place(node)), op, (beneath, shown), cancel)
             }
+            (Op::Pack(op), [layer]) => self.pack(op, layer),
+            (Op::Upload(op), [layer]) => self.upload(op, layer),
             (op, _) => Err(Error::new(
                 ErrorKind::Unsupported,
                 format!("`{op}` in a build"),

@@ -2,7 +2,7 @@
 //! gave. What is carried out is carried out for all platforms at once, by `jobs`.
 
 use kiln_frontend::Lowered;
-use kiln_graph::{Op, SolveError, SolveErrorKind};
+use kiln_graph::{NodeId, Op, SolveError, SolveErrorKind};
 use kiln_image::{Digest, Platform, Raw};
 
 use crate::{
@@ -187,6 +187,18 @@ impl Job<'_> {
             }
             _ => self.platform.to_string(),
         }
+    }
+
+    /// The nodes that make the layers of the image upon its base.
+    pub(crate) fn layers(&self) -> Vec<NodeId> {
+        let mut nodes = Vec::new();
+        let mut at = self.lowered.steps.len().checked_sub(1);
+        while let Some(step) = at {
+            let made = &self.lowered.steps[step];
+            nodes.extend(made.makes_layer.then_some(made.node));
+            at = self.assembly.before(step);
+        }
+        nodes
     }
 
     pub(crate) fn tracked(&self) -> Vec<Tracked> {

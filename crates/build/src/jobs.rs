@@ -8,6 +8,7 @@ use kiln_image::{Digest, Platform};
 
 use crate::{
     Built, Error, ErrorKind, Event, StepInfo,
+    beside::Beside,
     executor::{Carrier, Late, place},
     export::{Made, Target, export},
     job::{Job, solve_error},
@@ -109,6 +110,21 @@ impl<'a> Jobs<'a> {
         kiln_graph::plan(graph, &self.targets(), carrier, &records, &settings).map_err(solve_error)
     }
 
+    /// The plan, with what brings layers to registries while others are made.
+    fn with_uploads(
+        &self,
+        plan: Plan<Output>,
+        carrier: &Carrier<'_>,
+    ) -> Result<Plan<Output>, Error> {
+        let steps: Vec<NodeId> = self.jobs.iter().flat_map(Job::layers).collect();
+        let Some((graph, uploads)) = carrier.uploads(&plan, &steps) else {
+            return Ok(plan);
+        };
+        let (settings, records) = (self.settings(), self.first().records());
+        let targets = [self.targets(), uploads].concat();
+        kiln_graph::plan(&graph, &targets, carrier, &records, &settings).map_err(solve_error)
+    }
+
     /// Builds the images, and brings them to where they are to go. To be sealed.
     pub(crate) fn build(&self, cancel: &Cancel) -> Result<Built, Error> {
         let made = self.made(cancel)?;
@@ -142,10 +158,12 @@ impl<'a> Jobs<'a> {
         let keep: Option<&Keep<'_>> = if keeping { Some(&keep) } else { None };
         let tracker = Tracker::new(self.tracked(), keep, &size, job.on);
         let late = Late::of(&job.lowered.graph, job.request.settings.no_cache);
-        let carrier = self.carrier(&tracker, late);
+        let beside = Beside::of(job.request, job.builder);
+        let carrier = self.carrier(&tracker, late).pushing(beside);
         carrier.fetch_ahead(&job.lowered.graph, &self.targets(), cancel);
         let plan = self.plan_with(&carrier)?;
         self.can_run(&plan)?;
+        let plan = self.with_uploads(plan, &carrier)?;
         carrier.planned(&plan);
         let (settings, records) = (self.settings(), job.records());
         let context = kiln_graph::Context {
@@ -163,7 +181,10 @@ impl<'a> Jobs<'a> {
             let Some(output) = solved.output(job.lowered.target) else {
                 return Err(Error::new(ErrorKind::Canceled, "canceled"));
             };
-            made.push(job.assembled(&output.slots())?);
+            made.push(Made {
+                pushed: carrier.pushed(),
+                ..job.assembled(&output.slots())?
+            });
         }
         Ok(made)
     }

@@ -2,6 +2,7 @@
 
 mod assemble;
 mod bases;
+mod beside;
 mod bounds;
 mod builder;
 mod change;

@@ -16,8 +16,8 @@ use kiln_store::Facts;
 use crate::{Builder, Error, ErrorKind, Transfer, time};
 
 pub(crate) use plain::plain_layer;
-pub(crate) use push::form;
 pub use push::{Push, Pushed};
+pub(crate) use push::{form, form_of, upload};
 
 /// What a pull gave.
 #[derive(Clone, Debug)]

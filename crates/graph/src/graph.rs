@@ -98,6 +98,18 @@ impl Graph {
             .map(|(i, n)| (NodeId::at(i), n))
     }
 
+    /// A builder that has these nodes, under the ids that they have here, to add more.
+    pub fn extended(&self) -> GraphBuilder {
+        let known = self.iter().map(|(id, node)| {
+            let text = serde_json::to_string(&node.op).expect("an operation is plain data");
+            ((text, node.inputs.clone()), id)
+        });
+        GraphBuilder {
+            known: known.collect(),
+            nodes: self.nodes.to_vec(),
+        }
+    }
+
     /// How many nodes there are.
     pub fn len(&self) -> usize {
         self.nodes.len()

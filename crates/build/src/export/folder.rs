@@ -56,7 +56,7 @@ impl Target<'_> {
         }
         let named = refused.iter().take(TOLD);
         let mut named: Vec<String> = named
-            .map(|r| format!("{} of `{}`", r.what, r.path))
+            .map(|r| format!("{} of `/{}`", r.what, r.path))
             .collect();
         if refused.len() > TOLD {
             named.push(format!("and {} more", refused.len() - TOLD));

@@ -11,7 +11,7 @@ use super::{Made, Target, documents::Documents};
 use crate::{Built, Error, ErrorKind, ImageExport, PushTo};
 
 /// The blobs that were brought to registries while the build went on: repository and digest.
-pub(crate) type PushedLayers = HashSet<(Reference, Digest)>;
+pub(crate) type PushedLayers = HashSet<(String, Digest)>;
 
 impl Target<'_> {
     pub(super) fn image(
@@ -129,7 +129,7 @@ impl Sink for Known<'_> {
         known: &[Location],
         progress: &mut dyn FnMut(u64),
     ) -> Result<Taken, kiln_image::Error> {
-        let key = (self.name.clone(), blob.digest);
+        let key = (self.name.familiar_repository(), blob.digest);
         match self.made.iter().any(|image| image.pushed.contains(&key)) {
             true => Ok(Taken::Existed),
             false => self.remote.put_blob(blob, open, known, progress),

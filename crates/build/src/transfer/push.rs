@@ -16,6 +16,7 @@ use kiln_registry::Remote;
 use kiln_store::{FOREIGN, Form, ImageRecord, PackedAs};
 
 use self::pusher::Pusher;
+pub(crate) use self::pusher::upload;
 use super::{On, plain::whole, tell};
 use crate::{Builder, Error, ErrorKind};
 
@@ -211,7 +212,7 @@ pub(crate) fn form(how: &Push) -> Result<Form, Error> {
 }
 
 /// What a node that packs is to give.
-pub(super) fn form_of(
+pub(crate) fn form_of(
     compression: Compression,
     level: Option<i32>,
     exact: bool,

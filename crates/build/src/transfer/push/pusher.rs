@@ -4,9 +4,9 @@ use std::sync::{Mutex, PoisonError};
 
 use kiln_cache::Record;
 use kiln_graph::{Cancel, Executor, Node, NodeId, Op};
-use kiln_image::{Descriptor, Digest, Sink};
+use kiln_image::{Descriptor, Digest, Sink, Taken};
 use kiln_registry::Remote;
-use kiln_store::PackedAs;
+use kiln_store::{PackedAs, Store};
 
 use super::{super::On, form_of};
 use crate::{Builder, Error, ErrorKind, Transfer};
@@ -29,23 +29,28 @@ impl<'a> Pusher<'a> {
     }
 
     fn upload(&self, blob: &Descriptor) -> Result<(), Error> {
-        let store = self.builder.store();
-        let open = |from: u64| -> std::io::Result<Box<dyn std::io::Read + Send>> {
-            let mut file = store
-                .blobs()
-                .open(&blob.digest)
-                .map_err(std::io::Error::other)?;
-            std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(from))?;
-            Ok(Box::new(file))
-        };
-        let locations = kiln_image::Source::locations(&store.source(), blob);
         let mut progress = |bytes| (self.on)(Transfer::Bytes(blob, bytes));
-        let how = self
-            .remote
-            .put_blob(blob, &open, &locations, &mut progress)?;
+        let how = upload(self.builder.store(), self.remote, blob, &mut progress)?;
         (self.on)(Transfer::Taken(blob, how));
         Ok(())
     }
+}
+
+/// Brings a blob of the store to a registry, unless it is there.
+pub(crate) fn upload(
+    store: &Store,
+    remote: &Remote,
+    blob: &Descriptor,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Taken, Error> {
+    let open = |from: u64| -> std::io::Result<Box<dyn std::io::Read + Send>> {
+        let opened = store.blobs().open(&blob.digest);
+        let mut file = opened.map_err(std::io::Error::other)?;
+        std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(from))?;
+        Ok(Box::new(file))
+    };
+    let locations = kiln_image::Source::locations(&store.source(), blob);
+    Ok(remote.put_blob(blob, &open, &locations, progress)?)
 }
 
 impl Executor for Pusher<'_> {

@@ -78,6 +78,13 @@ impl Outputs {
             Some(Engine::Kiln) => store(&mut to.exports),
             Some(engine) => to.exports.push(engine.export()),
         }
+        let nameless =
+            |e: &Export| matches!(e, Export::Image(i) if i.push.is_some() && i.names.is_empty());
+        if request.tags.is_empty() && to.exports.iter().any(nameless) {
+            return Err(Failure::new("tag is needed when pushing to registry")
+                .code(125)
+                .hint("give it with `-t REGISTRY/NAME`, or as `name=` of the output"));
+        }
         if !request.tags.is_empty() && !to.exports.is_empty() {
             let named = to.exports.iter().any(Export::is_image);
             if !named {

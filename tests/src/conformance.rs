@@ -11,6 +11,7 @@ mod check;
 mod image;
 mod line;
 mod material;
+mod served;
 mod suite;
 
 pub use builder::{Builder, Ours, Peer};

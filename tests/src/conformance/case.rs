@@ -8,7 +8,7 @@ use std::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Result, folder, material::Items};
+use super::{Result, folder, material::Items, served::Repositories};
 
 /// One case: what is built, and what has to come out.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -31,6 +31,12 @@ pub struct Case {
     /// Files beside the context's folder, which is called `context`; commands run where they are.
     #[serde(default)]
     pub(super) beside: Items,
+    /// Files at HTTP addresses: `http://{web}/path`.
+    #[serde(default)]
+    pub(super) served: Items,
+    /// Git repositories, `http://{web}/name.git`.
+    #[serde(default)]
+    pub(super) repositories: Repositories,
     /// Arguments of `build`.
     #[serde(default)]
     pub(super) args: Vec<String>,

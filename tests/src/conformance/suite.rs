@@ -16,6 +16,7 @@ use super::{
     Builder, Case, Result, check, folder,
     image::Image,
     material::{self, Item, Items},
+    served,
 };
 use crate::base::BUSYBOX;
 
@@ -67,6 +68,7 @@ impl<'a> Suite<'a> {
     fn case(&self, case: &Case) -> Result<Vec<String>> {
         let at = self.scratch.join(case.tag());
         let owner = self.builder.owner();
+        let (case, _web) = served::serve(case, &at)?;
         let mut context = case.context.clone();
         if let Some(text) = &case.dockerfile {
             context.insert("Dockerfile".to_owned(), Item::Text(text.clone()));
@@ -85,7 +87,7 @@ impl<'a> Suite<'a> {
                 return Err(format!("the image `{name}` cannot be built: {}", said.err).into());
             }
         }
-        let found = self.built(case, &at);
+        let found = self.built(&case, &at);
         for tag in case.images.keys().chain([&case.tag()]) {
             self.builder.forget(&at, tag);
         }

@@ -26,6 +26,7 @@ mod login;
 mod logs;
 mod messages;
 mod mirror;
+mod mounts;
 mod outputs;
 mod packages;
 mod ps;

@@ -1,12 +1,13 @@
 //! `kiln builder du`: what builds keep to be faster next time, records and cache mounts.
 
 use std::{
+    collections::HashSet,
     process::ExitCode,
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use clap::Args;
-use kiln_build::{Builder, store::CacheMountInfo, time};
+use kiln_build::{Builder, image::Digest, store::CacheMountInfo, time};
 use serde_json::{Value, json};
 
 use super::prune::before;
@@ -65,8 +66,9 @@ impl Du {
         let builder = host::builder()?;
         let (mut total, mut free) = (0, 0);
         let mut rows = Vec::new();
+        let mut seen = HashSet::new();
         for item in self.which.items(&builder)? {
-            let size = item.size(&builder)?;
+            let size = item.size(&builder, &mut seen)?;
             total += size;
             if !item.in_use() {
                 free += size;
@@ -121,21 +123,27 @@ impl Item {
         }
     }
 
-    /// Bytes: of a record those of its layers, images or not; of a cache mount those on the disk.
-    pub(crate) fn size(&self, builder: &Builder) -> Result<u64, Failure> {
-        match &self.what {
-            What::Record(name) => {
-                let layers = builder.store().layers();
-                let found = builder.store().refs().get(name)?;
-                let last = found.and_then(|found| found.keeps.last().copied());
-                let layer = match last {
-                    Some(last) => layers.get(&last)?,
-                    None => None,
-                };
-                Ok(layer.map_or(0, |layer| layer.facts.content))
+    /// Bytes: of a record those of its layers that were not `seen` before; of a cache mount those on
+    /// the disk.
+    pub(crate) fn size(
+        &self,
+        builder: &Builder,
+        seen: &mut HashSet<Digest>,
+    ) -> Result<u64, Failure> {
+        let name = match &self.what {
+            What::Mount(info) => return bytes_of(builder, info),
+            What::Record(name) => name,
+        };
+        let found = builder.store().refs().get(name)?;
+        let mut bytes = 0;
+        for digest in found.iter().flat_map(|found| &found.keeps) {
+            if seen.insert(*digest)
+                && let Some(layer) = builder.store().layers().get(digest)?
+            {
+                bytes += layer.facts.content;
             }
-            What::Mount(info) => bytes_of(builder, info),
         }
+        Ok(bytes)
     }
 
     fn value(&self, size: u64) -> Value {
@@ -228,7 +236,8 @@ pub(crate) fn mount_bytes(builder: &Builder) -> Result<u64, Failure> {
     Ok(bytes)
 }
 
-fn bytes_of(builder: &Builder, info: &CacheMountInfo) -> Result<u64, Failure> {
+/// How much a cache mount takes on the disk.
+pub(super) fn bytes_of(builder: &Builder, info: &CacheMountInfo) -> Result<u64, Failure> {
     if !info.folder.exists() {
         return Ok(0);
     }

@@ -7,7 +7,7 @@ use kiln_build::Builder;
 
 use super::{collect, confirm, total};
 use crate::{
-    command::builder::{Item, What, Which, mount_bytes},
+    command::builder::{Item, What, Which, bytes_of, mount_bytes},
     failure::Failure,
     host, units,
 };
@@ -87,7 +87,7 @@ fn remove_until(
                 (all || !whole) && store.refs().remove(name)?
             }
             What::Mount(info) => {
-                let size = item.size(builder)?;
+                let size = bytes_of(builder, info)?;
                 let gone = store.cache_mounts().remove(info)?;
                 if gone {
                     freed += size;

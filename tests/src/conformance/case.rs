@@ -135,6 +135,7 @@ impl Case {
         let asks = w.error.is_some()
             || w.changes.is_some()
             || w.history.is_some()
+            || !w.says.is_empty()
             || !(w.files.is_empty() && w.config.is_empty() && w.image.is_empty());
         if !asks {
             return Err(format!("{}: asks for nothing", self.name).into());

@@ -203,4 +203,16 @@ mod tests {
             }
         }
     }
+
+    /// Whoever looks for `syntax` steps over a first line for the shell; to everybody else it is a
+    /// comment, behind which there are no directives.
+    #[test]
+    fn behind_a_line_for_the_shell() {
+        use crate::ast::DirectiveKey;
+        let file = crate::parse("#!/bin/x\n# syntax=a/b\n# escape=`\nFROM a\n").file;
+        assert_eq!(file.escape(), '\\');
+        let syntax = file.directive(DirectiveKey::Syntax).map(|said| said.node);
+        assert_eq!(syntax, Some("a/b"));
+        assert_eq!(crate::parse("# escape=`\nFROM a\n").file.escape(), '`');
+    }
 }

@@ -2,7 +2,7 @@
 
 use kiln_graph::{Copy, NodeId, Op, Select, Taken};
 use kiln_image::{Config, Platform};
-use kiln_parser::{Diagnostic, Dockerfile, Span};
+use kiln_parser::{Diagnostic, Dockerfile, Span, Stage};
 
 use super::{Lowerer, Place, State};
 use crate::{
@@ -153,6 +153,12 @@ pub(super) fn epoch(
     let span = span.map_or(Span::default(), |arg| arg.span);
     if text == "context" {
         return Ok(options.context_time);
+    }
+    let stage = |stage: &Stage<'_>| stage.name() == Some(&text.to_lowercase());
+    if file.stages.iter().any(stage) || options.contexts.contains_key(text) {
+        let what = format!("{NAME}={text}");
+        let help = "give the time itself, in seconds since 1970";
+        return Err(error::not_yet(span, &what, help));
     }
     text.parse().map(Some).map_err(|_| {
         let message = format!("`{NAME}` is `{text}`, not a number");

@@ -1,7 +1,7 @@
 //! The machine at hand as a [`Worker`]: overlay root, sandbox, and the upper directory as the layer.
 
 #[cfg(unix)]
-mod agent;
+pub(crate) mod agent;
 mod cache;
 mod mounts;
 

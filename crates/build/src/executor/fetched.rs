@@ -2,6 +2,8 @@
 //! before the plan is made, once for each; the files of a repository only when somebody takes them.
 //! Refuses to build on what was kept when the other side cannot be asked.
 
+#[cfg(unix)]
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
@@ -12,6 +14,8 @@ use kiln_graph::{Cancel, Git, Graph, Http, NodeId, Op, Submodules};
 use kiln_image::Digest;
 
 use super::lock;
+#[cfg(unix)]
+use crate::local::agent::Forward as Agent;
 use crate::{
     Error, ErrorKind, elsewhere,
     executor::{Carrier, Selected},
@@ -19,6 +23,14 @@ use crate::{
 
 /// How many are asked at a time.
 const AT_ONCE: usize = 6;
+
+/// The agent that is asked.
+#[cfg(unix)]
+const AGENT: &str = "default";
+
+/// How many sockets to agents there have been: each is in a folder of its own.
+#[cfg(unix)]
+static AGENTS: AtomicU32 = AtomicU32::new(0);
 
 /// What was found elsewhere.
 #[derive(Clone)]
@@ -104,7 +116,8 @@ impl Carrier<'_> {
                     canceled: &canceled,
                     ..Watch::NOBODY
                 };
-                let request = self.git_request(git)?;
+                let agent = self.agent(git)?;
+                let request = self.git_request(git, agent.as_ref())?;
                 let checkout = self.fetcher()?.checkout(&request, &commit, &watch)?;
                 Ok(Arc::new(Selected::new(
                     <_>::default(),
@@ -140,7 +153,8 @@ impl Carrier<'_> {
                 Ok(Found::File(selected, Digest::sha256(said.as_bytes())))
             }
             Op::Git(git) => {
-                let request = self.git_request(git)?;
+                let agent = self.agent(git)?;
+                let request = self.git_request(git, agent.as_ref())?;
                 Ok(Found::Commit(self.fetcher()?.commit(&request, &watch)?))
             }
             op => Err(strange(op)),
@@ -160,7 +174,7 @@ impl Carrier<'_> {
         })
     }
 
-    fn git_request(&self, git: &Git) -> Result<GitRequest, Error> {
+    fn git_request(&self, git: &Git, agent: Option<&Agent>) -> Result<GitRequest, Error> {
         let host = host(&git.remote);
         let mut authorization = None;
         for suffix in [format!(".{host}"), String::new()] {
@@ -178,8 +192,26 @@ impl Carrier<'_> {
             submodules: git.submodules == Submodules::All,
             commit_times: git.commit_times,
             authorization,
+            agent: agent.map(|agent| agent.path().to_owned()),
             ..GitRequest::new(&git.remote)
         })
+    }
+
+    /// A socket to the agent that `--ssh` names, where ssh is what a repository is fetched by.
+    #[cfg(unix)]
+    fn agent(&self, git: &Git) -> Result<Option<Agent>, Error> {
+        let agents = &self.request.run.agents;
+        if !is_ssh(&git.remote) || !agents.has(AGENT) {
+            return Ok(None);
+        }
+        let number = AGENTS.fetch_add(1, Ordering::Relaxed);
+        let folder = self.lease.tmp()?.join(format!("git-agent-{number}"));
+        Agent::new(&folder, Arc::clone(agents), AGENT).map(Some)
+    }
+
+    #[cfg(not(unix))]
+    fn agent(&self, _: &Git) -> Result<Option<Agent>, Error> {
+        Ok(None)
     }
 
     fn secret(&self, id: &str) -> Result<Option<String>, Error> {
@@ -201,6 +233,24 @@ impl Carrier<'_> {
 /// One text for each operation.
 fn name(op: &Op) -> String {
     serde_json::to_string(op).expect("operations are plain data")
+}
+
+/// There are none here.
+#[cfg(not(unix))]
+enum Agent {}
+
+#[cfg(not(unix))]
+impl Agent {
+    fn path(&self) -> &std::path::Path {
+        match *self {}
+    }
+}
+
+/// Whether ssh carries it: `ssh://…`, `user@host:path`.
+#[cfg(unix)]
+fn is_ssh(remote: &str) -> bool {
+    let scheme = remote.split_once("://").map(|(scheme, _)| scheme);
+    scheme.is_none_or(|scheme| scheme == "ssh")
 }
 
 fn strange(op: &Op) -> Error {

@@ -29,7 +29,7 @@ const FAILURE: [u8; 5] = [0, 0, 0, 1, 5];
 const LONGEST: usize = 256 << 10;
 
 /// A socket that leads to an agent, until this is dropped.
-pub(super) struct Forward {
+pub(crate) struct Forward {
     path: PathBuf,
     over: Arc<AtomicBool>,
     folder: fs::File,
@@ -41,7 +41,7 @@ const NAME: &str = "agent";
 
 impl Forward {
     /// A socket in the new folder `folder` that leads to the agent `id`.
-    pub(super) fn new(folder: &Path, agents: Arc<dyn Agents>, id: &str) -> Result<Self, Error> {
+    pub(crate) fn new(folder: &Path, agents: Arc<dyn Agents>, id: &str) -> Result<Self, Error> {
         let failed =
             |e: io::Error| Error::io(format!("make a socket in `{}`", folder.display()), e);
         fs::create_dir(folder).map_err(failed)?;
@@ -73,7 +73,7 @@ impl Forward {
     }
 
     /// Where the socket is.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 }

@@ -6,7 +6,6 @@ mod files;
 mod layout;
 
 pub use files::FilesContext;
-#[allow(unused_imports)]
 pub(crate) use files::scratch;
 pub use layout::LayoutImage;
 

@@ -9,6 +9,7 @@ mod merge;
 mod push;
 mod run;
 mod selected;
+mod unpack;
 
 use std::{
     collections::HashMap,

@@ -9,6 +9,7 @@
 
 mod destination;
 mod mode;
+mod unpacked;
 
 use std::collections::BTreeMap;
 
@@ -41,6 +42,9 @@ pub struct Source {
     pub base: Option<LayerPath>,
     /// What is copied keeps its owners, unless [`Request::owner`] is there.
     pub keep_owner: bool,
+    /// The input is an archive, all of which is unpacked at the destination: modes stay, and what is in
+    /// the way of an entry is replaced.
+    pub unpack: bool,
 }
 
 /// What is to be copied, and how.
@@ -185,6 +189,9 @@ impl<'a> Copy<'a, '_> {
         }
         let text = &self.request.destination;
         let target = self.to.resolve(&destination::clean(text)?)?;
+        if source.unpack {
+            return self.unpacked(source, &target);
+        }
         if let Some(base) = &source.base {
             return self.with_parents(source, base, &found, &target);
         }
@@ -320,6 +327,7 @@ impl<'a> Copy<'a, '_> {
         (meta.uid, meta.gid) = self.request.owner.or(own).unwrap_or((0, 0));
         match (&self.request.mode, &entry.kind) {
             (None, _) | (_, Kind::Symlink { .. }) => {}
+            (Some(_), _) if source.unpack => {}
             (Some(mode), _) => meta.mode = mode.of(meta.mode, entry.is_dir()),
         }
         meta

@@ -1,10 +1,10 @@
 //! COPY, local ADD and WORKDIR: files to layer, against a root, without mounting anything.
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 use kiln_graph::{self as graph, NodeId};
 use kiln_image::Digest;
-use kiln_layer::{Files, Kind, LayerPath, Root, Time, Times, copy, copy::Change};
+use kiln_layer::{Files, LayerPath, Root, Time, Times, copy, copy::Change};
 use kiln_rootfs::owner;
 
 use crate::{
@@ -33,7 +33,9 @@ impl Carrier<'_> {
     ) -> Result<Output, Error> {
         let planned = self.plan_copy(id, op, inputs)?;
         let Planned { from, copied, .. } = &*planned;
-        let times = match (self.epoch, op.exact_times) {
+        // What was unpacked has times of its own.
+        let exact = op.exact_times && from.len() < inputs.len();
+        let times = match (self.epoch, exact) {
             (None, _) => Times::Keep,
             (Some(epoch), true) => Times::Exactly(epoch),
             (Some(epoch), false) => Times::Clamp(epoch),
@@ -66,13 +68,15 @@ impl Carrier<'_> {
         }
         let onto = self.root(&inputs[0].slots().layers())?;
         let from = inputs.iter().skip(1).map(|source| self.source(source));
-        let from: Vec<Arc<Root>> = from.collect::<Result<_, _>>()?;
+        let mut from: Vec<Arc<Root>> = from.collect::<Result<_, _>>()?;
         let names = match (&op.owner, op.names) {
             (Some(_), Some(names)) => from.get(names - 1).unwrap_or(&onto),
             _ => &onto,
         };
+        let names = Arc::clone(names);
         let owners = |input: usize| !matches!(&inputs[input], Output::Files(of) if !of.owners);
-        let request = copy_request(op, (&from, &owners), names, self.now)?;
+        let mut request = copy_request(op, (&from, &owners), &names, self.now)?;
+        self.unpack(&mut request.sources, &mut from)?;
         let exclude = Exclude::new(&op.exclude)?;
         let keep = |path: &LayerPath, is_folder| exclude.keep(path, is_folder);
         let files: Vec<&dyn Files> = from.iter().map(|from| &**from as &dyn Files).collect();
@@ -82,7 +86,6 @@ impl Carrier<'_> {
         };
         let copied = copy::plan(given, &request, &onto)
             .map_err(|e| self.explain_copy(e.into(), op, inputs))?;
-        refuse_archives(op, &from)?;
         let planned = Arc::new(Planned {
             owner: request.owner,
             from,
@@ -251,6 +254,7 @@ fn copy_request(
                 path: found.path,
                 base: found.base,
                 keep_owner: owners(taken.input),
+                unpack: taken.unpack,
             });
         }
     }
@@ -277,62 +281,4 @@ fn expand_taken(
         return Err(Error::new(ErrorKind::Input, what));
     };
     selection::expand(root, &taken.to_string(), op.parents)
-}
-
-/// ADD unpacks local archives; until that is done here, it must not copy them as they are.
-fn refuse_archives(op: &graph::Copy, from: &[Arc<Root>]) -> Result<(), Error> {
-    for taken in op.sources.iter().filter(|taken| taken.unpack) {
-        for found in expand_taken(op, taken, from)? {
-            refuse_archive(&from[taken.input - 1], &found.path)?;
-        }
-    }
-    Ok(())
-}
-
-fn refuse_archive(from: &Root, source: &LayerPath) -> Result<(), Error> {
-    for source in [source] {
-        let Some(path) = from.resolve(source).ok().map(|r| r.path) else {
-            continue;
-        };
-        if !matches!(
-            from.lookup(&path).as_deref().map(|e| &e.kind),
-            Some(Kind::File(_))
-        ) {
-            continue;
-        }
-        let mut head = [0; 512];
-        let mut file = from
-            .open(&path)
-            .map_err(|e| Error::io(format!("read `{path}`"), e))?;
-        let got = read_up_to(&mut *file, &mut head)
-            .map_err(|e| Error::io(format!("read `{path}`"), e))?;
-        if looks_like_archive(&head[..got]) {
-            let what = format!("`{path}` is an archive, and ADD does not unpack archives yet");
-            return Err(Error::new(ErrorKind::Unsupported, what)
-                .hint("COPY it and unpack it in a RUN, or unpack it before the build"));
-        }
-    }
-    Ok(())
-}
-
-fn read_up_to(from: &mut dyn io::Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut got = 0;
-    while got < buffer.len() {
-        match from.read(&mut buffer[got..])? {
-            0 => break,
-            n => got += n,
-        }
-    }
-    Ok(got)
-}
-
-/// Recognised by content, as docker does: tar, gzip, bzip2, xz, zstd.
-fn looks_like_archive(head: &[u8]) -> bool {
-    let magics: [&[u8]; 4] = [
-        &[0x1f, 0x8b],
-        b"BZh",
-        &[0xfd, b'7', b'z', b'X', b'Z', 0],
-        &[0x28, 0xb5, 0x2f, 0xfd],
-    ];
-    magics.iter().any(|magic| head.starts_with(magic)) || head.get(257..262) == Some(b"ustar")
 }

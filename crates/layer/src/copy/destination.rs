@@ -17,6 +17,8 @@ pub(super) struct Destination<'r> {
     /// The metadata of folders that are made.
     made: Meta,
     met: RefCell<BTreeSet<Met>>,
+    /// Paths at which what was there counts no more.
+    replaced: BTreeSet<LayerPath>,
 }
 
 impl<'r> Destination<'r> {
@@ -27,6 +29,7 @@ impl<'r> Destination<'r> {
             sources: BTreeMap::new(),
             made,
             met: RefCell::default(),
+            replaced: BTreeSet::new(),
         }
     }
 
@@ -38,7 +41,7 @@ impl<'r> Destination<'r> {
     /// What is at `path` now.
     pub(super) fn get(&self, path: &LayerPath) -> Option<Cow<'_, Entry>> {
         let changed = self.changes.tree().get(path).map(Cow::Borrowed);
-        changed.or_else(|| self.below(path))
+        changed.or_else(|| self.below(path).filter(|_| !self.replaced.contains(path)))
     }
 
     /// Whether there is a folder at `path` now.
@@ -68,9 +71,32 @@ impl<'r> Destination<'r> {
         Ok(root::resolve_by(&|p| self.get(p), path)?.path)
     }
 
+    /// Follows `path` through symbolic links that lead where they would with `top` as the root; the
+    /// result is of the whole root.
+    pub(super) fn resolve_in(&self, top: &LayerPath, path: &LayerPath) -> Result<LayerPath, Error> {
+        let get = |inner: &LayerPath| self.get(&top.append(inner).ok()?);
+        top.append(&root::resolve_by(&get, path)?.path)
+    }
+
+    /// Makes way at `path` for a folder or something else: what is there goes, unless both are folders.
+    pub(super) fn make_way(&mut self, path: &LayerPath, is_folder: bool) {
+        let stays = |there: &Entry| there.is_dir() && is_folder;
+        if self.changes.tree().get(path).is_some_and(|e| !stays(e)) {
+            self.changes.remove_within(path);
+        }
+        if self.below(path).is_some_and(|e| !stays(&e)) {
+            self.replaced.insert(path.clone());
+        }
+    }
+
     /// Puts the folder `path` and those above it into the changes, as they are; makes what is
     /// missing.
     pub(super) fn enter(&mut self, path: &LayerPath) -> Result<(), Error> {
+        self.enter_with(path, &self.made.clone())
+    }
+
+    /// [`enter`](Self::enter) with other metadata for what is missing.
+    pub(super) fn enter_with(&mut self, path: &LayerPath, made: &Meta) -> Result<(), Error> {
         if self.changes.tree().get(path).is_some_and(Entry::is_dir) {
             return Ok(()); // and so are those above it
         }
@@ -82,7 +108,7 @@ impl<'r> Destination<'r> {
             let entry = match self.get(&folder) {
                 Some(entry) if entry.is_dir() => entry.into_owned(),
                 Some(entry) => return Err(not_a_folder(&entry)),
-                None => Entry::folder(folder, self.made.clone()),
+                None => Entry::folder(folder, made.clone()),
             };
             self.changes.put(entry);
         }

@@ -2,7 +2,7 @@
 
 use std::{io::Read as _, sync::Arc};
 
-use kiln_layer::{Archive, Kind, LayerPath, Limits, Root, copy};
+use kiln_layer::{Archive, Files as _, Kind, LayerPath, Limits, Root, copy};
 
 use crate::{
     Error, ErrorKind,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kiln_graph::{self as graph, NodeId};
 use kiln_image::Digest;
-use kiln_layer::{Files, LayerPath, Root, Time, Times, copy, copy::Change};
+use kiln_layer::{Archive, Files, LayerPath, Root, Time, Times, copy, copy::Change};
 use kiln_rootfs::owner;
 
 use crate::{
@@ -18,8 +18,23 @@ use crate::{
 pub(super) struct Planned {
     /// The inputs after the first.
     from: Vec<Arc<Root>>,
+    /// What was unpacked: the inputs behind them.
+    archives: Vec<Archive>,
     owner: Option<(u32, u32)>,
     copied: copy::Copied,
+}
+
+impl Planned {
+    fn files(&self) -> Vec<&dyn Files> {
+        inputs(&self.from, &self.archives)
+    }
+}
+
+/// All that there is to copy from.
+fn inputs<'a>(from: &'a [Arc<Root>], archives: &'a [Archive]) -> Vec<&'a dyn Files> {
+    let roots = from.iter().map(|from| &**from as &dyn Files);
+    let archives = archives.iter().map(|archive| archive as &dyn Files);
+    roots.chain(archives).collect()
 }
 
 impl Carrier<'_> {
@@ -32,16 +47,18 @@ impl Carrier<'_> {
         inputs: &[Output],
     ) -> Result<Output, Error> {
         let planned = self.plan_copy(id, op, inputs)?;
-        let Planned { from, copied, .. } = &*planned;
+        let Planned {
+            archives, copied, ..
+        } = &*planned;
         // What was unpacked has times of its own.
-        let exact = op.exact_times && from.len() < inputs.len();
+        let exact = op.exact_times && archives.is_empty();
         let times = match (self.epoch, exact) {
             (None, _) => Times::Keep,
             (Some(epoch), true) => Times::Exactly(epoch),
             (Some(epoch), false) => Times::Clamp(epoch),
         };
         let line = self.line(op);
-        let files: Vec<&dyn Files> = from.iter().map(|from| &**from as &dyn Files).collect();
+        let files = planned.files();
         let packed = self.layer(id, &copied.changes, &files, times, line.as_ref())?;
         for (input, source) in inputs.iter().skip(1).enumerate() {
             if let Output::Files(selected) = source
@@ -68,7 +85,7 @@ impl Carrier<'_> {
         }
         let onto = self.root(&inputs[0].slots().layers())?;
         let from = inputs.iter().skip(1).map(|source| self.source(source));
-        let mut from: Vec<Arc<Root>> = from.collect::<Result<_, _>>()?;
+        let from: Vec<Arc<Root>> = from.collect::<Result<_, _>>()?;
         let names = match (&op.owner, op.names) {
             (Some(_), Some(names)) => from.get(names - 1).unwrap_or(&onto),
             _ => &onto,
@@ -76,10 +93,10 @@ impl Carrier<'_> {
         let names = Arc::clone(names);
         let owners = |input: usize| !matches!(&inputs[input], Output::Files(of) if !of.owners);
         let mut request = copy_request(op, (&from, &owners), &names, self.now)?;
-        self.unpack(&mut request.sources, &mut from)?;
+        let archives = self.unpack(&mut request.sources, &from)?;
         let exclude = Exclude::new(&op.exclude)?;
         let keep = |path: &LayerPath, is_folder| exclude.keep(path, is_folder);
-        let files: Vec<&dyn Files> = from.iter().map(|from| &**from as &dyn Files).collect();
+        let files = self::inputs(&from, &archives);
         let given = copy::Inputs {
             files: &files,
             keep: (!exclude.is_empty()).then_some(&keep),
@@ -89,6 +106,7 @@ impl Carrier<'_> {
         let planned = Arc::new(Planned {
             owner: request.owner,
             from,
+            archives,
             copied,
         });
         lock(&self.known.copies).insert(id, Arc::clone(&planned));

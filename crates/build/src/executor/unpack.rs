@@ -4,38 +4,35 @@ use std::{io::Read as _, sync::Arc};
 
 use kiln_layer::{Archive, Files as _, Kind, LayerPath, Limits, Root, copy};
 
-use crate::{
-    Error, ErrorKind,
-    context::{as_root, scratch},
-    executor::Carrier,
-};
+use crate::{Error, ErrorKind, context::scratch, executor::Carrier};
 
 impl Carrier<'_> {
-    /// Of the sources that are to be unpacked, those that are archives become all of one more of the
-    /// inputs `from`; the others are copied as they are.
+    /// Of the sources that are to be unpacked, those that are archives become all of one more input
+    /// behind those of `from`, each of which is given; the others are copied as they are.
     pub(super) fn unpack(
         &self,
         sources: &mut [copy::Source],
-        from: &mut Vec<Arc<Root>>,
-    ) -> Result<(), Error> {
+        from: &[Arc<Root>],
+    ) -> Result<Vec<Archive>, Error> {
+        let mut archives = Vec::new();
         for source in sources.iter_mut().filter(|source| source.unpack) {
             let Some(archive) = self.archive(&from[source.input], &source.path)? else {
                 source.unpack = false;
                 continue;
             };
             *source = copy::Source {
-                input: from.len(),
+                input: from.len() + archives.len(),
                 keep_owner: true,
                 unpack: true,
                 ..copy::Source::default()
             };
-            from.push(Arc::new(archive));
+            archives.push(archive);
         }
-        Ok(())
+        Ok(archives)
     }
 
     /// The files of the archive at `path`; `None` when it is none.
-    fn archive(&self, from: &Root, path: &LayerPath) -> Result<Option<Root>, Error> {
+    fn archive(&self, from: &Root, path: &LayerPath) -> Result<Option<Archive>, Error> {
         // What is not there is told of when it is to be copied.
         let Ok(found) = from.resolve(path) else {
             return Ok(None);
@@ -55,15 +52,14 @@ impl Carrier<'_> {
         }
         let whole = std::io::Cursor::new(head).chain(file);
         let archive = Archive::read(whole, scratch(self.lease)?, &Limits::default());
-        let archive = archive.map_err(|e| {
+        archive.map_err(|e| {
             let error = Error::new(ErrorKind::Input, format!("unpack `{path}`"));
             match e.hint_text().map(str::to_owned) {
                 Some(hint) => error.hint(hint),
                 None => error.hint("COPY, or ADD with `--unpack=false`, takes it as it is"),
             }
             .because(e)
-        })?;
-        Ok(archive.map(|archive| as_root(Arc::new(archive))))
+        })
     }
 }
 

@@ -10,6 +10,7 @@ mod classic;
 mod commit;
 mod conformance;
 mod containers;
+mod contexts;
 mod crowd;
 mod demo;
 mod disk;

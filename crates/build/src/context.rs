@@ -4,10 +4,12 @@
 mod absent;
 mod files;
 mod layout;
+mod remote;
 
 pub use files::FilesContext;
 pub(crate) use files::scratch;
 pub use layout::LayoutImage;
+pub use remote::{Fetched, FetchedFile};
 
 use std::{
     collections::HashMap,

@@ -37,7 +37,7 @@ pub use bounds::Bounds;
 pub use builder::{Builder, Built, Options};
 pub use change::change_config;
 pub use check::{Checked, targets};
-pub use context::{FilesContext, LayoutImage, LocalContext};
+pub use context::{Fetched, FetchedFile, FilesContext, LayoutImage, LocalContext};
 pub use error::{Error, ErrorKind, Place, Report};
 pub use event::{Event, How, StepInfo, Stream, Transfer};
 pub use indexes::StoreIndexes;

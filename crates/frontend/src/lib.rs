@@ -24,7 +24,7 @@ mod unneeded;
 pub use bases::{Base, Bases, Resolved};
 pub use check::{Checked, check};
 pub use contexts::NamedContext;
-pub use lower::{Lowering, lower};
+pub use lower::{Lowering, Remote, lower};
 pub use lowered::{Lowered, Stage, StageBase, Step};
 pub use options::Options;
 pub use outline::{Argument, Declared, Given, Outline, Source, outline};

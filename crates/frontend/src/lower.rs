@@ -8,6 +8,8 @@ mod inline;
 mod meta;
 mod mounts;
 mod remote;
+
+pub use remote::Remote;
 mod run;
 mod warn;
 

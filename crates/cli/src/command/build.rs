@@ -58,8 +58,8 @@ pub(crate) struct Build {
     progress: Option<Style>,
     #[command(flatten)]
     instead: Instead,
-    /// The folder that COPY and ADD take files from; `-` is standard input: an archive of such a folder,
-    /// or a Dockerfile
+    /// What COPY and ADD take files from: a folder, a git repository (`URL.git#REF:SUBDIR`), an archive at
+    /// an HTTP address; `-` is standard input: an archive, or a Dockerfile
     context: Option<String>,
 }
 

@@ -3,11 +3,41 @@
 
 use kiln_graph::{Git, Http, Submodules};
 
-/// A source of ADD that is elsewhere.
+/// What is elsewhere: a source of ADD, a build context.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Remote {
+#[non_exhaustive]
+pub enum Remote {
+    /// A file.
     Http(Http),
+    /// A repository.
     Git(Git),
+}
+
+impl Remote {
+    /// What the address of a build context names; `None` for a path. `github.com/user/name` is a
+    /// repository there.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what to do, where a program that fetches it could do something else.
+    pub fn of_context(address: &str) -> Result<Option<Self>, (String, String)> {
+        let there;
+        let text = match address.starts_with("github.com/") {
+            true => {
+                let end = address.find(['#', '?']).unwrap_or(address.len());
+                let (path, more) = address.split_at(end);
+                let path = path.trim_end_matches('/').trim_end_matches(".git");
+                there = format!("https://{path}.git{more}");
+                &there
+            }
+            false => address,
+        };
+        // A path may have what only a source of ADD cannot.
+        let remote = ["https://", "http://", "git://", "ssh://", "git@"];
+        if !remote.iter().any(|prefix| text.starts_with(prefix)) {
+            return Ok(None);
+        }
+        read(text).map_err(|Wrong(what, help)| (what, help))
+    }
 }
 
 /// What is wrong with a source, and what to do.

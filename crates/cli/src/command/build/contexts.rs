@@ -4,13 +4,16 @@
 use std::{path::Path, sync::Arc};
 
 use clap::Args;
-use kiln_build::{LayoutImage, LocalContext, Named, NamedContext, Request, image::Reference};
+use kiln_build::{
+    Fetched, LayoutImage, LocalContext, Named, NamedContext, Request, image::Reference,
+};
 
+use super::input::fetch;
 use crate::failure::Failure;
 
 #[derive(Args)]
 pub(super) struct Contexts {
-    /// Files or an image that NAME stands for in FROM and `from`: a folder, `docker-image://NAME`,
+    /// Files or an image that NAME stands for in FROM and `from`: a folder, a git or HTTP address, `docker-image://NAME`,
     /// `oci-layout://FOLDER[:TAG|@DIGEST]`; may be given several times
     #[arg(long = "build-context", value_name = "NAME=VALUE")]
     build_contexts: Vec<String>,
@@ -53,8 +56,13 @@ fn open(context: &NamedContext, plain_modes: bool) -> Result<Named, Failure> {
         NamedContext::Image(name) => Named::Image(name.parse()?),
         NamedContext::Layout(text) => Named::Layout(LayoutImage::open(text)?),
         other => {
-            let what = format!("`{other}` is not fetched yet");
-            return Err(Failure::new(what).hint("fetch it to a folder, and name that"));
+            let context = match fetch(&other.to_string(), false)? {
+                Some(Fetched::Repository(context)) => context,
+                // As docker has it: what was fetched stays one file, an archive too.
+                Some(Fetched::File(file)) => file.alone()?,
+                None => return Err(Failure::new(format!("`{other}` cannot be fetched"))),
+            };
+            Named::Files(Arc::new(context))
         }
     })
 }

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use kiln_build::{Context, FilesContext, LocalContext, layer::Archive};
+use kiln_build::{Cancel, Context, Fetched, FilesContext, LocalContext, layer::Archive};
 
 use super::Build;
 use crate::{failure::Failure, host};
@@ -44,11 +44,10 @@ impl Build {
         if context == "-" {
             return self.standard_input();
         }
-        if is_remote(context) {
-            return Err(
-                Failure::new(format!("the remote context `{context}` is not fetched yet"))
-                    .hint("fetch it to a folder, and name that"),
-            );
+        if !Path::new(context).is_dir()
+            && let Some(fetched) = fetch(context, self.keeps_git_dir())?
+        {
+            return self.fetched(fetched);
         }
         let folder = folder(context)?;
         let dockerfile = self.dockerfile(&folder)?;
@@ -110,6 +109,78 @@ impl Build {
         })
     }
 
+    /// A repository or an archive, with the Dockerfile in it; or a Dockerfile alone.
+    fn fetched(&self, fetched: Fetched) -> Result<Input, Failure> {
+        let context = match fetched {
+            Fetched::Repository(context) => context,
+            Fetched::File(file) => {
+                match file.archive(host::builder()?.scratch()?)? {
+                    Some(context) => context,
+                    None if self.file.is_some() => {
+                        let what = "there are two Dockerfiles: what was fetched is one, and -f names another";
+                        return Err(Failure::new(what)
+                            .hint("leave -f out, or give an archive as the context"));
+                    }
+                    None => {
+                        let nothing = "a build whose Dockerfile was fetched, which has none";
+                        return Ok(Input {
+                            dockerfile: text("Dockerfile".to_owned(), None, file.bytes()?),
+                            context: Arc::new(FilesContext::empty(nothing)),
+                            size: None,
+                        });
+                    }
+                }
+            }
+        };
+        let dockerfile = match self.elsewhere()? {
+            Some(dockerfile) => dockerfile,
+            None => self.inside(&context, "what was fetched")?,
+        };
+        Ok(Input {
+            dockerfile,
+            context: Arc::new(context),
+            size: None,
+        })
+    }
+
+    /// The Dockerfile, where -f names one that is not in the context.
+    fn elsewhere(&self) -> Result<Option<Dockerfile>, Failure> {
+        let Some(file) = &self.file else {
+            return Ok(None);
+        };
+        if self.reads_file_from_input() {
+            let mut bytes = Vec::new();
+            io::stdin()
+                .read_to_end(&mut bytes)
+                .map_err(|e| Failure::new("read the Dockerfile from standard input").because(&e))?;
+            return Ok(Some(text("Dockerfile".to_owned(), None, bytes)));
+        }
+        let address = file.to_str().unwrap_or_default();
+        if address.starts_with("https://") || address.starts_with("http://") {
+            return match fetch(address, false)? {
+                Some(Fetched::File(fetched)) => {
+                    Ok(Some(text("Dockerfile".to_owned(), None, fetched.bytes()?)))
+                }
+                _ => Err(Failure::new("-f names a repository, and takes a file")),
+            };
+        }
+        if file.is_absolute() && self.context.as_deref() != Some("-") {
+            let failed = |e| Failure::new(format!("read `{}`", file.display())).because(&e);
+            let bytes = fs::read(file).map_err(failed)?;
+            return Ok(Some(text(file.display().to_string(), None, bytes)));
+        }
+        Ok(None)
+    }
+
+    /// Whether a context that is a repository has a `.git`.
+    fn keeps_git_dir(&self) -> bool {
+        let on = |pair: &String| {
+            let value = pair.strip_prefix("BUILDKIT_CONTEXT_KEEP_GIT_DIR=");
+            value.is_some_and(|value| matches!(value, "1" | "true" | "True" | "TRUE" | "t" | "T"))
+        };
+        self.build_args.iter().any(on)
+    }
+
     fn reads_file_from_input(&self) -> bool {
         self.file.as_deref() == Some(Path::new("-"))
     }
@@ -136,12 +207,11 @@ impl Build {
     }
 
     fn dockerfile(&self, folder: &Path) -> Result<Dockerfile, Failure> {
-        if self.reads_file_from_input() {
-            let mut bytes = Vec::new();
-            io::stdin()
-                .read_to_end(&mut bytes)
-                .map_err(|e| Failure::new("read the Dockerfile from standard input").because(&e))?;
-            return Ok(text("Dockerfile".to_owned(), None, bytes));
+        let is_address = |file: &Path| file.to_str().is_some_and(|text| text.contains("://"));
+        if (self.reads_file_from_input() || self.file.as_deref().is_some_and(is_address))
+            && let Some(dockerfile) = self.elsewhere()?
+        {
+            return Ok(dockerfile);
         }
         let path = match &self.file {
             Some(file) => file.clone(),
@@ -181,8 +251,13 @@ impl Build {
     }
 }
 
-fn is_remote(context: &str) -> bool {
-    context.contains("://") || context.starts_with("git@")
+/// What an address names; `None` for a path.
+pub(super) fn fetch(address: &str, keep_git_dir: bool) -> Result<Option<Fetched>, Failure> {
+    let cancel = Cancel::new();
+    if address.contains("://") || address.contains('@') || address.starts_with("github.com/") {
+        return Ok(host::builder()?.fetch(address, keep_git_dir, &cancel)?);
+    }
+    Ok(None)
 }
 
 /// The folder that is the context.

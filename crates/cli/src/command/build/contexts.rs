@@ -30,7 +30,7 @@ impl Contexts {
             let Some((name, value)) = given.split_once('=') else {
                 return Err(wrong(format!("`{given}` has no `=`")));
             };
-            let name = name.to_lowercase();
+            let name = name.to_owned();
             let image = name.split_once("::").map_or(&*name, |(image, _)| image);
             if let Err(e) = image.parse::<Reference>() {
                 return Err(wrong(e.to_string()));

@@ -14,7 +14,7 @@ pub fn expose(port: &str, span: Span) -> Vec<Diagnostic> {
         found.push(finding("ExposeProtoCasing", span, message));
     }
     let host = address.rsplit_once(':').map(|(host, _)| host);
-    if host.is_some_and(|host| !host.is_empty()) {
+    if host.is_some_and(|host| host.contains(|c| c != ':')) {
         let message = format!(
             "EXPOSE instruction should not define an IP address or host-port mapping, found '{port}'"
         );

@@ -65,6 +65,10 @@ impl<'a> Jobs<'a> {
         if job.request.settings.reproducible {
             salt.push(("context modes", "plain".to_owned()));
         }
+        // What was let through once is no answer to those who do not allow it.
+        if job.request.run.allow_secret_in_layer {
+            salt.push(("secrets in layers", "allowed".to_owned()));
+        }
         kiln_graph::Settings {
             salt,
             no_cache: job.request.settings.no_cache,

@@ -104,7 +104,7 @@ impl Builder {
         let source = plain::Plain::new(self, &images.iter().map(|i| &i.0).collect::<Vec<_>>())?;
         let mut writer = Writer::new(&source);
         for (image, name) in &images {
-            let what = source.reference(&image.id);
+            let what = source.reference(image);
             writer.add(&what, name.as_slice(), &Select::All)?;
         }
         writer.write(out, &|_| {})?;

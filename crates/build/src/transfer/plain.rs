@@ -3,7 +3,9 @@
 
 use std::{collections::HashMap, io};
 
-use kiln_image::{Descriptor, Digest, Error, ErrorKind, Manifest, Raw, Reference, Source, media};
+use kiln_image::{
+    Descriptor, Digest, Error, ErrorKind, Index, Manifest, Raw, Reference, Source, media,
+};
 use kiln_store::{ImageRecord, Store};
 
 use crate::Builder;
@@ -23,19 +25,40 @@ impl<'a> Plain<'a> {
             roots: HashMap::new(),
         };
         for image in images {
-            let root = match whole(builder.store(), image)? {
-                Some(manifest) => manifest,
-                None => plain.make(image)?,
+            let root = match &image.index[..] {
+                [] => plain.root(image)?,
+                several => plain.index(several)?,
             };
-            plain.roots.insert(image.id, root);
+            plain.roots.insert(key(image), root);
         }
         Ok(plain)
     }
 
+    fn root(&mut self, image: &ImageRecord) -> Result<Descriptor, crate::Error> {
+        match whole(self.builder.store(), image)? {
+            Some(manifest) => Ok(manifest),
+            None => self.make(image),
+        }
+    }
+
+    fn index(&mut self, images: &[ImageRecord]) -> Result<Descriptor, crate::Error> {
+        let mut manifests = Vec::new();
+        for image in images {
+            manifests.push(Descriptor {
+                platform: Some(image.platform.clone()),
+                ..self.root(image)?
+            });
+        }
+        let index = Raw::new(Index::new(manifests));
+        let descriptor = index.descriptor(media::INDEX);
+        self.made.insert(descriptor.digest, index.bytes().to_vec());
+        Ok(descriptor)
+    }
+
     /// The name by which an image is asked for here.
-    pub(super) fn reference(&self, id: &Digest) -> Reference {
+    pub(super) fn reference(&self, image: &ImageRecord) -> Reference {
         let base: Reference = "localhost/kiln".parse().expect("a constant that is a name");
-        base.with_digest(*id)
+        base.with_digest(key(image))
     }
 
     fn make(&mut self, image: &ImageRecord) -> Result<Descriptor, crate::Error> {
@@ -49,6 +72,17 @@ impl<'a> Plain<'a> {
         self.made
             .insert(descriptor.digest, manifest.bytes().to_vec());
         Ok(descriptor)
+    }
+}
+
+/// What an image, or an index of them, is asked for by.
+fn key(image: &ImageRecord) -> Digest {
+    match &image.index[..] {
+        [] => image.id,
+        several => {
+            let ids: Vec<String> = several.iter().map(|one| one.id.to_string()).collect();
+            Digest::sha256(ids.join(" ").as_bytes())
+        }
     }
 }
 

@@ -9,7 +9,8 @@ use kiln_graph::{
     solve,
 };
 use kiln_image::{
-    Config, Descriptor, Digest, Manifest, Progress, Raw, Reference, Select, Sink, copy, media,
+    Config, Descriptor, Digest, Index, Manifest, Progress, Raw, Reference, Select, Sink, copy,
+    media,
 };
 use kiln_layer::{indexed::Layout, levels};
 use kiln_registry::Remote;
@@ -44,6 +45,15 @@ pub struct Pushed {
     pub kept: usize,
 }
 
+/// Where one image goes.
+struct To<'a> {
+    remote: &'a Remote,
+    /// A name in its repository.
+    name: &'a Reference,
+    /// The names that it is given.
+    names: &'a [Reference],
+}
+
 /// How many layers of an image came in another form than is asked for.
 #[derive(Clone, Copy, Debug, Default)]
 struct Came {
@@ -72,13 +82,58 @@ impl Builder {
             )));
         };
         let remote = self.client().repository(name);
-        if let Some(manifest) = whole(self.store(), &image)? {
-            let came = self.came(&manifest, &image, &form, how)?;
+        if image.index.is_empty() {
+            let to = To {
+                remote: &remote,
+                name,
+                names: std::slice::from_ref(name),
+            };
+            return self.push_one(&image, &to, (how, &form), on);
+        }
+        let (mut manifests, mut kept) = (Vec::new(), 0);
+        for one in &image.index {
+            let to = To {
+                remote: &remote,
+                name,
+                names: &[],
+            };
+            let pushed = self.push_one(one, &to, (how, &form), on)?;
+            kept += pushed.kept;
+            manifests.push(Descriptor {
+                platform: Some(one.platform.clone()),
+                ..pushed.descriptor
+            });
+        }
+        let index = Raw::new(Index::new(manifests));
+        let descriptor = index.descriptor(media::INDEX);
+        remote.put_document(&descriptor, index.bytes())?;
+        remote.name(&descriptor, name)?;
+        Ok(Pushed {
+            descriptor,
+            id: None,
+            kept,
+        })
+    }
+
+    /// Pushes one image, which is given names there or none.
+    fn push_one(
+        &self,
+        image: &ImageRecord,
+        to: &To<'_>,
+        (how, form): (&Push, &Form),
+        on: On<'_>,
+    ) -> Result<Pushed, Error> {
+        let To {
+            remote,
+            name,
+            names,
+        } = *to;
+        if let Some(manifest) = whole(self.store(), image)? {
+            let came = self.came(&manifest, image, form, how)?;
             if came.bare == 0 && (!how.force || came.others == 0) {
                 let source = self.store().source().giving(name.clone(), manifest);
                 let told = |p: Progress<'_>| tell(on, &p);
-                let names = std::slice::from_ref(name);
-                let descriptor = copy(&source, &remote, name, names, &Select::All, &told)?;
+                let descriptor = copy(&source, remote, name, names, &Select::All, &told)?;
                 return Ok(Pushed {
                     descriptor,
                     id: None,
@@ -86,11 +141,11 @@ impl Builder {
                 });
             }
         }
-        let layers = self.upload_layers(&image, name, how, &remote, on)?;
-        let config = self.config_for(&image, &layers)?;
+        let layers = self.upload_layers(image, name, how, remote, on)?;
+        let config = self.config_for(image, &layers)?;
         let kept = layers
             .iter()
-            .filter(|l| !l.is(&form) && l.compressor == FOREIGN);
+            .filter(|l| !l.is(form) && l.compressor == FOREIGN);
         let kept = how.compression.map_or(0, |_| kept.count());
         let described = config.descriptor(media::CONFIG);
         let layers = layers.into_iter().map(described_here).collect();
@@ -98,7 +153,9 @@ impl Builder {
         let descriptor = manifest.descriptor(media::MANIFEST);
         remote.put_document(&described, config.bytes())?;
         remote.put_document(&descriptor, manifest.bytes())?;
-        remote.name(&descriptor, name)?;
+        for name in names {
+            remote.name(&descriptor, name)?;
+        }
         Ok(Pushed {
             descriptor,
             id: Some(config.digest()).filter(|id| *id != image.id),

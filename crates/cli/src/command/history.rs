@@ -22,6 +22,9 @@ pub(crate) struct History {
     /// Do not shorten
     #[arg(long)]
     no_trunc: bool,
+    /// Of the image for this platform, where the name stands for several
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<String>,
     /// Only ids
     #[arg(short, long)]
     quiet: bool,
@@ -52,7 +55,14 @@ impl History {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let builder = host::builder()?;
         let store = builder.store();
-        let image = store.images().find(&self.image)?.image;
+        let mut image = store.images().find(&self.image)?.image;
+        if let Some(text) = &self.platform {
+            let platform = text.parse()?;
+            image = image
+                .for_platform(&platform)
+                .cloned()
+                .ok_or_else(|| Failure::new(format!("`{}` is not for `{platform}`", self.image)))?;
+        }
         let config = store.images().config(&image)?;
         let mut ids = parents(store, &image)?;
         let mut layers = image.layers.iter();

@@ -1,0 +1,261 @@
+//! Images for several platforms: built at once, one name for all of them, carried to registries and
+//! archives; programs of other architectures where this machine runs them, and refused where not.
+
+use std::{fs, os::unix::fs::symlink, path::Path, process::Command};
+
+use kiln_tests::{
+    base::{BUSYBOX, busybox},
+    kiln::{Kiln, said},
+    registry::Registry,
+};
+
+const CROSS: &str = "FROM --platform=$BUILDPLATFORM busybox AS build\n\
+    RUN echo ran >> /log && cat /log > /shared\n\
+    ARG TARGETARCH\n\
+    RUN echo $TARGETARCH > /arch\n\
+    FROM scratch\n\
+    COPY --from=build /shared /arch /\n";
+
+fn cross(kiln: &Kiln, more: &[&str]) -> kiln_tests::kiln::Said {
+    busybox(kiln);
+    let context = kiln.context("cross", &[("Dockerfile", CROSS)]);
+    let context = context.to_str().unwrap();
+    let platforms = "linux/amd64,linux/arm64";
+    let args = ["build", "--progress", "plain", "--platform", platforms];
+    kiln.run([&args[..], more, &[context]].concat())
+}
+
+#[test]
+fn what_platforms_share_is_carried_out_once() {
+    let kiln = Kiln::new();
+    let built = cross(&kiln, &["--no-cache", "-t", "many"]);
+    assert_eq!(built.code, 0, "{}", built.err);
+    let steps = |what: &str| built.err.matches(what).count();
+    assert_eq!(steps("linux/amd64 build "), 4 * 2, "{}", built.err);
+    assert!(
+        built.err.contains("[linux/amd64->arm64 build 4/4]"),
+        "{}",
+        built.err
+    );
+    assert!(
+        built.err.contains("[linux/arm64 stage-1 2/2] COPY"),
+        "{}",
+        built.err
+    );
+    // Had it been carried out twice, its times would differ.
+    let layers = |platform: &str| {
+        let history = kiln.ok([
+            "history",
+            "--platform",
+            platform,
+            "-q",
+            "--no-trunc",
+            "many",
+        ]);
+        assert!(history.starts_with("sha256:"), "{history}");
+        history
+    };
+    assert_ne!(layers("linux/amd64"), layers("linux/arm64"));
+}
+
+#[test]
+fn one_name_stands_for_all_platforms() {
+    let kiln = Kiln::new();
+    let built = cross(&kiln, &["-t", "many"]);
+    assert_eq!(built.code, 0, "{}", built.err);
+    let shown = kiln.ok(["images", "--format", "{{.Repository}} {{.ID}}", "many"]);
+    assert_eq!(shown.lines().count(), 1, "{shown}");
+    let id = built.out.trim().trim_start_matches("sha256:");
+    assert!(
+        id.starts_with(shown.split(' ').nth(1).unwrap().trim()),
+        "this machine's"
+    );
+    // The other one is neither shown nor dangling.
+    let dangling = kiln.ok(["images", "-q", "--filter", "dangling=true"]);
+    assert_eq!(dangling, "");
+    kiln.ok(["image", "prune", "-f"]);
+    let other = kiln.ok([
+        "history",
+        "-q",
+        "--no-trunc",
+        "--platform",
+        "linux/arm64",
+        "many",
+    ]);
+    let other = other.lines().next().unwrap();
+    let arch = kiln.ok(["inspect", "-f", "{{.Architecture}}", other]);
+    assert_eq!(arch.trim(), "arm64");
+    // A base is taken for the platform that is built for.
+    let context = kiln.context("on", &[("Dockerfile", "FROM many\nCOPY Dockerfile /\n")]);
+    let context = context.to_str().unwrap();
+    kiln.ok([
+        "build",
+        "-q",
+        "--platform",
+        "linux/arm64",
+        "-t",
+        "on",
+        context,
+    ]);
+    let arch = kiln.ok(["inspect", "-f", "{{.Architecture}}", "on"]);
+    assert_eq!(arch.trim(), "arm64");
+    // What is not for a platform is said.
+    let said = kiln.fails(["history", "--platform", "linux/s390x", "many"]);
+    assert!(
+        said.err.contains("is not for `linux/s390x`"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn an_index_is_pushed_with_all_its_images() {
+    let (kiln, registry) = (Kiln::new(), Registry::start());
+    let name = format!("{}/many:1", registry.address());
+    let built = cross(&kiln, &["-t", &name]);
+    assert_eq!(built.code, 0, "{}", built.err);
+    kiln.ok(["push", "-q", &name]);
+    for (platform, arch) in [("linux/arm64", "arm64"), ("linux/amd64", "amd64")] {
+        let other = Kiln::new();
+        other.ok(["pull", "-q", "--platform", platform, &name]);
+        let found = other.ok(["inspect", "-f", "{{.Architecture}}", &name]);
+        assert_eq!(found.trim(), arch);
+    }
+    let none = Kiln::new().fails(["pull", "-q", "--platform", "linux/riscv64", &name]);
+    let there = "there are: linux/amd64, linux/arm64";
+    assert!(none.err.contains(there), "{}", none.err);
+}
+
+#[test]
+fn an_index_is_saved_with_all_its_images() {
+    let kiln = Kiln::new();
+    let built = cross(&kiln, &["-t", "many"]);
+    assert_eq!(built.code, 0, "{}", built.err);
+    kiln.ok(["save", "-o", "many.tar", "many"]);
+    let folder = kiln.scratch().join("saved");
+    fs::create_dir(&folder).unwrap();
+    let mut tar = Command::new("tar");
+    tar.arg("-xf")
+        .arg(kiln.scratch().join("many.tar"))
+        .arg("-C")
+        .arg(&folder);
+    assert_eq!(said(&mut tar).code, 0);
+    let top = fs::read_to_string(folder.join("index.json")).unwrap();
+    assert!(top.contains("image.index.v1"), "{top}");
+    let blobs = fs::read_dir(folder.join("blobs/sha256")).unwrap();
+    let configs = blobs.flatten().filter(|blob| {
+        let bytes = fs::read(blob.path()).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
+        text.contains("\"rootfs\"") && text.contains("\"architecture\":\"a")
+    });
+    assert_eq!(configs.count(), 2);
+    let other = Kiln::new();
+    let archive = kiln.scratch().join("many.tar");
+    other.ok(["load", "-q", "-i", archive.to_str().unwrap()]);
+    let arch = other.ok(["inspect", "-f", "{{.Architecture}}", "many"]);
+    assert_eq!(arch.trim(), "amd64");
+}
+
+#[test]
+fn nothing_is_carried_out_before_a_run_that_cannot_be() {
+    let kiln = Kiln::new();
+    let text = "FROM scratch\nRUN [\"/x\"]\n";
+    let context = kiln.context("c", &[("Dockerfile", text)]);
+    let context = context.to_str().unwrap();
+    let args = [
+        "build",
+        "--progress",
+        "plain",
+        "--platform",
+        "linux/pdp11",
+        context,
+    ];
+    let said = kiln.fails(args);
+    assert!(
+        said.err.contains("cannot run programs for `linux/pdp11`"),
+        "{}",
+        said.err
+    );
+    assert!(said.err.contains("Dockerfile:2:1"), "{}", said.err);
+    assert!(said.err.contains("qemu-user-static"), "{}", said.err);
+    assert!(!said.err.contains("ERROR"), "a step began: {}", said.err);
+}
+
+/// Registers `echo` as the emulator of arm64, in a user namespace of its own, and runs a command there.
+/// `None`: this machine's kernel has no such thing for namespaces (Linux 6.7).
+fn emulating(kiln: &Kiln, args: &[&str]) -> Option<kiln_tests::kiln::Said> {
+    let tools = kiln.scratch().join("tools");
+    if !tools.exists() {
+        fs::create_dir(&tools).unwrap();
+        symlink(BUSYBOX, tools.join("echo")).unwrap();
+    }
+    let script = format!(
+        "mount -t binfmt_misc none /proc/sys/fs/binfmt_misc || exit 77\n\
+         printf '%s' ':kt-arm64:M::\\x7fELF\\x02\\x01\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x02\\x00\\xb7\\x00:\
+         \\xff\\xff\\xff\\xff\\xff\\xff\\xff\\x00\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xfe\\xff\\xff\\xff:{}/echo:F' \
+         > /proc/sys/fs/binfmt_misc/register || exit 77\n\
+         exec \"$@\"",
+        tools.display()
+    );
+    let inner = kiln.command(args);
+    let mut command = Command::new("unshare");
+    command.args([
+        "--user",
+        "--map-root-user",
+        "--mount",
+        "sh",
+        "-c",
+        &script,
+        "sh",
+    ]);
+    command.arg(inner.get_program()).args(inner.get_args());
+    command.env_clear();
+    for (name, value) in inner.get_envs() {
+        if let Some(value) = value {
+            command.env(name, value);
+        }
+    }
+    command.current_dir(kiln.scratch());
+    let ran = said(&mut command);
+    (ran.code != 77).then_some(ran)
+}
+
+/// The beginning of a program for arm64.
+fn program(at: &Path) {
+    let mut elf = b"\x7fELF\x02\x01\x01".to_vec();
+    elf.resize(16, 0);
+    elf.extend(b"\x02\x00\xb7\x00\x01\x00\x00\x00");
+    elf.resize(64, 0);
+    fs::write(at, elf).unwrap();
+}
+
+#[test]
+fn foreign_programs_run_by_what_is_registered_for_them() {
+    let kiln = Kiln::new();
+    let text = "FROM scratch\nCOPY --chmod=755 x /\nRUN [\"/x\", \"one\", \"two\"]\n";
+    let context = kiln.context("c", &[("Dockerfile", text)]);
+    program(&context.join("x"));
+    let context = context.to_str().unwrap();
+    let args = [
+        "build",
+        "--progress",
+        "plain",
+        "--platform",
+        "linux/arm64",
+        context,
+    ];
+    let refused = kiln.fails(args);
+    assert!(
+        refused
+            .err
+            .contains("cannot run programs for `linux/arm64`"),
+        "{}",
+        refused.err
+    );
+    let Some(ran) = emulating(&kiln, &args) else {
+        println!("not run: binfmt_misc cannot be mounted in a user namespace");
+        return;
+    };
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.err.contains("/x one two"), "{}", ran.err);
+}

@@ -93,6 +93,8 @@ fn a_user_is_refused_what_a_user_cannot_have() {
 #[test]
 fn what_contradicts_itself_is_refused_before_anything() {
     let kiln = Kiln::new();
+    let context = kiln.context("c", &[("Dockerfile", "FROM scratch\n")]);
+    let context = context.to_str().unwrap();
     for (more, what) in [
         (&["--memory-swap", "64m"][..], "needs --memory as well"),
         (&["-m", "64m", "--memory-swap", "32m"], "less than --memory"),
@@ -108,7 +110,7 @@ fn what_contradicts_itself_is_refused_before_anything() {
         (&["--shm-size", "-1"], ""),
         (&["--resource", "memory=64m", "-m", "64m"], "given twice"),
     ] {
-        let said = kiln.fails([&["build"][..], more, &["."]].concat());
+        let said = kiln.fails([&["build"][..], more, &[context]].concat());
         assert!(said.err.contains(what), "{more:?} {}", said.err);
     }
 }

@@ -30,19 +30,18 @@ impl<'a> Jobs<'a> {
     /// Of at least one job.
     pub(crate) fn new(jobs: Vec<Job<'a>>) -> Self {
         let (mut shown, mut index) = (Vec::new(), Vec::<Vec<usize>>::new());
-        // A stage whose steps are those of an earlier platform's is that stage.
-        let mut known: HashMap<Vec<(NodeId, &str)>, usize> = HashMap::new();
+        // A step that gives what that of an earlier platform gives is that step.
+        let mut known: HashMap<(usize, usize, NodeId, &str), usize> = HashMap::new();
         for (number, job) in jobs.iter().enumerate() {
             let mut of_job = vec![0; job.lowered.steps.len()];
             for stage in &job.lowered.stages {
-                let steps = &job.lowered.steps[stage.steps.clone()];
-                let same = steps.iter().map(|s| (s.node, s.text.as_str())).collect();
-                let first = *known.entry(same).or_insert(shown.len());
-                for (at, step) in stage.steps.clone().enumerate() {
-                    of_job[step] = first + at;
-                    if first + at == shown.len() {
-                        shown.push((number, step));
-                    }
+                for (at, place_in_job) in stage.steps.clone().enumerate() {
+                    let step = &job.lowered.steps[place_in_job];
+                    let same = (stage.index, at, step.node, step.text.as_str());
+                    of_job[place_in_job] = *known.entry(same).or_insert_with(|| {
+                        shown.push((number, place_in_job));
+                        shown.len() - 1
+                    });
                 }
             }
             index.push(of_job);

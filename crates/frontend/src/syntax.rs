@@ -99,6 +99,8 @@ mod tests {
         assert_eq!(says(other, &options).as_deref(), Some(message));
         assert_eq!(says("# syntax=docker/dockerfile:1\nFORM x", &options), None);
         assert_eq!(says("FROM x", &options), None);
+        options.build_args.insert(super::ARGUMENT.into(), "".into());
+        assert_eq!(says(other, &options).as_deref(), Some(message));
         // A context stands for the program; an argument for what the text says.
         let docker = "docker-image://docker/dockerfile:1".parse().unwrap();
         let given = options.contexts.insert("example.org/other".into(), docker);

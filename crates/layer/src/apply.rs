@@ -7,12 +7,16 @@
 //! archive's own tree, as container runtimes do; it never leads anywhere else. Of two entries with
 //! the same name the later wins.
 
+mod content;
+
 use std::{
     collections::BTreeSet,
     io::{self, Read},
 };
 
-use kiln_image::{Algorithm, Digest};
+use kiln_image::Digest;
+
+use content::Content;
 
 use crate::{
     Entry, Error, ErrorKind, File, Kind, LayerPath, Meta, Target, Tree,
@@ -266,11 +270,7 @@ impl Layer<'_> {
         content: &mut impl Read,
     ) -> Result<(), Error> {
         self.vacate(path)?;
-        let mut content = Content {
-            inner: content,
-            hash: blake3::Hasher::new(),
-            kept: kept_inline(path, file.size).then(Vec::new),
-        };
+        let mut content = Content::new(content, kept_inline(path, file.size));
         let entry = Entry {
             path: path.clone(),
             meta,
@@ -278,10 +278,11 @@ impl Layer<'_> {
         };
         self.to.file(&entry, &mut content)?;
         io::copy(&mut content, &mut io::sink()).map_err(|e| Error::io("read the tar", e))?;
+        let (digest, kept) = content.finish();
         self.tree.put(Entry {
             kind: Kind::File(File {
-                digest: Digest::new(Algorithm::Blake3, *content.hash.finalize().as_bytes()),
-                inline: content.kept.map(Into::into),
+                digest,
+                inline: kept.map(Into::into),
                 ..file.clone()
             }),
             ..entry
@@ -384,23 +385,5 @@ fn symlink(target: Vec<u8>) -> Result<Vec<u8>, Error> {
         0 => Err(Error::invalid("a symbolic link without a target")),
         1..=LayerPath::MAX_LEN if !target.contains(&0) => Ok(target),
         _ => Err(Error::refused("a symbolic link with a target too long")),
-    }
-}
-
-/// A file's content on its way to the target: hashed, and kept where planning needs it.
-struct Content<'a, R> {
-    inner: &'a mut R,
-    hash: blake3::Hasher,
-    kept: Option<Vec<u8>>,
-}
-
-impl<R: Read> Read for Content<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buffer)?;
-        self.hash.update(&buffer[..n]);
-        if let Some(kept) = &mut self.kept {
-            kept.extend_from_slice(&buffer[..n]);
-        }
-        Ok(n)
     }
 }

@@ -25,7 +25,13 @@ pub(crate) fn digest(root: &Root, select: &Select, owners: bool) -> Result<Optio
         exclude: Some(exclude).filter(|exclude| !exclude.is_empty()),
         sum: Sum::new(owners),
     };
-    for source in &select.patterns {
+    // No pattern is all there is.
+    let everything = [".".to_owned()];
+    let patterns = match select.patterns.is_empty() {
+        true => &everything[..],
+        false => &select.patterns,
+    };
+    for source in patterns {
         seen.sum.text(source.as_bytes());
         for found in expand(root, source, select.deep)? {
             match seen.source(&found) {

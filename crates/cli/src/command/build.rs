@@ -109,8 +109,7 @@ impl Build {
             size,
         } = self.input(style == Style::Classic && call.builds())?;
         if let Some(size) = size {
-            let size = units::size(size, 4);
-            host::print(&format!("Sending build context to Docker daemon  {size}\n"))?;
+            sent(size)?;
         }
         let request = self.request(&dockerfile, context, style)?;
         if let Some(answer) = call.without_store(&request, &dockerfile)? {
@@ -158,6 +157,12 @@ impl Build {
 
 /// Tells what came of it: the image id on standard output, unless an archive went there. Where no image
 /// went anywhere, there is none to tell of.
+/// What docker's classic builder says of the context.
+fn sent(size: u64) -> Result<(), Failure> {
+    let size = units::size(size, 4);
+    host::print(&format!("Sending build context to Docker daemon  {size}\n"))
+}
+
 fn done(built: &Built, style: Style, taken: bool) -> Result<ExitCode, Failure> {
     for name in &built.pushed {
         if style != Style::Quiet {

@@ -54,7 +54,8 @@ pub struct Request {
     pub sources: Vec<Source>,
     /// Where to: an absolute path, in which a trailing slash counts.
     pub destination: Vec<u8>,
-    /// Several sources, or a wildcard: the destination must be a folder.
+    /// The destination is a folder, whatever its text says: several sources were written. Where there
+    /// are several without this, by a wildcard, only one of them may be a file, unless a folder is there.
     pub many: bool,
     /// Who owns what is copied, and the folders that are made for it; 0:0 when there is none.
     pub owner: Option<(u32, u32)>,
@@ -205,6 +206,13 @@ impl<'a> Copy<'a, '_> {
             true => {
                 self.to.enter(&target)?;
                 target.join(name)?
+            }
+            // What is copied first would be lost.
+            false if self.request.sources.len() > 1 => {
+                let what = "several files would be copied to one name";
+                return Err(Error::new(ErrorKind::Conflict, what)
+                    .at(&target)
+                    .hint("end the destination in a slash to copy into a folder"));
             }
             false => target,
         };

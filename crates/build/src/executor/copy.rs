@@ -276,11 +276,10 @@ fn copy_request(
             });
         }
     }
-    let is_magic = |taken: &graph::Taken| is_pattern(&taken.path) || is_pattern(&taken.base);
     Ok(copy::Request {
         sources,
         destination: op.destination.clone().into_bytes(),
-        many: op.sources.len() > 1 || op.sources.iter().any(is_magic),
+        many: op.sources.len() > 1,
         owner,
         mode,
         made: Time::at(now),

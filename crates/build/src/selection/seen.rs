@@ -7,7 +7,7 @@ use kiln_graph::Select;
 use kiln_image::{Digest, HashingWriter};
 use kiln_layer::{Entry, Keep, Kind, LayerPath, Root, Tree};
 
-use super::{Exclude, Found, expand};
+use super::{Exclude, Found, expand, is_pattern};
 use crate::{Error, ErrorKind};
 
 /// What a COPY of what is selected sees of a tree: names, kinds, modes, contents, which names are one
@@ -38,7 +38,10 @@ pub(crate) fn digest(root: &Root, select: &Select, owners: bool) -> Result<Optio
                 Ok(true) => {}
                 Ok(false) => return Ok(None),
                 Err(Missing) => {
-                    let what = format!("`{source}` is not there");
+                    let what = match is_pattern(source) {
+                        true => format!("`{}`, which `{source}` means, leads nowhere", found.path),
+                        false => format!("`{source}` is not there"),
+                    };
                     return Err(Error::new(ErrorKind::NotFound, what));
                 }
             }

@@ -279,6 +279,28 @@ fn owners_modes_and_times() {
 }
 
 #[test]
+fn a_wildcard_that_means_one_file_copies_it_to_that_name() {
+    let (source, base) = (source(), base());
+    let copied = |sources: &[&str], destination: &str| {
+        let request = Request {
+            many: false,
+            ..request(sources, destination)
+        };
+        plan(&source, &request, &base).map(|c| show(&c.changes))
+    };
+    assert_eq!(copied(&["f"], "/app.jar").unwrap(), ["app.jar < f"]);
+    let into = copied(&["f", "g"], "/app").unwrap();
+    assert_eq!(into, ["app/", "app/f < f", "app/g < g"]);
+    let into = copied(&["dir/sub", "file"], "/new").unwrap();
+    assert_eq!(into, ["new/", "new/file < file/file", "new/y < dir/sub/y"]);
+    let e = copied(&["f", "g"], "/new").unwrap_err();
+    assert_eq!(
+        (e.kind(), e.path()),
+        (ErrorKind::Conflict, Some(&path("new")))
+    );
+}
+
+#[test]
 fn parents_are_kept() {
     let (source, base) = (source(), base());
     let rows: &[(&str, &str, &[&str])] = &[

@@ -55,7 +55,7 @@ pub(super) fn make(
     }
     git.run(&["update-ref", "-d", TAKEN])?;
     git.run(&["read-tree", &commit.id])?;
-    for trace in ["logs", "FETCH_HEAD", "ORIG_HEAD"] {
+    for trace in ["logs", "FETCH_HEAD", "ORIG_HEAD", "refs/kiln"] {
         let path = folder.join(".git").join(trace);
         let _ = fs::remove_dir_all(&path);
         let _ = fs::remove_file(&path);

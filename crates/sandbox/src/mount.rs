@@ -84,6 +84,7 @@ impl Mount {
     }
 
     /// Whether an OCI runtime has words for it.
+    #[cfg(target_os = "linux")]
     pub(crate) fn is_plain(&self) -> bool {
         matches!(self, Self::Bind { .. } | Self::Tmpfs { .. })
     }

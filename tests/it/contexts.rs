@@ -117,21 +117,21 @@ fn addresses() {
         let folder = folder.to_str().unwrap();
         let more = format!("more={}", web.url("file"));
         let from = format!("more={}", web.url("r.git#main"));
-        write(
-            &kiln.scratch().join("named"),
-            "FROM busybox\nCOPY --from=more a* f* /a\n",
-        );
+        for name in ["a", "file"] {
+            let text = format!("FROM busybox\nCOPY --from=more {name} /a\n");
+            write(&kiln.scratch().join(format!("copy-{name}")), &text);
+        }
         for (args, want) in [
             (&[&*web.url("c.tar.gz")][..], "fetched\n"),
             (&[&*web.url("file")], "alone\n"),
             (&[&*web.url("r.git#main")], "fetched\n"),
             (&["-f", &*web.url("file"), folder], "alone\n"),
             (
-                &["-f", "named", "--build-context", &from, folder],
+                &["-f", "copy-a", "--build-context", &from, folder],
                 "fetched\n",
             ),
             (
-                &["-f", "named", "--build-context", &more, folder],
+                &["-f", "copy-file", "--build-context", &more, folder],
                 "FROM busybox\nRUN echo alone > /a\n",
             ),
         ] {

@@ -1,5 +1,4 @@
-//! What a step sees, may do and may use beside its files. No part of any key: it does not change what a
-//! step that succeeds gives.
+//! What a step sees, may do and may use beside its files, and how a process is bound so.
 
 use std::{ffi::OsString, net::IpAddr};
 
@@ -15,6 +14,9 @@ use crate::{Error, devices};
 pub struct Bounds {
     /// More lines of `/etc/hosts`: name and address.
     pub hosts: Vec<(String, IpAddr)>,
+    /// The name of the machine that it sees; `None`: as the worker has it, the same for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
     /// How much it may use.
     pub limits: Limits,
     /// It may do all that the worker itself may.

@@ -90,7 +90,7 @@ impl Local {
             let home = ids.home.clone().unwrap_or_else(|| "/".to_owned());
             env.push(("HOME".to_owned(), home));
         }
-        let host_name = step.hostname.clone();
+        let host_name = step.bounds.hostname.clone();
         let host_name = host_name.unwrap_or_else(|| HOST_NAME.to_owned());
         let mut process = Process::new(step.argv.iter().map(String::as_str));
         process.env = env

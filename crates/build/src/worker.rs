@@ -32,9 +32,6 @@ pub struct Step {
     pub user: String,
     /// The network it sees.
     pub network: Network,
-    /// The name of the machine that it sees; `None`: as the worker has it, the same for all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hostname: Option<String>,
     /// What it may do and use beside its files.
     #[serde(default)]
     pub bounds: Bounds,

@@ -34,9 +34,9 @@ impl Carrier<'_> {
                 graph::Network::Host => Network::Host,
                 _ => Network::Default,
             },
-            hostname: op.hostname.clone(),
             bounds: Bounds {
                 hosts: self.request.run.hosts.clone(),
+                hostname: op.hostname.clone(),
                 limits: self.request.run.limits.clone(),
                 insecure: op.security == graph::Security::Insecure,
                 devices: op.devices.clone(),

@@ -7,6 +7,7 @@ mod limits;
 mod outputs;
 mod platforms;
 mod request;
+mod runs;
 mod secrets;
 mod told;
 
@@ -41,13 +42,7 @@ pub(crate) struct Build {
     #[command(flatten)]
     records: Records,
     #[command(flatten)]
-    platforms: platforms::Platforms,
-    #[command(flatten)]
-    access: limits::Access,
-    #[command(flatten)]
-    bounds: limits::Bounds,
-    #[command(flatten)]
-    given: secrets::Given,
+    runs: runs::Runs,
     /// Print the image id, and nothing else unless the build fails
     #[arg(short, long)]
     quiet: bool,

@@ -37,10 +37,7 @@ impl Build {
         request.settings.keep_steps = style == Style::Classic;
         request.settings.epoch = epoch()?;
         self.contexts.apply(&mut request)?;
-        self.platforms.apply(&mut request)?;
-        self.access.apply(&mut request)?;
-        self.bounds.apply(&mut request)?;
-        self.given.apply(&mut request)?;
+        self.runs.apply(&mut request)?;
         self.outputs.apply(&mut request)?;
         Ok(request)
     }

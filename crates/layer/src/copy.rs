@@ -20,15 +20,18 @@ use crate::{
 use destination::Destination;
 pub use mode::Mode;
 
+/// Says what of a source is taken, by its path and whether it is a folder.
+pub type Taking<'a> = &'a dyn Fn(&LayerPath, bool) -> Keep;
+
 /// What there is to copy from.
 #[derive(Clone, Copy)]
 pub struct Inputs<'a> {
     /// By number: see [`Source::input`].
     pub files: &'a [&'a dyn Files],
-    /// What of a source is taken, and whether it is a folder: asked for the path beneath the folder
-    /// that is copied, or of a file that is a source itself, its name; with [`Source::base`] for what
-    /// is kept of the path. A folder to [look](Keep::Look) into is made where something in it is taken.
-    pub keep: Option<&'a dyn Fn(&LayerPath, bool) -> Keep>,
+    /// What of a source is taken; all of it where there is none. Asked for the path beneath the folder
+    /// that is copied, or of a file that is a source itself, its name; with [`Source::base`] for what is
+    /// kept of the path. A folder to [look](Keep::Look) into is made where something in it is taken.
+    pub keep: Option<Taking<'a>>,
 }
 
 /// A file or a folder to copy.

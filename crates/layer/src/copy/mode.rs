@@ -220,13 +220,13 @@ impl Action {
                     0
                 };
                 let special = sticky | if setid { setids } else { 0 };
-                (self.who * rwx | special, self.who * 0o7 | setids)
+                ((self.who * rwx) | special, (self.who * 0o7) | setids)
             }
         };
         match self.operator {
             Operator::Add => mode | bits,
             Operator::Remove => mode & !bits,
-            Operator::Set => mode & !cleared | bits,
+            Operator::Set => (mode & !cleared) | bits,
         }
     }
 
@@ -238,6 +238,7 @@ impl Action {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -262,7 +263,7 @@ mod tests {
             ("=", [0, 0, 0, 0o1000, 0]),
             ("--", [0o640, 0o750, 0o6755, 0o1777, 0o2775]),
             ("+", [0o640, 0o750, 0o6755, 0o1777, 0o2775]),
-            ("u=,g=u", [0, 0, 0o5, 0o1007, 0o5]),
+            ("u=,g=u", [0, 0, 0o2005, 0o1007, 0o2005]),
             ("g=u", [0o660, 0o770, 0o6775, 0o1777, 0o2775]),
             ("u=g", [0o440, 0o550, 0o6555, 0o1777, 0o2775]),
             ("u=g,g=o", [0o400, 0o500, 0o6555, 0o1777, 0o2755]),
@@ -271,7 +272,7 @@ mod tests {
             ("g=", [0o600, 0o700, 0o4705, 0o1707, 0o705]),
             ("u=", [0o40, 0o50, 0o2055, 0o1077, 0o2075]),
             ("a=", [0, 0, 0, 0o1000, 0]),
-            ("u=rwx,go=u-w", [0o755, 0o755, 0o755, 0o1755, 0o755]),
+            ("u=rwx,go=u-w", [0o755, 0o755, 0o2755, 0o1755, 0o2755]),
             ("a=rwxs", [0o6777, 0o6777, 0o6777, 0o7777, 0o6777]),
             ("u+s", [0o4640, 0o4750, 0o6755, 0o5777, 0o6775]),
             ("g+s", [0o2640, 0o2750, 0o6755, 0o3777, 0o2775]),
@@ -301,7 +302,8 @@ mod tests {
         for (text, wanted) in rows {
             let mode = Mode::parse(text).expect(text);
             let found = BEFORE.map(|(before, is_folder)| mode.of(before, is_folder));
-            assert_eq!(found, wanted, "{text}: {found:o?} is not {wanted:o?}");
+            let octal = |modes: [u32; 5]| modes.map(|mode| format!("{mode:o}"));
+            assert_eq!(octal(found), octal(wanted), "{text}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kiln_build::{Built, ErrorKind, How, Request, image::Digest};
+use kiln_build::{Built, How, Request, image::Digest};
 use kiln_tests::harness::Outcome;
 
 use crate::support::{Memory, Recorder, World, build};

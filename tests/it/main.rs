@@ -33,6 +33,7 @@ mod outputs;
 mod packages;
 mod platforms;
 mod ps;
+mod real;
 mod reproducible;
 mod rootless;
 mod run;

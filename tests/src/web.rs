@@ -98,6 +98,22 @@ impl Web {
         Self::start(move |asked, to| files::answer(&folder, asked, to))
     }
 
+    /// The same, and what is below `/private/` only for whoever has a name and a password,
+    /// `name:password`.
+    ///
+    /// # Errors
+    /// When there is no port.
+    pub fn guarded(folder: &Path, known: &str) -> io::Result<Self> {
+        let (folder, known) = (folder.to_owned(), files::credentials(known));
+        Self::start(move |asked, to| {
+            let open = !asked.path().starts_with("/private/");
+            match open || asked.header("authorization") == Some(&known) {
+                true => files::answer(&folder, asked, to),
+                false => answer(to, 401, &[("WWW-Authenticate", "Basic realm=\"x\"")], b""),
+            }
+        })
+    }
+
     /// `127.0.0.1:port`.
     pub fn address(&self) -> String {
         self.address.to_string()

@@ -53,6 +53,21 @@ pub(super) fn answer(folder: &Path, asked: &Asked, to: &mut TcpStream) -> io::Re
     super::answer(to, 206, &known, &content[start..])
 }
 
+/// The header that sends `name:password`.
+pub(super) fn credentials(known: &str) -> String {
+    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::from("Basic ");
+    for three in known.as_bytes().chunks(3) {
+        let byte = |at: usize| u32::from(three.get(at).copied().unwrap_or_default());
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for at in 0..4 {
+            let letter = LETTERS[(bits >> (18 - 6 * at) & 63) as usize];
+            text.push(if at > three.len() { '=' } else { char::from(letter) });
+        }
+    }
+    text
+}
+
 fn git(folder: &Path, path: &str, asked: &Asked, to: &mut TcpStream) -> io::Result<()> {
     let query = asked.target.split_once('?').map_or("", |(_, query)| query);
     let mut child = Command::new("git")

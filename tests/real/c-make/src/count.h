@@ -1,0 +1,2 @@
+struct counts { unsigned long lines, words, bytes; };
+struct counts count(int (*next)(void));

@@ -54,6 +54,8 @@ struct Build {
     /// Between `kiln build -t NAME` and the folder; `{web}`, `{folder}` and `{agent}` are replaced.
     #[serde(default)]
     args: Vec<String>,
+    /// The folder that is built, when it is not the whole.
+    context: Option<String>,
     /// An upper bound of the image's size.
     size: Option<u64>,
     /// What has to be in the image's configuration; other keys are not looked at.
@@ -100,11 +102,11 @@ impl Folder<'_> {
     }
 
     fn build(&self, build: &Build) -> Said {
-        let folder = self.path.to_str().unwrap();
+        let folder = build.context.as_deref().unwrap_or("{folder}");
         let mut args = vec!["build".to_owned(), "--progress=plain".to_owned()];
         args.extend(["-t".to_owned(), build.name.clone()]);
         args.extend(build.args.iter().map(|arg| self.filled(arg, &build.name)));
-        args.push(folder.to_owned());
+        args.push(self.filled(folder, &build.name));
         self.kiln.run(args)
     }
 
@@ -117,7 +119,9 @@ impl Folder<'_> {
         let again = well(self.build(build), 0)?;
         let twice = start.elapsed();
         if let Some(line) = again.lines().find(|line| line.contains(", layer of ")) {
-            return Err(format!("built again: {line}\nfirst:\n{first}\nthen:\n{again}"));
+            return Err(format!(
+                "built again: {line}\nfirst:\n{first}\nthen:\n{again}"
+            ));
         }
         self.inspect(build)?;
         for check in &build.check {

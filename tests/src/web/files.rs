@@ -62,7 +62,11 @@ pub(super) fn credentials(known: &str) -> String {
         let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
         for at in 0..4 {
             let letter = LETTERS[(bits >> (18 - 6 * at) & 63) as usize];
-            text.push(if at > three.len() { '=' } else { char::from(letter) });
+            text.push(if at > three.len() {
+                '='
+            } else {
+                char::from(letter)
+            });
         }
     }
     text

@@ -1,0 +1,1 @@
+cat vendor/*/mode; echo "$AFTER"; id -u

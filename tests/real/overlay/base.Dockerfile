@@ -1,0 +1,3 @@
+FROM busybox
+ARG WHICH=first
+RUN echo "$WHICH" > /which

@@ -114,9 +114,9 @@ impl Folder<'_> {
     fn story(&self, build: &Build) -> Result<String, String> {
         let start = Instant::now();
         let first = self.build(build);
-        let (first, took) = (well(first, 0)?, start.elapsed());
+        let (first, took) = (well(&first, 0)?, start.elapsed());
         let start = Instant::now();
-        let again = well(self.build(build), 0)?;
+        let again = well(&self.build(build), 0)?;
         let twice = start.elapsed();
         if let Some(line) = again.lines().find(|line| line.contains(", layer of ")) {
             return Err(format!(
@@ -162,7 +162,7 @@ impl Folder<'_> {
         let args: Vec<_> = args.iter().map(|a| self.filled(a, &build.name)).collect();
         let said = self.kiln.run(args);
         let out = said.out.trim().to_owned();
-        let all = well(said, check.code)?;
+        let all = well(&said, check.code)?;
         if check.says.as_deref().is_some_and(|want| out != want.trim()) {
             return Err(format!("it says:\n{out}\n{all}"));
         }
@@ -172,7 +172,7 @@ impl Folder<'_> {
 }
 
 /// All that a command wrote, when it ended as it was to.
-fn well(said: Said, code: i32) -> Result<String, String> {
+fn well(said: &Said, code: i32) -> Result<String, String> {
     let all = format!("{}{}", said.out, said.err);
     match said.code == code {
         true => Ok(all),

@@ -1,1 +1,0 @@
-CREATE TABLE rivers (name TEXT, km INTEGER);

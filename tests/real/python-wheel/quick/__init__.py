@@ -1,1 +1,0 @@
-from ._fib import fib

@@ -1,5 +1,0 @@
-import sys
-
-from . import fib
-
-print(fib(int(sys.argv[1])))

@@ -1,3 +1,0 @@
-from setuptools import Extension, setup
-
-setup(packages=["quick"], ext_modules=[Extension("quick._fib", ["src/fib.c"])])

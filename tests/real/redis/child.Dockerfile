@@ -1,2 +1,0 @@
-FROM redis:made
-LABEL seeds="yes"

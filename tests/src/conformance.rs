@@ -15,7 +15,7 @@ mod served;
 mod suite;
 
 pub use builder::{Builder, Ours, Peer};
-pub use case::{Case, cases, gaps};
+pub use case::{Case, cases, differences, gaps};
 pub use suite::{Report, Suite};
 
 use std::path::PathBuf;

@@ -152,6 +152,14 @@ impl Peer {
         })
     }
 
+    /// Whose ways it has: `buildah`, or `docker`.
+    pub fn kind(&self) -> &'static str {
+        match self.buildah {
+            true => "buildah",
+            false => "docker",
+        }
+    }
+
     fn command(&self, folder: &Path, args: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.current_dir(folder).args(args).stdin(Stdio::null());

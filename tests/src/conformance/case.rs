@@ -62,6 +62,10 @@ pub(super) struct Wanted {
     /// The same of the document around it.
     #[serde(default)]
     pub(super) image: BTreeMap<String, Value>,
+    /// Files that the build leaves where the command ran, each with a line of what it is; those in
+    /// an archive stand behind its name and a colon. An image is asked for only where more is.
+    #[serde(default)]
+    pub(super) written: BTreeMap<String, String>,
     /// What the history says above the base; `layer: ` stands before what made one.
     pub(super) history: Option<Vec<String>>,
     /// A part of the error; the build has to fail.
@@ -71,6 +75,14 @@ pub(super) struct Wanted {
     /// Parts of what a build says that succeeds, or fails.
     #[serde(default)]
     pub(super) says: Vec<String>,
+}
+
+impl Wanted {
+    /// Whether something is asked of an image.
+    pub(super) fn an_image(&self) -> bool {
+        let none = self.files.is_empty() && self.config.is_empty() && self.image.is_empty();
+        !none || self.changes.is_some() || self.history.is_some()
+    }
 }
 
 /// All cases, by name.
@@ -107,9 +119,20 @@ pub fn gaps() -> Result<BTreeMap<String, String>> {
     Ok(toml::from_str(&fs::read_to_string(path)?)?)
 }
 
+/// In what a peer differs by its nature, or kiln on purpose: names of cases, each with the reason.
+/// `history` and `line` stand for that member of every case. Peers are `docker` and `buildah`.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn differences(peer: &str) -> Result<BTreeMap<String, String>> {
+    let text = fs::read_to_string(folder().join("differences.toml"))?;
+    let mut all: BTreeMap<String, BTreeMap<String, String>> = toml::from_str(&text)?;
+    Ok(all.remove(peer).unwrap_or_default())
+}
+
 /// The members of a case that say what has to come out.
 const WANTED: &[&str] = &[
-    "files", "changes", "config", "image", "history", "error", "line", "says",
+    "files", "changes", "config", "image", "written", "history", "error", "line", "says",
 ];
 
 impl Case {
@@ -123,6 +146,15 @@ impl Case {
         })
     }
 
+    /// Asks no more for what a peer never has: `history`, `line`.
+    pub fn ask_no_more_for(&mut self, member: &str) {
+        match member {
+            "history" => self.wanted.history = None,
+            "line" => self.wanted.line = None,
+            _ => {}
+        }
+    }
+
     /// The tag that its image gets.
     pub(super) fn tag(&self) -> String {
         format!("case-{}", self.name.replace('/', "-"))
@@ -132,12 +164,8 @@ impl Case {
     /// run beside each other.
     fn sound(&self, images: &mut BTreeSet<String>) -> Result<()> {
         let w = &self.wanted;
-        let asks = w.error.is_some()
-            || w.changes.is_some()
-            || w.history.is_some()
-            || !w.says.is_empty()
-            || !(w.files.is_empty() && w.config.is_empty() && w.image.is_empty());
-        if !asks {
+        let asks = w.error.is_some() || !w.says.is_empty() || !w.written.is_empty();
+        if !asks && !w.an_image() {
             return Err(format!("{}: asks for nothing", self.name).into());
         }
         for image in self.images.keys() {

@@ -1,12 +1,16 @@
 //! What came out, beside what a case asks for: a line for each difference.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use serde_json::Value;
 
 use super::{
+    Result,
     case::Wanted,
-    image::{Files, Image, Kind, Node},
+    image::{self, Files, Image, Kind, Node},
     line,
 };
 use crate::kiln::Said;
@@ -53,17 +57,38 @@ fn last(text: &str) -> String {
         .collect()
 }
 
+/// In what the files differ that a build left in `folder`.
+pub(super) fn written(wanted: &Wanted, folder: &Path) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    // By the archive, and by nothing for what lies there itself.
+    let mut places = BTreeMap::<&str, BTreeMap<String, String>>::new();
+    for (path, line) in &wanted.written {
+        let (place, path) = path.split_once(':').unwrap_or(("", path));
+        let path = format!("/{}", path.trim_start_matches('/'));
+        places.entry(place).or_default().insert(path, line.clone());
+    }
+    for (place, wanted) in places {
+        let files = match place {
+            "" => image::on_disk(folder)?,
+            archive => image::in_archive(&folder.join(archive))?,
+        };
+        lines(&wanted, &files, place, &mut found);
+    }
+    Ok(found)
+}
+
+fn lines(wanted: &BTreeMap<String, String>, files: &Files, of: &str, found: &mut Vec<String>) {
+    for (path, line) in wanted {
+        if let Some(how) = line::differs(line, path, files) {
+            found.push(format!("{of}{path} {how}"));
+        }
+    }
+}
+
 /// In what an image differs.
 pub(super) fn image(wanted: &Wanted, image: &Image) -> Vec<String> {
     let mut found = Vec::new();
-    if let Some(error) = &wanted.error {
-        found.push(format!("was built, and should not: `{error}`"));
-    }
-    for (path, text) in &wanted.files {
-        if let Some(how) = line::differs(text, path, &image.files) {
-            found.push(format!("{path} {how}"));
-        }
-    }
+    lines(&wanted.files, &image.files, "", &mut found);
     if let Some(changes) = &wanted.changes {
         let real = changed(&image.below, &image.files);
         let more: Vec<_> = real.difference(changes).collect();

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, Read},
+    os::unix::fs::MetadataExt as _,
     path::Path,
 };
 
@@ -89,6 +90,48 @@ impl Image {
         let first = |v: &Value| v["rootfs"]["diff_ids"][0].clone();
         first(&self.document) == first(&base.document)
     }
+}
+
+/// The files that an archive makes where nothing is.
+pub(super) fn in_archive(path: &Path) -> Result<Files> {
+    let mut files = Files::new();
+    apply(&std::fs::read(path)?, &mut files, &mut 0)?;
+    Ok(files)
+}
+
+/// The files in a folder. Names of one file share its number.
+pub(super) fn on_disk(folder: &Path) -> Result<Files> {
+    let (mut files, mut waiting) = (Files::new(), vec![folder.to_owned()]);
+    while let Some(at) = waiting.pop() {
+        for entry in std::fs::read_dir(at)? {
+            let path = entry?.path();
+            let facts = path.symlink_metadata()?;
+            let kind = match facts.file_type() {
+                kind if kind.is_dir() => {
+                    waiting.push(path.clone());
+                    Kind::Folder
+                }
+                kind if kind.is_symlink() => {
+                    Kind::Link(std::fs::read_link(&path)?.to_string_lossy().into_owned())
+                }
+                kind if kind.is_file() => Kind::File {
+                    bytes: std::fs::read(&path)?,
+                    number: usize::try_from(facts.ino())?,
+                },
+                _ => Kind::Other("special"),
+            };
+            let node = Node {
+                kind,
+                mode: facts.mode() & 0o7777,
+                owner: (facts.uid().into(), facts.gid().into()),
+                mtime: u64::try_from(facts.mtime()).unwrap_or_default(),
+                xattrs: BTreeMap::new(),
+            };
+            let inside = path.strip_prefix(folder)?.to_string_lossy();
+            files.insert(format!("/{inside}"), node);
+        }
+    }
+    Ok(files)
 }
 
 /// The files of an archive, by name.

@@ -170,7 +170,7 @@ pub(super) fn archive(items: &Items, tar: &mut tar::Builder<Vec<u8>>) -> Result<
                 true => tar::EntryType::Symlink,
                 false => tar::EntryType::Link,
             });
-            header.set_mode(0o777);
+            header.set_mode(made.mode(0o777)?);
             tar.append_link(&mut header, path, target)?;
             continue;
         }

@@ -108,8 +108,15 @@ impl<'a> Suite<'a> {
         if said.err.contains("panicked") {
             found.push(said.err.clone());
         }
+        found.extend(check::written(wanted, at)?);
         if said.code != 0 {
             found.extend(check::failure(wanted, &said, ours));
+            return Ok(found);
+        }
+        if let Some(error) = &wanted.error {
+            found.push(format!("was built, and should not: `{error}`"));
+        }
+        if !wanted.an_image() {
             return Ok(found);
         }
         self.builder.save(at, &tag)?;

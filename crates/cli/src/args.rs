@@ -1,10 +1,11 @@
 //! The commands, and what is said of them in `--help`.
 
 mod container;
+mod switches;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use self::container::Container;
 use crate::{
@@ -55,10 +56,25 @@ use crate::{
 /// Build container images from Dockerfiles, keep them, run them, and move them to and from
 /// registries: one program, no daemon
 #[derive(Parser)]
-#[command(name = "kiln", version, disable_help_subcommand = true)]
+#[command(
+    name = "kiln",
+    version,
+    disable_help_subcommand = true,
+    args_override_self = true
+)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Args {
+    /// The command line of this process.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let words = switches::plain(&command, std::env::args_os().collect());
+        let matches = command.try_get_matches_from_mut(words)?;
+        Self::from_arg_matches(&matches).map_err(|e| e.format(&mut command))
+    }
 }
 
 #[derive(Subcommand)]
@@ -139,7 +155,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Volume(volume::Command),
     /// Manage builds
-    #[command(subcommand)]
+    #[command(subcommand, alias = "buildx")]
     Builder(Builder),
     /// Manage what kiln keeps on disk
     #[command(subcommand)]
@@ -192,6 +208,7 @@ pub(crate) enum Image {
 #[derive(Subcommand)]
 pub(crate) enum Builder {
     /// Build an image from a Dockerfile
+    #[command(alias = "b")]
     Build(Box<Build>),
     /// Show what builds keep: records and cache mounts
     Du(builder::Du),

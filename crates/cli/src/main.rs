@@ -19,13 +19,11 @@ mod usage;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 fn main() -> ExitCode {
     // A child that this program started for work of its own comes in here and does not return.
     let doors = [kiln_build::DOORS, kiln_container::DOORS].concat();
     kiln_build::sandbox::entry(&doors);
-    let args = match args::Args::try_parse() {
+    let args = match args::Args::read() {
         Ok(args) => args,
         Err(e) => return usage::report(e),
     };

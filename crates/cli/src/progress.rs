@@ -29,6 +29,7 @@ pub(crate) enum Style {
     /// The transcript of docker's classic builder, on standard output
     Classic,
     /// Nothing but the image id
+    #[value(alias = "none")]
     Quiet,
 }
 

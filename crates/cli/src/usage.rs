@@ -64,6 +64,22 @@ const DOCKERS: &[&str] = &[
     "--volumes-from",
 ];
 
+/// What is said where `build` is given a second context.
+fn one_too_many(e: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(word)) = e.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let usage = e.get(ContextKind::Usage)?.to_string();
+    let is_build = usage.contains(" build ") && !word.starts_with('-');
+    (is_build && e.kind() == clap::error::ErrorKind::UnknownArgument).then(|| {
+        format!(
+            "error: \"kiln build\" requires exactly 1 argument, and `{word}` is another one\n  \
+             hint: the one argument is the folder that COPY and ADD take files from; a value stands behind \
+             its flag, and in quotes where it has blanks: `--build-arg \"KEY=two words\"`"
+        )
+    })
+}
+
 /// Says it, and gives the exit code: help and version are results, the rest is a mistake.
 pub(crate) fn report(mut e: clap::Error) -> ExitCode {
     // It would have the flag taken for the image's command, which nobody means.
@@ -74,6 +90,10 @@ pub(crate) fn report(mut e: clap::Error) -> ExitCode {
             crate::host::say(&format!("error: kiln does not carry out `{name}` here yet"));
             return ExitCode::from(125);
         }
+    }
+    if let Some(text) = one_too_many(&e) {
+        crate::host::say(&text);
+        return ExitCode::from(125);
     }
     // Printing fails only when the reader is gone.
     let _ = e.print();

@@ -2,6 +2,7 @@
 
 mod call;
 mod contexts;
+mod docker;
 mod input;
 mod limits;
 mod outputs;
@@ -43,16 +44,14 @@ pub(crate) struct Build {
     records: Records,
     #[command(flatten)]
     runs: runs::Runs,
-    /// Print the image id, and nothing else unless the build fails
-    #[arg(short, long)]
-    quiet: bool,
     #[command(flatten)]
     outputs: outputs::Outputs,
-    /// How the build is shown
-    #[arg(long, value_enum, value_name = "STYLE", env = "BUILDKIT_PROGRESS")]
-    progress: Option<Style>,
+    #[command(flatten)]
+    shown: Shown,
     #[command(flatten)]
     instead: Instead,
+    #[command(flatten)]
+    dockers: docker::Dockers,
     /// What COPY and ADD take files from: a folder, a git repository (`URL.git#REF:SUBDIR`), an archive at
     /// an HTTP address; `-` is standard input: an archive, or a Dockerfile
     context: Option<String>,
@@ -72,6 +71,26 @@ struct Records {
     reproducible: bool,
 }
 
+/// How the build is shown.
+#[derive(Args)]
+struct Shown {
+    /// Print the image id, and nothing else unless the build fails
+    #[arg(short, long)]
+    quiet: bool,
+    /// How the build is shown
+    #[arg(long, value_enum, value_name = "STYLE", env = "BUILDKIT_PROGRESS")]
+    progress: Option<Style>,
+}
+
+impl Shown {
+    fn style(&self) -> Style {
+        match self.quiet {
+            true => Style::Quiet,
+            false => self.progress.unwrap_or(Style::Auto),
+        }
+    }
+}
+
 /// What is told instead of building.
 #[derive(Args)]
 struct Instead {
@@ -89,11 +108,9 @@ struct Instead {
 
 impl Build {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
-        let style = match self.quiet {
-            true => Style::Quiet,
-            false => self.progress.unwrap_or(Style::Auto),
-        };
+        let style = self.shown.style();
         let call = Call::read(&self.instead)?;
+        self.dockers.check()?;
         if style == Style::Classic && self.outputs.takes_stdout() {
             let what = "--progress=classic writes to standard output, where an archive is to go";
             return Err(Failure::new(what).code(125));
@@ -112,6 +129,7 @@ impl Build {
             return Ok(ExitCode::SUCCESS);
         }
         let builder = host::builder()?;
+        self.dockers.tell();
         let told = Told::new(&request);
         let observer = style.observer();
         let on = |event: Event<'_>| {
@@ -150,14 +168,14 @@ impl Build {
     }
 }
 
-/// Tells what came of it: the image id on standard output, unless an archive went there. Where no image
-/// went anywhere, there is none to tell of.
 /// What docker's classic builder says of the context.
 fn sent(size: u64) -> Result<(), Failure> {
     let size = units::size(size, 4);
     host::print(&format!("Sending build context to Docker daemon  {size}\n"))
 }
 
+/// Tells what came of it: the image id on standard output, unless an archive went there. Where no image
+/// went anywhere, there is none to tell of.
 fn done(built: &Built, style: Style, taken: bool) -> Result<ExitCode, Failure> {
     for name in &built.pushed {
         if style != Style::Quiet {

@@ -269,7 +269,15 @@ fn folder(context: &str) -> Result<PathBuf, Failure> {
             Failure::new(format!("the build context `{context}` is a file"))
                 .hint(format!("did you mean `kiln build -f {context} .`?")),
         ),
-        Err(e) => Err(Failure::new(format!("read the build context `{context}`")).because(&e)),
+        Err(e) => {
+            let failure = Failure::new(format!("read the build context `{context}`")).because(&e);
+            Err(match e.kind() {
+                io::ErrorKind::NotFound => failure.hint(
+                    "the last argument is the folder that COPY and ADD take files from: `.` is this one",
+                ),
+                _ => failure,
+            })
+        }
     }
 }
 
@@ -289,7 +297,7 @@ fn others(folder: &Path) -> Option<String> {
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .filter(|name| is_similar(name))
         .collect();
-    found.sort();
+    found.sort_by_key(|name| (name != "Dockerfile", name.clone()));
     found.into_iter().next()
 }
 

@@ -101,7 +101,7 @@ fn host(text: &str) -> Result<(String, IpAddr), Failure> {
         Some((name, "host-gateway")) if !name.is_empty() => {
             Ok((name.to_owned(), IpAddr::from([127, 0, 0, 1])))
         }
-        _ => Ok(kiln_container::extra_host(text)?),
+        _ => kiln_container::extra_host(text).map_err(|e| Failure::from(e).code(125)),
     }
 }
 

@@ -30,7 +30,8 @@ impl Build {
                 }
             }
         }
-        request.target.clone_from(&self.target);
+        // As docker: an empty name is none, for scripts with `--target "$TARGET"`.
+        request.target = self.target.clone().filter(|name| !name.is_empty());
         request.settings.no_cache = self.records.no_cache;
         request.settings.pull = self.records.pull;
         request.settings.reproducible = self.records.reproducible;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kiln_tests::conformance::{Ours, Suite, cases, gaps};
+use kiln_tests::conformance::{Ours, Suite, cases, differences, gaps};
 
 /// All cases by one builder: those that differ are the known gaps, and no others.
 fn all(builder: &Ours) {
@@ -31,6 +31,19 @@ fn all(builder: &Ours) {
         .filter(|name| report.0[*name].is_empty())
         .collect();
     assert!(closed.is_empty(), "no gaps any more: {closed:?}");
+}
+
+#[test]
+fn differences_of_peers_are_of_cases_that_there_are() {
+    let cases = cases().unwrap();
+    for peer in ["docker", "buildah"] {
+        let listed = differences(peer).unwrap();
+        assert!(!listed.is_empty());
+        let whole = |name: &str| ["history", "line"].contains(&name);
+        let known = |name: &str| cases.iter().any(|case| case.name == name);
+        let unknown: Vec<_> = listed.keys().filter(|n| !whole(n) && !known(n)).collect();
+        assert!(unknown.is_empty(), "{peer}: {unknown:?}");
+    }
 }
 
 #[test]

@@ -126,8 +126,12 @@ pub fn gaps() -> Result<BTreeMap<String, String>> {
 /// When the file cannot be read.
 pub fn differences(peer: &str) -> Result<BTreeMap<String, String>> {
     let text = fs::read_to_string(folder().join("differences.toml"))?;
-    let mut all: BTreeMap<String, BTreeMap<String, String>> = toml::from_str(&text)?;
-    Ok(all.remove(peer).unwrap_or_default())
+    let mut all: BTreeMap<String, BTreeMap<String, Vec<String>>> = toml::from_str(&text)?;
+    let reasons = all.remove(peer).unwrap_or_default();
+    let each = |(reason, cases): (String, Vec<String>)| {
+        cases.into_iter().map(move |case| (case, reason.clone()))
+    };
+    Ok(reasons.into_iter().flat_map(each).collect())
 }
 
 /// The members of a case that say what has to come out.

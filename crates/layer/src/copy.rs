@@ -43,6 +43,8 @@ pub struct Source {
     pub path: LayerPath,
     /// A folder above it, the names beneath which are made at the destination too, its own included.
     pub base: Option<LayerPath>,
+    /// What is copied gets this time; its own when there is none.
+    pub time: Option<Time>,
     /// What is copied keeps its owners, unless [`Request::owner`] is there.
     pub keep_owner: bool,
     /// The input is an archive, all of which is unpacked at the destination: modes stay, and what is in
@@ -57,9 +59,9 @@ pub struct Request {
     pub sources: Vec<Source>,
     /// Where to: an absolute path, in which a trailing slash counts.
     pub destination: Vec<u8>,
-    /// The destination is a folder, whatever its text says: several sources were written. Where there
-    /// are several without this, by a wildcard, only one of them may be a file, unless a folder is there.
-    pub many: bool,
+    /// Where neither the destination's text nor what is there makes it a folder, of several files each
+    /// takes the place of the one before; without this there may be only one.
+    pub last_stays: bool,
     /// Who owns what is copied, and the folders that are made for it; 0:0 when there is none.
     pub owner: Option<(u32, u32)>,
     /// The mode of what is copied, other than symbolic links, and of the folders that are made for it.
@@ -204,14 +206,13 @@ impl<'a> Copy<'a, '_> {
             return self.contents(source, &found.path, &target, &LayerPath::root());
         }
         let name = source.path.name().unwrap_or_default();
-        let into = self.request.many || destination::says_folder(text);
-        let target = match into || self.to.is_dir(&target) {
+        let target = match destination::says_folder(text) || self.to.is_dir(&target) {
             true => {
                 self.to.enter(&target)?;
                 target.join(name)?
             }
             // What is copied first would be lost.
-            false if self.request.sources.len() > 1 => {
+            false if self.request.sources.len() > 1 && !self.request.last_stays => {
                 let what = "several files would be copied to one name";
                 return Err(Error::new(ErrorKind::Conflict, what)
                     .at(&target)
@@ -336,6 +337,7 @@ impl<'a> Copy<'a, '_> {
         let mut meta = entry.meta.clone();
         let own = source.keep_owner.then_some((meta.uid, meta.gid));
         (meta.uid, meta.gid) = self.request.owner.or(own).unwrap_or((0, 0));
+        meta.mtime = source.time.unwrap_or(meta.mtime);
         match (&self.request.mode, &entry.kind) {
             (None, _) | (_, Kind::Symlink { .. }) => {}
             (Some(_), _) if source.unpack => {}

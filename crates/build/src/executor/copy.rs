@@ -47,16 +47,8 @@ impl Carrier<'_> {
         inputs: &[Output],
     ) -> Result<Output, Error> {
         let planned = self.plan_copy(id, op, inputs)?;
-        let Planned {
-            archives, copied, ..
-        } = &*planned;
-        // What was unpacked has times of its own.
-        let exact = op.exact_times && archives.is_empty();
-        let times = match (self.epoch, exact) {
-            (None, _) => Times::Keep,
-            (Some(epoch), true) => Times::Exactly(epoch),
-            (Some(epoch), false) => Times::Clamp(epoch),
-        };
+        let copied = &planned.copied;
+        let times = self.epoch.map_or(Times::Keep, Times::Clamp);
         let line = self.line(op);
         let files = planned.files();
         let packed = self.layer(id, &copied.changes, &files, times, line.as_ref())?;
@@ -91,8 +83,13 @@ impl Carrier<'_> {
             _ => &onto,
         };
         let names = Arc::clone(names);
-        let owners = |input: usize| !matches!(&inputs[input], Output::Files(of) if !of.owners);
-        let mut request = copy_request(op, (&from, &owners), &names, self.now)?;
+        let mut request = copy_request(op, &from, &names, self.now)?;
+        for source in &mut request.sources {
+            let of = &inputs[source.input + 1];
+            source.keep_owner = !matches!(of, Output::Files(files) if !files.owners);
+            let exact = self.epoch.filter(|_| has_exact_times(of));
+            source.time = exact.map(Time::at);
+        }
         let archives = self.unpack(&mut request.sources, &from)?;
         let exclude = Exclude::new(&op.exclude)?;
         let keep = |path: &LayerPath, is_folder| exclude.keep(path, is_folder);
@@ -136,7 +133,13 @@ impl Carrier<'_> {
     ) -> Result<Digest, Error> {
         let planned = self.plan_copy(id, op, inputs)?;
         let (met, owner) = (&planned.copied.met, planned.owner);
-        Ok(Digest::sha256(format!("{met:?} {owner:?}").as_bytes()))
+        // The same content has other times when it comes from elsewhere.
+        let exact: Vec<bool> = match self.epoch {
+            Some(_) => inputs.iter().skip(1).map(has_exact_times).collect(),
+            None => Vec::new(),
+        };
+        let said = format!("{met:?} {owner:?} {exact:?}");
+        Ok(Digest::sha256(said.as_bytes()))
     }
 
     /// What a COPY takes of the input number `input`, without times; owners only where they are kept.
@@ -254,10 +257,15 @@ fn folder_changes(op: &graph::Folder, onto: &Root, now: i64) -> Result<Vec<Chang
     )?)
 }
 
+/// Whether with an epoch what is taken of an input gets exactly that time: what is of a context.
+fn has_exact_times(input: &Output) -> bool {
+    matches!(input, Output::Files(files) if !files.own_times)
+}
+
 /// The plan of a COPY: wildcards expanded, names of users looked up.
 fn copy_request(
     op: &graph::Copy,
-    (from, owners): (&[Arc<Root>], &dyn Fn(usize) -> bool),
+    from: &[Arc<Root>],
     names: &Root,
     now: i64,
 ) -> Result<copy::Request, Error> {
@@ -271,15 +279,16 @@ fn copy_request(
                 input: taken.input - 1,
                 path: found.path,
                 base: found.base,
-                keep_owner: owners(taken.input),
                 unpack: taken.unpack,
+                ..copy::Source::default()
             });
         }
     }
     Ok(copy::Request {
         sources,
         destination: op.destination.clone().into_bytes(),
-        many: op.sources.len() > 1,
+        // Written ones: a wildcard is to mean one file only.
+        last_stays: op.sources.len() > 1,
         owner,
         mode,
         made: Time::at(now),

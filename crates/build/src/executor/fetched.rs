@@ -119,11 +119,7 @@ impl Carrier<'_> {
                 let agent = self.agent(git)?;
                 let request = self.git_request(git, agent.as_ref())?;
                 let checkout = self.fetcher()?.checkout(&request, &commit, &watch)?;
-                Ok(Arc::new(Selected::new(
-                    <_>::default(),
-                    checkout.files(),
-                    false,
-                )))
+                Ok(Arc::new(Selected::fetched(checkout.files())))
             }
             (Found::Commit(_), op) => Err(strange(op)),
         }
@@ -149,7 +145,7 @@ impl Carrier<'_> {
                 let file = self.fetcher()?.http(&self.http_request(http)?, &watch)?;
                 let said = format!("http\n{}\n{}", http.file_name, file.digest());
                 let files = file.files(&http.file_name)?;
-                let selected = Arc::new(Selected::new(<_>::default(), files, false));
+                let selected = Arc::new(Selected::fetched(files));
                 Ok(Found::File(selected, Digest::sha256(said.as_bytes())))
             }
             Op::Git(git) => {

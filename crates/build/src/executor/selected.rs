@@ -76,6 +76,9 @@ pub(crate) struct Selected {
     pub(super) of: (String, Select),
     /// Whether owners are kept.
     pub(super) owners: bool,
+    /// Whether times are kept where there is an epoch, if they are before it: what was fetched has them
+    /// from elsewhere. What is of a context gets exactly the epoch.
+    pub(super) own_times: bool,
     files: Arc<dyn Files>,
     state: Mutex<State>,
     /// The files as a layer to be mounted.
@@ -96,9 +99,18 @@ impl Selected {
         Self {
             of,
             owners,
+            own_times: false,
             files,
             state: Mutex::new(state),
             layer: Mutex::new(None),
+        }
+    }
+
+    /// What was fetched.
+    pub(super) fn fetched(files: Arc<dyn Files>) -> Self {
+        Self {
+            own_times: true,
+            ..Self::new(<_>::default(), files, false)
         }
     }
 

@@ -24,7 +24,7 @@ impl Carrier<'_> {
                 input: from.len() + archives.len(),
                 keep_owner: true,
                 unpack: true,
-                ..copy::Source::default()
+                ..copy::Source::default() // What was unpacked has times of its own.
             };
             archives.push(archive);
         }

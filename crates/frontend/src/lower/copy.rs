@@ -96,8 +96,6 @@ impl Lowerer<'_, '_> {
         }
         let created_by = sources.created_by(wishes);
         let destination = path::destination(&state.cwd(), &sources.destination);
-        let is_remote = |found: &Found| matches!(found, Found::Remote(..));
-        let exact_times = wishes.from.is_none() && !sources.found.iter().any(is_remote);
         // A mode goes for the folders that lead there too, which a link would make anew.
         let linked = wishes.link && wishes.mode.is_none();
         let beneath = match linked {
@@ -116,7 +114,6 @@ impl Lowerer<'_, '_> {
             owner: wishes.owner.clone(),
             names,
             mode: wishes.mode.clone(),
-            exact_times,
             parents: wishes.parents,
             exclude: wishes.exclude.clone(),
         });

@@ -67,7 +67,6 @@ impl Lowerer<'_, '_> {
         let op = Copy {
             sources: vec![Taken::first(".")],
             destination: "/".to_owned(),
-            exact_times: true,
             ..Copy::default()
         };
         state.node = self.node(Op::Copy(op), &[state.node, source], place);

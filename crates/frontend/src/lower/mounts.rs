@@ -68,6 +68,9 @@ impl Lowerer<'_, '_> {
                 ast::MountKind::Ssh => ssh(&spec, state, &mounts),
                 _ => self.shows(mount, spec, state, place, &mut mounts)?,
             };
+            if one.target == "/" {
+                return Err(whole_root(mount, false));
+            }
             mounts.all.push(one);
         }
         Ok(mounts)
@@ -85,12 +88,7 @@ impl Lowerer<'_, '_> {
         let written = spec.target.clone().unwrap_or_default();
         let target = path::join(&state.cwd(), &written);
         if target == "/" {
-            let message = "a mount cannot stand in for the whole root";
-            let help = match written.is_empty() {
-                true => "say where: `target=/folder`",
-                false => "mount it in a folder: `target=/folder`",
-            };
-            return Err(error::error("bad-mount", mount.span, message, help));
+            return Err(whole_root(mount, written.is_empty()));
         }
         let source = path::within(spec.source.as_deref().unwrap_or_default());
         let kind = match spec.kind {
@@ -154,6 +152,15 @@ impl Lowerer<'_, '_> {
             read_only: spec.read_only,
         }
     }
+}
+
+fn whole_root(mount: &ast::Mount<'_>, unsaid: bool) -> Diagnostic {
+    let help = match unsaid {
+        true => "say where: `target=/folder`",
+        false => "mount it in a folder: `target=/folder`",
+    };
+    let message = "a mount cannot stand in for the whole root";
+    error::error("bad-mount", mount.span, message, help)
 }
 
 fn secret(spec: &MountSpec, state: &State) -> Mount {

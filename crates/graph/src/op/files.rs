@@ -20,8 +20,6 @@ pub struct Copy {
     pub names: Option<usize>,
     /// Octal or symbolic, as written, variables expanded.
     pub mode: Option<String>,
-    /// The sources are a context folder: with an epoch, entries get exactly that time.
-    pub exact_times: bool,
     /// The folders that lead to a source are made at the destination too, from [`Taken::base`] on;
     /// in patterns `**` stands for any number of folders.
     pub parents: bool,

@@ -67,9 +67,6 @@ impl Parts {
                 self.text(name, value);
             }
         }
-        if copy.exact_times {
-            self.text("times", "from a context");
-        }
         if copy.parents {
             self.text("parents", "kept");
         }

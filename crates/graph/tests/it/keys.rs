@@ -141,7 +141,6 @@ fn every_field_counts_and_is_named() {
         ),
         ("owner", copy(|_| ()), copy(|c| c.owner = Some("1".into()))),
         ("mode", copy(|_| ()), copy(|c| c.mode = Some("1".into()))),
-        ("times", copy(|_| ()), copy(|c| c.exact_times = true)),
         (
             "operation",
             copy(|_| ()),

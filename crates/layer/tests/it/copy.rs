@@ -93,7 +93,6 @@ fn request(sources: &[&str], destination: &str) -> Request {
     Request {
         sources: sources.iter().map(|s| of(0, s)).collect(),
         destination: destination.into(),
-        many: sources.len() > 1,
         made: Time::at(77),
         ..Request::default()
     }
@@ -178,7 +177,11 @@ fn where_things_go() {
         ),
         // Several.
         (&["f", "g"], "/app/", &["app/", "app/f < f", "app/g < g"]),
-        (&["f", "g"], "/many", &["many/", "many/f < f", "many/g < g"]),
+        (
+            &["f", "g"],
+            "/many/",
+            &["many/", "many/f < f", "many/g < g"],
+        ),
         (
             &["f", "dir/sub"],
             "/n/",
@@ -282,11 +285,7 @@ fn owners_modes_and_times() {
 fn a_wildcard_that_means_one_file_copies_it_to_that_name() {
     let (source, base) = (source(), base());
     let copied = |sources: &[&str], destination: &str| {
-        let request = Request {
-            many: false,
-            ..request(sources, destination)
-        };
-        plan(&source, &request, &base).map(|c| show(&c.changes))
+        plan(&source, &request(sources, destination), &base).map(|c| show(&c.changes))
     };
     assert_eq!(copied(&["f"], "/app.jar").unwrap(), ["app.jar < f"]);
     let into = copied(&["f", "g"], "/app").unwrap();
@@ -298,6 +297,12 @@ fn a_wildcard_that_means_one_file_copies_it_to_that_name() {
         (e.kind(), e.path()),
         (ErrorKind::Conflict, Some(&path("new")))
     );
+    let over = Request {
+        last_stays: true,
+        ..request(&["f", "g"], "/new")
+    };
+    let copied = plan(&source, &over, &base).unwrap();
+    assert_eq!(show(&copied.changes), ["new < g"]);
 }
 
 #[test]

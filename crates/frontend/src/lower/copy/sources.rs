@@ -122,8 +122,11 @@ impl Sources {
             }
         }
         let destination = state.expand(dest)?;
-        let many = found.len() + docs.len() > 1;
-        if many && !path::destination("/w", &destination).ends_with('/') {
+        // With a heredoc each takes the place of the one before, as docker has it.
+        if docs.is_empty()
+            && found.len() > 1
+            && !path::destination("/w", &destination).ends_with('/')
+        {
             let message = format!(
                 "{} of several sources needs a folder to copy to",
                 wishes.keyword

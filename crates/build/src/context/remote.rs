@@ -3,13 +3,13 @@
 
 use std::{fs, io::Read as _};
 
-use kiln_fetch::{Download, GitRequest, HttpRequest, Watch};
+use kiln_fetch::{Download, Watch};
 use kiln_frontend::Remote;
-use kiln_graph::{Cancel, Git, Http, Submodules};
+use kiln_graph::Cancel;
 use kiln_layer::Archive;
 
 use super::FilesContext;
-use crate::{Builder, Error, ErrorKind};
+use crate::{Builder, Error, ErrorKind, RunSettings, access::Access};
 
 /// The longest Dockerfile that is fetched, in bytes.
 const TEXT: u64 = 2 << 20;
@@ -30,7 +30,7 @@ pub struct FetchedFile {
 
 impl Builder {
     /// Fetches what an address names; `None` for a path. `keep_git_dir` leaves a `.git` among the files
-    /// of a repository.
+    /// of a repository. Of `run`, the secrets and agents that ADD would show are shown.
     ///
     /// # Errors
     /// When it is not to be had, or the address is one that nobody should follow.
@@ -38,6 +38,7 @@ impl Builder {
         &self,
         address: &str,
         keep_git_dir: bool,
+        run: &RunSettings,
         cancel: &Cancel,
     ) -> Result<Option<Fetched>, Error> {
         let canceled = || cancel.is_canceled();
@@ -48,34 +49,31 @@ impl Builder {
         let remote = Remote::of_context(address);
         let remote =
             remote.map_err(|(what, help)| Error::new(ErrorKind::Input, what).hint(help))?;
+        let lease = self.store().begin()?;
+        let access = Access {
+            run,
+            lease: &lease,
+            fresh: false,
+        };
         Ok(match remote {
-            Some(Remote::Git(git)) => {
-                let checkout = self.fetcher()?.git(&request(&git, keep_git_dir), &watch)?;
+            Some(Remote::Git(mut git)) => {
+                git.keep_git_dir |= keep_git_dir;
+                let agent = access.agent(&git)?;
+                let request = access.git(&git, agent.as_ref())?;
+                let checkout = self.fetcher()?.git(&request, &watch)?;
                 let what = "the repository that is the context";
                 let context = FilesContext::new(checkout.files(), what);
                 Some(Fetched::Repository(context.made(Some(checkout.time()))))
             }
-            Some(Remote::Http(Http { url, file_name, .. })) => {
-                let download = self.fetcher()?.http(&HttpRequest::new(&url), &watch)?;
+            Some(Remote::Http(http)) => {
+                let download = self.fetcher()?.http(&access.http(&http)?, &watch)?;
                 Some(Fetched::File(FetchedFile {
-                    name: download.name().unwrap_or(&file_name).to_owned(),
+                    name: download.name().unwrap_or(&http.file_name).to_owned(),
                     download,
                 }))
             }
             _ => None,
         })
-    }
-}
-
-fn request(git: &Git, keep_git_dir: bool) -> GitRequest {
-    GitRequest {
-        reference: git.reference.clone(),
-        subdir: git.subdir.clone(),
-        checksum: git.checksum.clone(),
-        keep_git_dir: git.keep_git_dir || keep_git_dir,
-        submodules: git.submodules == Submodules::All,
-        commit_times: git.commit_times,
-        ..GitRequest::new(&git.remote)
     }
 }
 

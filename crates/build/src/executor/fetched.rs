@@ -2,35 +2,25 @@
 //! before the plan is made, once for each; the files of a repository only when somebody takes them.
 //! Refuses to build on what was kept when the other side cannot be asked.
 
-#[cfg(unix)]
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
 };
 
-use kiln_fetch::{Authorization, Commit, Fetcher, GitRequest, HttpRequest, Watch};
-use kiln_graph::{Cancel, Git, Graph, Http, NodeId, Op, Submodules};
+use kiln_fetch::{Commit, Fetcher, Watch};
+use kiln_graph::{Cancel, Git, Graph, NodeId, Op};
 use kiln_image::Digest;
 
 use super::lock;
-#[cfg(unix)]
-use crate::local::agent::Forward as Agent;
 use crate::{
-    Error, ErrorKind, elsewhere,
+    Error, ErrorKind,
+    access::Access,
+    elsewhere,
     executor::{Carrier, Selected},
 };
 
 /// How many are asked at a time.
 const AT_ONCE: usize = 6;
-
-/// The agent that is asked.
-#[cfg(unix)]
-const AGENT: &str = "default";
-
-/// How many sockets to agents there have been: each is in a folder of its own.
-#[cfg(unix)]
-static AGENTS: AtomicU32 = AtomicU32::new(0);
 
 /// What was found elsewhere.
 #[derive(Clone)]
@@ -116,8 +106,9 @@ impl Carrier<'_> {
                     canceled: &canceled,
                     ..Watch::NOBODY
                 };
-                let agent = self.agent(git)?;
-                let request = self.git_request(git, agent.as_ref())?;
+                let access = self.access();
+                let agent = access.agent(git)?;
+                let request = access.git(git, agent.as_ref())?;
                 let checkout = self.fetcher()?.checkout(&request, &commit, &watch)?;
                 Ok(Arc::new(Selected::fetched(checkout.files())))
             }
@@ -142,83 +133,29 @@ impl Carrier<'_> {
         };
         match op {
             Op::Http(http) => {
-                let file = self.fetcher()?.http(&self.http_request(http)?, &watch)?;
+                let file = self.fetcher()?.http(&self.access().http(http)?, &watch)?;
                 let said = format!("http\n{}\n{}", http.file_name, file.digest());
                 let files = file.files(&http.file_name)?;
                 let selected = Arc::new(Selected::fetched(files));
                 Ok(Found::File(selected, Digest::sha256(said.as_bytes())))
             }
             Op::Git(git) => {
-                let agent = self.agent(git)?;
-                let request = self.git_request(git, agent.as_ref())?;
+                let access = self.access();
+                let agent = access.agent(git)?;
+                let request = access.git(git, agent.as_ref())?;
                 Ok(Found::Commit(self.fetcher()?.commit(&request, &watch)?))
             }
             op => Err(strange(op)),
         }
     }
 
-    fn http_request(&self, http: &Http) -> Result<HttpRequest, Error> {
-        let host = host(&http.url);
-        let header = self.secret(&format!("HTTP_AUTH_HEADER_{host}"))?;
-        let token = self.secret(&format!("HTTP_AUTH_TOKEN_{host}"))?;
-        let authorization = header.map(Authorization::header);
-        Ok(HttpRequest {
-            checksum: http.checksum,
-            authorization: authorization.or(token.map(|token| Authorization::bearer(&token))),
+    /// What is shown to the other side.
+    fn access(&self) -> Access<'_> {
+        Access {
+            run: &self.request.run,
+            lease: self.lease,
             fresh: self.request.settings.no_cache,
-            ..HttpRequest::new(&http.url)
-        })
-    }
-
-    fn git_request(&self, git: &Git, agent: Option<&Agent>) -> Result<GitRequest, Error> {
-        let host = host(&git.remote);
-        let mut authorization = None;
-        for suffix in [format!(".{host}"), String::new()] {
-            let header = self.secret(&format!("GIT_AUTH_HEADER{suffix}"))?;
-            let token = self.secret(&format!("GIT_AUTH_TOKEN{suffix}"))?;
-            let basic = |token: String| Authorization::basic("x-access-token", &token);
-            let shown = header.map(Authorization::header).or(token.map(basic));
-            authorization = authorization.or(shown);
         }
-        Ok(GitRequest {
-            reference: git.reference.clone(),
-            subdir: git.subdir.clone(),
-            checksum: git.checksum.clone(),
-            keep_git_dir: git.keep_git_dir,
-            submodules: git.submodules == Submodules::All,
-            commit_times: git.commit_times,
-            authorization,
-            agent: agent.map(|agent| agent.path().to_owned()),
-            ..GitRequest::new(&git.remote)
-        })
-    }
-
-    /// A socket to the agent that `--ssh` names, where ssh is what a repository is fetched by.
-    #[cfg(unix)]
-    fn agent(&self, git: &Git) -> Result<Option<Agent>, Error> {
-        let agents = &self.request.run.agents;
-        if !is_ssh(&git.remote) || !agents.has(AGENT) {
-            return Ok(None);
-        }
-        let number = AGENTS.fetch_add(1, Ordering::Relaxed);
-        let folder = self.lease.tmp()?.join(format!("git-agent-{number}"));
-        Agent::new(&folder, Arc::clone(agents), AGENT).map(Some)
-    }
-
-    #[cfg(not(unix))]
-    fn agent(&self, _: &Git) -> Result<Option<Agent>, Error> {
-        Ok(None)
-    }
-
-    fn secret(&self, id: &str) -> Result<Option<String>, Error> {
-        let Some(secret) = self.request.run.secrets.get(id)? else {
-            return Ok(None);
-        };
-        let text = std::str::from_utf8(secret.bytes()).map_err(|_| {
-            let what = format!("secret `{id}` is shown to a server, and is no text");
-            Error::new(ErrorKind::Input, what)
-        })?;
-        Ok(Some(text.trim().to_owned()))
     }
 
     fn fetcher(&self) -> Result<Fetcher, Error> {
@@ -231,54 +168,6 @@ fn name(op: &Op) -> String {
     serde_json::to_string(op).expect("operations are plain data")
 }
 
-/// There are none here.
-#[cfg(not(unix))]
-enum Agent {}
-
-#[cfg(not(unix))]
-impl Agent {
-    fn path(&self) -> &std::path::Path {
-        match *self {}
-    }
-}
-
-/// Whether ssh carries it: `ssh://…`, `user@host:path`.
-#[cfg(unix)]
-fn is_ssh(remote: &str) -> bool {
-    let scheme = remote.split_once("://").map(|(scheme, _)| scheme);
-    scheme.is_none_or(|scheme| scheme == "ssh")
-}
-
 fn strange(op: &Op) -> Error {
     Error::new(ErrorKind::Unsupported, format!("`{op}` is not fetched"))
-}
-
-/// The host of `scheme://user@host:port/path` or `user@host:path`.
-fn host(address: &str) -> &str {
-    let rest = match address.split_once("://") {
-        Some((_, rest)) => rest.split(['/', '?', '#']).next().unwrap_or_default(),
-        None => address.split(':').next().unwrap_or_default(),
-    };
-    let host = rest.rsplit('@').next().unwrap_or_default();
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::host;
-
-    #[test]
-    fn hosts() {
-        for (address, want) in [
-            ("https://u:p@h.org:8443/a?b@c", "h.org"),
-            ("http://h", "h"),
-            ("git@h:a/b", "h"),
-            ("git://[::1]:9/x", "[::1]"),
-        ] {
-            assert_eq!(host(address), want, "{address}");
-        }
-    }
 }

@@ -115,15 +115,16 @@ impl Build {
             let what = "--progress=classic writes to standard output, where an archive is to go";
             return Err(Failure::new(what).code(125));
         }
+        let given = self.runs.given()?;
         let Input {
             dockerfile,
             context,
             size,
-        } = self.input(style == Style::Classic && call.builds())?;
+        } = self.input(style == Style::Classic && call.builds(), &given)?;
         if let Some(size) = size {
             sent(size)?;
         }
-        let request = self.request(&dockerfile, context, style)?;
+        let request = self.request(&dockerfile, context, style, given)?;
         if let Some(answer) = call.without_store(&request, &dockerfile)? {
             host::print(&answer)?;
             return Ok(ExitCode::SUCCESS);

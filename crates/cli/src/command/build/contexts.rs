@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 
 use clap::Args;
 use kiln_build::{
-    Fetched, LayoutImage, LocalContext, Named, NamedContext, Request, image::Reference,
+    Fetched, LayoutImage, LocalContext, Named, NamedContext, Request, RunSettings, image::Reference,
 };
 
 use super::input::fetch;
@@ -38,7 +38,7 @@ impl Contexts {
             let context = value.parse::<NamedContext>();
             let context = context.map_err(|e| wrong(format!("`{name}`: {e}")))?;
             let plain_modes = request.settings.reproducible;
-            let opened = open(&context, plain_modes);
+            let opened = open(&context, plain_modes, &request.run);
             let opened = opened.map_err(|e| e.before(&format!("--build-context {name}: ")))?;
             request.contexts.insert(name, opened);
         }
@@ -46,7 +46,7 @@ impl Contexts {
     }
 }
 
-fn open(context: &NamedContext, plain_modes: bool) -> Result<Named, Failure> {
+fn open(context: &NamedContext, plain_modes: bool, given: &RunSettings) -> Result<Named, Failure> {
     Ok(match context {
         NamedContext::Folder(path) => {
             let context = LocalContext::open(Path::new(path), None)?;
@@ -56,7 +56,7 @@ fn open(context: &NamedContext, plain_modes: bool) -> Result<Named, Failure> {
         NamedContext::Image(name) => Named::Image(name.parse()?),
         NamedContext::Layout(text) => Named::Layout(LayoutImage::open(text)?),
         other => {
-            let context = match fetch(&other.to_string(), false)? {
+            let context = match fetch(&other.to_string(), false, given)? {
                 Some(Fetched::Repository(context)) => context,
                 // As docker has it: what was fetched stays one file, an archive too.
                 Some(Fetched::File(file)) => file.alone()?,

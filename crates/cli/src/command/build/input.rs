@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use kiln_build::{Cancel, Context, Fetched, FilesContext, LocalContext, layer::Archive};
+use kiln_build::{Cancel, Context, Fetched, FilesContext, LocalContext, RunSettings, layer::Archive};
 
 use super::Build;
 use crate::{failure::Failure, host};
@@ -32,8 +32,9 @@ pub(super) struct Input {
 const HEAD: u64 = 512;
 
 impl Build {
-    /// Opens what is to be built. `sized` asks for the size of the context.
-    pub(super) fn input(&self, sized: bool) -> Result<Input, Failure> {
+    /// Opens what is to be built. `sized` asks for the size of the context; of what is `given`, that is
+    /// shown which ADD would show.
+    pub(super) fn input(&self, sized: bool, given: &RunSettings) -> Result<Input, Failure> {
         let Some(context) = &self.context else {
             let file = self.file.as_ref().map(|f| format!(" -f {}", f.display()));
             let given = format!("kiln build{}", file.unwrap_or_default());
@@ -45,12 +46,12 @@ impl Build {
             return self.standard_input();
         }
         if !Path::new(context).is_dir()
-            && let Some(fetched) = fetch(context, self.keeps_git_dir())?
+            && let Some(fetched) = fetch(context, self.keeps_git_dir(), given)?
         {
-            return self.fetched(fetched);
+            return self.fetched(fetched, given);
         }
         let folder = folder(context)?;
-        let dockerfile = self.dockerfile(&folder)?;
+        let dockerfile = self.dockerfile(&folder, given)?;
         let context = LocalContext::open(&folder, dockerfile.path.as_deref())?
             .plain_modes(self.records.reproducible);
         Ok(Input {
@@ -110,7 +111,7 @@ impl Build {
     }
 
     /// A repository or an archive, with the Dockerfile in it; or a Dockerfile alone.
-    fn fetched(&self, fetched: Fetched) -> Result<Input, Failure> {
+    fn fetched(&self, fetched: Fetched, given: &RunSettings) -> Result<Input, Failure> {
         let context = match fetched {
             Fetched::Repository(context) => context,
             Fetched::File(file) => {
@@ -132,7 +133,7 @@ impl Build {
                 }
             }
         };
-        let dockerfile = match self.elsewhere()? {
+        let dockerfile = match self.elsewhere(given)? {
             Some(dockerfile) => dockerfile,
             None => self.inside(&context, "what was fetched")?,
         };
@@ -144,7 +145,7 @@ impl Build {
     }
 
     /// The Dockerfile, where -f names one that is not in the context.
-    fn elsewhere(&self) -> Result<Option<Dockerfile>, Failure> {
+    fn elsewhere(&self, given: &RunSettings) -> Result<Option<Dockerfile>, Failure> {
         let Some(file) = &self.file else {
             return Ok(None);
         };
@@ -157,7 +158,7 @@ impl Build {
         }
         let address = file.to_str().unwrap_or_default();
         if address.starts_with("https://") || address.starts_with("http://") {
-            return match fetch(address, false)? {
+            return match fetch(address, false, given)? {
                 Some(Fetched::File(fetched)) => {
                     Ok(Some(text("Dockerfile".to_owned(), None, fetched.bytes()?)))
                 }
@@ -206,10 +207,10 @@ impl Build {
         Err(Failure::new(what).hint(hint))
     }
 
-    fn dockerfile(&self, folder: &Path) -> Result<Dockerfile, Failure> {
+    fn dockerfile(&self, folder: &Path, given: &RunSettings) -> Result<Dockerfile, Failure> {
         let is_address = |file: &Path| file.to_str().is_some_and(|text| text.contains("://"));
         if (self.reads_file_from_input() || self.file.as_deref().is_some_and(is_address))
-            && let Some(dockerfile) = self.elsewhere()?
+            && let Some(dockerfile) = self.elsewhere(given)?
         {
             return Ok(dockerfile);
         }
@@ -252,10 +253,10 @@ impl Build {
 }
 
 /// What an address names; `None` for a path.
-pub(super) fn fetch(address: &str, keep_git_dir: bool) -> Result<Option<Fetched>, Failure> {
+pub(super) fn fetch(address: &str, keep_git_dir: bool, given: &RunSettings) -> Result<Option<Fetched>, Failure> {
     let cancel = Cancel::new();
     if address.contains("://") || address.contains('@') || address.starts_with("github.com/") {
-        return Ok(host::builder()?.fetch(address, keep_git_dir, &cancel)?);
+        return Ok(host::builder()?.fetch(address, keep_git_dir, given, &cancel)?);
     }
     Ok(None)
 }

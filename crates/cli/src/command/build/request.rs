@@ -3,7 +3,7 @@
 
 use std::{env, sync::Arc};
 
-use kiln_build::{Context, Request, image::Reference};
+use kiln_build::{Context, Request, RunSettings, image::Reference};
 
 use super::{Build, input::Dockerfile};
 use crate::{failure::Failure, progress::Style};
@@ -14,6 +14,7 @@ impl Build {
         dockerfile: &Dockerfile,
         context: Arc<dyn Context>,
         style: Style,
+        given: RunSettings,
     ) -> Result<Request, Failure> {
         let mut request = Request::new(dockerfile.text.clone(), context);
         request.file.clone_from(&dockerfile.name);
@@ -37,6 +38,7 @@ impl Build {
         request.settings.reproducible = self.records.reproducible;
         request.settings.keep_steps = style == Style::Classic;
         request.settings.epoch = epoch()?;
+        request.run = given;
         self.contexts.apply(&mut request)?;
         self.runs.apply(&mut request)?;
         self.outputs.apply(&mut request)?;

@@ -2,7 +2,7 @@
 //! reach and use, and what they are given.
 
 use clap::Args;
-use kiln_build::Request;
+use kiln_build::{Request, RunSettings};
 
 use super::{limits, platforms, secrets};
 use crate::failure::Failure;
@@ -24,7 +24,11 @@ impl Runs {
     pub(super) fn apply(&self, request: &mut Request) -> Result<(), Failure> {
         self.platforms.apply(request)?;
         self.access.apply(request)?;
-        self.bounds.apply(request)?;
-        self.given.apply(request)
+        self.bounds.apply(request)
+    }
+
+    /// What they are given, which is what is shown to who the context is fetched from, too.
+    pub(super) fn given(&self) -> Result<RunSettings, Failure> {
+        self.given.read()
     }
 }

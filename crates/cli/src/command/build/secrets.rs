@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::Args;
-use kiln_build::{Agents, Error, ErrorKind, Request, Secret, Secrets, Talk};
+use kiln_build::{Agents, Error, ErrorKind, RunSettings, Secret, Secrets, Talk};
 
 use crate::{failure::Failure, host};
 
@@ -28,7 +28,8 @@ pub(crate) struct Given {
 }
 
 impl Given {
-    pub(super) fn apply(&self, request: &mut Request) -> Result<(), Failure> {
+    /// Reads each once: it may be a pipe.
+    pub(super) fn read(&self) -> Result<RunSettings, Failure> {
         let mut secrets = BTreeMap::new();
         for text in &self.secrets {
             let (id, from) = parse(text).map_err(|e| e.before("--secret: ").code(125))?;
@@ -39,10 +40,12 @@ impl Given {
             let (id, socket) = agent(text).map_err(|e| e.before("--ssh: "))?;
             agents.insert(id, socket);
         }
-        request.run.secrets = Arc::new(Read(secrets));
-        request.run.agents = Arc::new(Sockets(agents));
-        request.run.allow_secret_in_layer = self.allow_secret_in_layer;
-        Ok(())
+        Ok(RunSettings {
+            secrets: Arc::new(Read(secrets)),
+            agents: Arc::new(Sockets(agents)),
+            allow_secret_in_layer: self.allow_secret_in_layer,
+            ..RunSettings::default()
+        })
     }
 }
 

@@ -43,8 +43,36 @@ fn a_dockerfile_that_is_wrong() {
         ("RUN echo\n", &["Dockerfile:1:1", "FROM"]),
         ("FROM busybox\nADD https://x.y/z /\n", &["Dockerfile:2:"]),
         (
-            "FROM busybox\nRUN --mount=type=cache,target=/c true\n",
-            &["Dockerfile:2:1", "--mount"],
+            "FROM busybox\nRUN --mount=type=secert,id=x true\n",
+            &["Dockerfile:2:18", "did you mean `secret`?"],
+        ),
+        (
+            "FROM busybox\nRUN --mount=type=secret,id=x,required true\n",
+            &[
+                "Dockerfile:2:1",
+                "`x` was not given",
+                "--secret id=x,src=FILE",
+            ],
+        ),
+        (
+            "FROM busybox\nRUN --mount=type=ssh,required true\n",
+            &["Dockerfile:2:1", "`default` was not given", "--ssh default"],
+        ),
+        (
+            "FROM busybox\nRUN --network=host true\n",
+            &["Dockerfile:2:1", "is not allowed", "--allow network.host"],
+        ),
+        (
+            "FROM busybox\nADD --checksum=sha256:00 http://127.0.0.1:1/x /\n",
+            &["Dockerfile:2:16", "is no digest", "64 hexadecimal digits"],
+        ),
+        (
+            "FROM busybox\nRUN id\nUSER nobody2\nRUN id\n",
+            &[
+                "Dockerfile:4:1",
+                "user nobody2",
+                "create it in the image first",
+            ],
         ),
     ] {
         refused(text, expected);
@@ -219,4 +247,181 @@ fn on_a_terminal_lines_stay_whole_and_colour_is_asked_for() {
             assert!(lines.contains(&" --> Dockerfile:3:1"), "{:?}", said.out);
         }
     }
+}
+
+/// Command lines that are wrong, and all that is said of each. Every one names the flag or the argument,
+/// and where there is one, the way out; none builds anything.
+const WRONG: &[(&str, &str)] = &[
+    (
+        "-t a,b .",
+        "error: --tag: invalid reference `a,b`: `a,b` is not a part of a name\n  \
+         hint: letters a-z, digits, and between them `.`, `_`, `__` or `-`\n",
+    ),
+    (
+        "-t A .",
+        "error: --tag: invalid reference `A`: names of images are lower case\n  \
+         hint: did you mean `a`?\n",
+    ),
+    (
+        "-t .",
+        "error: \"kiln build\" requires exactly 1 argument: the folder that COPY and ADD take files from\n  \
+         hint: did you mean `kiln build .`?\n",
+    ),
+    (
+        "-f Nope .",
+        "error: failed to read dockerfile: open `Nope`\n  \
+         because: No such file or directory (os error 2)\n  \
+         hint: there is `Dockerfile`: name it with -f\n",
+    ),
+    (
+        "-f sub .",
+        "error: failed to read dockerfile: open `sub`\n  \
+         because: Is a directory (os error 21)\n  \
+         hint: did you mean `-f sub/Dockerfile`?\n",
+    ),
+    (
+        "nope",
+        "error: read the build context `nope`\n  \
+         because: No such file or directory (os error 2)\n  \
+         hint: the last argument is the folder that COPY and ADD take files from: `.` is this one\n",
+    ),
+    (
+        "Dockerfile",
+        "error: the build context `Dockerfile` is a file\n  \
+         hint: did you mean `kiln build -f Dockerfile .`?\n",
+    ),
+    (
+        "--build-arg A=two words .",
+        "error: \"kiln build\" requires exactly 1 argument, and `.` is another one\n  \
+         hint: the one argument is the folder that COPY and ADD take files from; a value stands behind \
+         its flag, and in quotes where it has blanks: `--build-arg \"KEY=two words\"`\n",
+    ),
+    (
+        "--build-arg =x .",
+        "error: --build-arg: `=x` has no name before its `=`\n",
+    ),
+    (
+        "--target nope .",
+        "error: target stage `nope` could not be found\n  \
+         hint: the stages are `build`, `1`\n",
+    ),
+    (
+        "--secret id=token,src=nope.txt .",
+        "error: --secret: read `nope.txt`\n  because: No such file or directory (os error 2)\n",
+    ),
+    (
+        "--secret token=token.txt .",
+        "error: --secret: there is no `token`\n  hint: there are: id, src, env, type\n",
+    ),
+    (
+        "--ssh default=/nope.sock .",
+        "error: --ssh: look at `/nope.sock`\n  because: No such file or directory (os error 2)\n",
+    ),
+    (
+        "-o type=local .",
+        "error: --output `type=local`: dest is required for a local output\n",
+    ),
+    (
+        "-o type=bogus .",
+        "error: --output `type=bogus`: there is no output of the type `bogus`\n  \
+         hint: there are: local, tar, oci, docker, image, registry, cacheonly\n",
+    ),
+    (
+        "-o type=local,dest=out,bogus=1 .",
+        "error: --output `type=local,dest=out,bogus=1`: there is no option `bogus` of type=local\n",
+    ),
+    (
+        "--push .",
+        "error: tag is needed when pushing to registry\n  \
+         hint: give it with `-t REGISTRY/NAME`, or as `name=` of the output\n",
+    ),
+    (
+        "--iidfile nodir/id .",
+        "error: --iidfile: the folder of `nodir/id` is not there\n",
+    ),
+    (
+        "--network bridge .",
+        "error: --network: unknown network `bridge`\n  hint: it can be `default`, `none` or `host`\n",
+    ),
+    (
+        "--shm-size=much .",
+        "error: --shm-size: `much` is no size: write it as 512m\n",
+    ),
+    (
+        "--allow bogus .",
+        "error: --allow: there is nothing to allow that is called `bogus`\n  \
+         hint: it can be `network.host`, `security.insecure`, `device[=NAME]`, `buildx.local.delete`\n",
+    ),
+    (
+        "--build-context x .",
+        "error: --build-context: `x` has no `=`\n  \
+         hint: it is `NAME=VALUE`, for example `assets=../assets`\n",
+    ),
+    (
+        "--cache-from type=registry,ref=r.example/c .",
+        "error: --cache-from: kiln does not read caches from elsewhere yet\n  \
+         hint: leave it out: what builds made is kept in the store, so keep that ($KILN_ROOT) between runs\n",
+    ),
+    (
+        "--provenance=mode=max .",
+        "error: --provenance: kiln makes no attestations yet\n  \
+         hint: leave it out, or say `--provenance=false`\n",
+    ),
+    (
+        "--security-opt seccomp=unconfined .",
+        "error: --security-opt: `seccomp=unconfined` is not carried out for builds\n  \
+         hint: leave it out; a RUN that needs more says `RUN --security=insecure`, and the build \
+         `--allow security.insecure`\n",
+    ),
+    (
+        "--taget build .",
+        "error: unexpected argument '--taget' found\n\n  tip: a similar argument exists: '--target'\n\n\
+         Usage: kiln build --target <STAGE> [CONTEXT]\n\nFor more information, try '--help'.\n",
+    ),
+];
+
+#[test]
+fn a_command_line_that_is_wrong() {
+    let kiln = Kiln::new();
+    let text = "FROM scratch AS build\nFROM scratch\nCOPY a /a\n";
+    let files = [("Dockerfile", text), ("a", "a"), ("sub/Dockerfile", text)];
+    let context = kiln.context("app", &files);
+    for (line, expected) in WRONG {
+        let words = line.split(' ');
+        let mut command = kiln.command(["build"].into_iter().chain(words));
+        let said = kiln_tests::kiln::said(command.current_dir(&context));
+        assert_eq!(said.err, *expected, "kiln build {line}");
+        assert_eq!(said.out, "", "kiln build {line}");
+        assert_ne!(said.code, 0, "kiln build {line}");
+    }
+    assert_eq!(kiln.ok(["images", "-aq"]), "");
+}
+
+#[test]
+fn a_command_line_as_docker_takes_it() {
+    let kiln = Kiln::new();
+    let text = "FROM scratch AS build\nFROM scratch\nCOPY a /a\n";
+    let context = kiln.context("app", &[("Dockerfile", text), ("a", "a")]);
+    let run = |line: &str| {
+        let mut command = kiln.command(line.split(' '));
+        kiln_tests::kiln::said(command.current_dir(&context))
+    };
+    let id = run("build -q .").out;
+    for line in [
+        "build --pull=false --no-cache=false --rm=true --force-rm=false --compress --debug .",
+        "build --provenance=false --sbom false --attest type=provenance,disabled=true .",
+        "build --target= --isolation default --builder default .",
+        "build --target build --target 1 -f Nope -f Dockerfile .",
+        "buildx build --load=true --push=false .",
+        "image build . -t x --progress=none",
+    ] {
+        let said = run(line);
+        assert_eq!((said.code, &said.out), (0, &id), "{line}: {}", said.err);
+    }
+    let said = run("build --builder far .");
+    assert!(
+        said.err.contains("--builder: `far` is not asked"),
+        "{}",
+        said.err
+    );
 }

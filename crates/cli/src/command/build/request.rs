@@ -23,6 +23,10 @@ impl Build {
         }
         for pair in &self.build_args {
             match pair.split_once('=') {
+                Some(("", _)) => {
+                    let what = format!("--build-arg: `{pair}` has no name before its `=`");
+                    return Err(Failure::new(what).code(125));
+                }
                 Some((key, value)) => request.build_args.push((key.to_owned(), value.to_owned())),
                 // Docker passes nothing on for a variable that is not set.
                 None => {

@@ -49,6 +49,10 @@ pub(super) fn image() -> ImageExport {
 /// Reads one value of the flag.
 pub(super) fn read(text: &str) -> Result<Output, Failure> {
     let wrong = |why: String| Failure::new(format!("--output `{text}`: {why}")).code(125);
+    if text.is_empty() {
+        let hint = "a folder, `-` for a tar on standard output, or `type=…`";
+        return Err(wrong("it is empty".to_owned()).hint(hint));
+    }
     let fields = fields(text).map_err(&wrong)?;
     if let [only] = &fields[..]
         && !only.contains('=')

@@ -1,0 +1,1 @@
+CREATE TABLE rivers (name TEXT, km INTEGER);

@@ -1,0 +1,1 @@
+from ._fib import fib

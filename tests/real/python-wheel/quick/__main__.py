@@ -1,0 +1,5 @@
+import sys
+
+from . import fib
+
+print(fib(int(sys.argv[1])))

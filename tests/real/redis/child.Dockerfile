@@ -1,0 +1,2 @@
+FROM redis:made
+LABEL seeds="yes"

@@ -142,6 +142,44 @@ fn addresses() {
     });
 }
 
+#[test]
+fn what_is_asked_for_is_shown() {
+    everybody(|_, kiln| {
+        let files = [("Dockerfile", DOCKERFILE), ("a", "fetched\n")];
+        let folder = kiln.context("context", &files);
+        let private = kiln.scratch().join("served/private");
+        fs::create_dir_all(&private).unwrap();
+        fs::rename(tar(&folder, "c.tar.gz"), private.join("c.tar.gz")).unwrap();
+        repository(&folder, &private.join("r.git"));
+        let web = Web::guarded(private.parent().unwrap(), "x-access-token:password1").unwrap();
+        write(&kiln.scratch().join("token"), "password1\n");
+        let header = "Basic eC1hY2Nlc3MtdG9rZW46cGFzc3dvcmQx\n";
+        write(&kiln.scratch().join("header"), header);
+        write(
+            &kiln.scratch().join("file"),
+            "FROM busybox\nCOPY --from=more a /a\n",
+        );
+        let git = web.url("private/r.git#main");
+        let http = web.url("private/c.tar.gz");
+        let more = format!("more={git}");
+        let token = "id=GIT_AUTH_TOKEN.127.0.0.1,src=token";
+        let header = "id=HTTP_AUTH_HEADER_127.0.0.1,src=header";
+        for (secret, args) in [
+            (token, &[&*git][..]),
+            (header, &[&*http]),
+            (token, &["-f", "file", "--build-context", &more, "context"]),
+        ] {
+            let build = ["build", "-q", "-t", "x"].iter();
+            let secret = ["--secret", secret];
+            kiln.ok(build.clone().chain(&secret).chain(args));
+            assert_eq!(shown(kiln, "x"), "fetched\n", "{args:?}");
+            let without = kiln.run(build.chain(args));
+            assert_ne!(without.code, 0, "{args:?}");
+            assert!(!without.err.contains("password1"), "{}", without.err);
+        }
+    });
+}
+
 /// A bare repository with the files of a folder.
 fn repository(folder: &Path, bare: &Path) {
     let script = "git init -q -b main . && git add . && \

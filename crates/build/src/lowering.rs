@@ -30,6 +30,7 @@ pub(crate) fn options_for(request: &Request, platform: Platform) -> kiln_fronten
         build_platform: Platform::host(),
         contexts: request.contexts.iter().map(named).collect(),
         context_time: request.context.time(),
+        named_times: request.contexts.iter().filter_map(time).collect(),
         network: match request.run.network {
             Network::None => kiln_graph::Network::None,
             Network::Host => kiln_graph::Network::Host,
@@ -49,6 +50,14 @@ fn named((name, context): (&String, &Named)) -> (String, NamedContext) {
         Named::Scratch => NamedContext::Image("scratch".to_owned()),
     };
     (name.clone(), told)
+}
+
+/// When a context was made, where it knows.
+fn time((name, context): (&String, &Named)) -> Option<(String, i64)> {
+    match context {
+        Named::Files(files) => Some((name.clone(), files.time()?)),
+        _ => None,
+    }
 }
 
 /// Calls the frontend until it needs no more base images. `known` keeps those that were looked up, also

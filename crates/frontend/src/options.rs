@@ -22,6 +22,8 @@ pub struct Options {
     /// When the main context was made, in seconds since 1970: the time of a git commit, of a
     /// download. It is what `SOURCE_DATE_EPOCH=context` means; a folder has none.
     pub context_time: Option<i64>,
+    /// The same for those of the named contexts that have one: `SOURCE_DATE_EPOCH=NAME`.
+    pub named_times: BTreeMap<String, i64>,
     /// `--target`: a stage by name or number. None: the last one.
     pub target: Option<String>,
     /// The platform that is built for.
@@ -43,6 +45,7 @@ impl Default for Options {
             build_args: BTreeMap::new(),
             contexts: BTreeMap::new(),
             context_time: None,
+            named_times: BTreeMap::new(),
             target: None,
             platform: Platform::host(),
             build_platform: Platform::host(),

@@ -154,7 +154,10 @@ pub(super) fn epoch(
         return Ok(options.context_time);
     }
     let stage = |stage: &Stage<'_>| stage.name() == Some(&text.to_lowercase());
-    if file.stages.iter().any(stage) || options.contexts.contains_key(text) {
+    if options.contexts.contains_key(text) {
+        return Ok(options.named_times.get(text).copied());
+    }
+    if file.stages.iter().any(stage) {
         let what = format!("{NAME}={text}");
         let help = "give the time itself, in seconds since 1970";
         return Err(error::not_yet(span, &what, help));

@@ -20,7 +20,7 @@ pub(crate) fn amd64() -> Options {
 }
 
 /// Options as a file has them: `build-arg A=1`, `target x`, `platform linux/arm64`,
-/// `context name=docker-image://x`, `context-time 5`.
+/// `context name=docker-image://x`, `context-time 5`, `time-of name=5`.
 pub(crate) fn options(text: &str) -> Options {
     let mut options = amd64();
     for line in text.lines() {
@@ -35,6 +35,11 @@ pub(crate) fn options(text: &str) -> Options {
                 options.contexts.insert(name.into(), value.parse().unwrap());
             }
             "context-time" => options.context_time = Some(value.parse().unwrap()),
+            "time-of" => {
+                let (name, time) = value.split_once('=').unwrap();
+                let time = time.parse().unwrap();
+                options.named_times.insert(name.into(), time);
+            }
             "target" => options.target = Some(value.into()),
             "platform" => options.platform = value.parse().unwrap(),
             other => panic!("unknown option `{other}`"),

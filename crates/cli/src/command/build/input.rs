@@ -8,7 +8,9 @@ use std::{
     sync::Arc,
 };
 
-use kiln_build::{Cancel, Context, Fetched, FilesContext, LocalContext, RunSettings, layer::Archive};
+use kiln_build::{
+    Cancel, Context, Fetched, FilesContext, LocalContext, RunSettings, layer::Archive,
+};
 
 use super::Build;
 use crate::{failure::Failure, host};
@@ -253,7 +255,11 @@ impl Build {
 }
 
 /// What an address names; `None` for a path.
-pub(super) fn fetch(address: &str, keep_git_dir: bool, given: &RunSettings) -> Result<Option<Fetched>, Failure> {
+pub(super) fn fetch(
+    address: &str,
+    keep_git_dir: bool,
+    given: &RunSettings,
+) -> Result<Option<Fetched>, Failure> {
     let cancel = Cancel::new();
     if address.contains("://") || address.contains('@') || address.starts_with("github.com/") {
         return Ok(host::builder()?.fetch(address, keep_git_dir, given, &cancel)?);

@@ -425,3 +425,19 @@ fn a_command_line_as_docker_takes_it() {
         said.err
     );
 }
+
+#[test]
+fn a_store_that_is_not_this_users() {
+    let kiln = Kiln::new();
+    let context = kiln.context(
+        "app",
+        &[("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n")],
+    );
+    // Where even root makes no folders.
+    let mut command = kiln.command(["build", context.to_str().unwrap()]);
+    let said = kiln_tests::kiln::said(command.env("KILN_ROOT", "/sys/kiln"));
+    assert_ne!(said.code, 0);
+    for want in ["`/sys/kiln`", "`KILN_ROOT` names another folder"] {
+        assert!(said.err.contains(want), "no `{want}` in:\n{}", said.err);
+    }
+}

@@ -107,6 +107,9 @@ impl From<kiln_durable::Error> for Error {
             ErrorKind::Full => error
                 .hint("`kiln system prune` removes what nothing uses")
                 .because(e.into_io()),
+            ErrorKind::Denied => error
+                .hint("a store is its user's own: `KILN_ROOT` names another folder for one")
+                .because(e.into_io()),
             _ => error.because(e.into_io()),
         }
     }

@@ -232,6 +232,20 @@ fn what_cannot_be_is_refused_before_anything_runs() {
 }
 
 #[test]
+fn notes_that_nobody_will_see_are_told_of() {
+    let kiln = Kiln::new();
+    app(&kiln, "FROM scratch\nLABEL a=b\n");
+    let warned = |to: &[&str]| {
+        let note = ["build", "--annotation", "a=b"];
+        let said = kiln.run([&note[..], to, &["app"]].concat());
+        assert_eq!(said.code, 0, "{}", said.err);
+        said.err.contains("`--annotation` is of no effect")
+    };
+    assert!(warned(&[]));
+    assert!(!warned(&["-o", "type=oci,dest=image.tar"]));
+}
+
+#[test]
 fn a_build_into_nothing_is_only_remembered() {
     let kiln = with_busybox();
     app(&kiln, "FROM busybox\nRUN echo x > /x\n");

@@ -93,6 +93,13 @@ impl Outputs {
                 );
             }
         }
+        // Several platforms have an index, which is kept as a document.
+        if !to.annotations.is_empty() && request.platforms.len() < 2 && stays_here(&to.exports) {
+            crate::host::say(
+                "warning: `--annotation` is of no effect: it is written into the manifest of an \
+                 image that is pushed or put into an archive; `--label` is for the image itself",
+            );
+        }
         request.outputs = to;
         Ok(())
     }
@@ -154,6 +161,15 @@ fn store(exports: &mut Vec<Export>) {
     if !exports.is_empty() && !exports.iter().any(there) {
         exports.push(Export::Image(option::image()));
     }
+}
+
+/// Whether no image goes anywhere but into the store.
+fn stays_here(exports: &[Export]) -> bool {
+    exports.iter().all(|export| match export {
+        Export::Image(image) => image.push.is_none(),
+        Export::Archive(_) => false,
+        _ => true,
+    })
 }
 
 /// `[TYPE,…[PLATFORM]:]KEY=VALUE`, one for each type.

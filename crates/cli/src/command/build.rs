@@ -43,18 +43,18 @@ pub(crate) struct Build {
     #[command(flatten)]
     records: Records,
     #[command(flatten)]
+    shown: Shown,
+    /// What COPY and ADD take files from: a folder, a git repository (`URL.git#REF:SUBDIR`), an archive at
+    /// an HTTP address; `-` is standard input: an archive, or a Dockerfile
+    context: Option<String>,
+    #[command(flatten)]
     runs: runs::Runs,
     #[command(flatten)]
     outputs: outputs::Outputs,
     #[command(flatten)]
-    shown: Shown,
-    #[command(flatten)]
     instead: Instead,
     #[command(flatten)]
     dockers: docker::Dockers,
-    /// What COPY and ADD take files from: a folder, a git repository (`URL.git#REF:SUBDIR`), an archive at
-    /// an HTTP address; `-` is standard input: an archive, or a Dockerfile
-    context: Option<String>,
 }
 
 /// What is taken from earlier builds, and what must be the same in later ones.
@@ -93,6 +93,7 @@ impl Shown {
 
 /// What is told instead of building.
 #[derive(Args)]
+#[command(next_help_heading = "Instead of building")]
 struct Instead {
     /// Print what the build would do, and do not do it
     #[arg(long)]

@@ -13,6 +13,7 @@ use crate::{failure::Failure, units};
 
 /// What RUNs may reach and do.
 #[derive(Args)]
+#[command(next_help_heading = "What RUNs may reach and ask for")]
 pub(super) struct Access {
     /// The network of RUNs that do not say which: `default`, `none` or `host`
     #[arg(long, value_name = "NETWORK")]
@@ -27,6 +28,7 @@ pub(super) struct Access {
 
 /// How much each RUN may use.
 #[derive(Args)]
+#[command(next_help_heading = "Limits of each RUN")]
 pub(super) struct Bounds {
     /// Memory of each RUN, like `512m`
     #[arg(short, long, value_name = "BYTES")]

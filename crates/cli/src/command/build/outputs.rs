@@ -14,6 +14,7 @@ use self::loading::Engine;
 use crate::{failure::Failure, pairs};
 
 #[derive(Args)]
+#[command(next_help_heading = "Where the result goes")]
 pub(super) struct Outputs {
     /// Where the result goes, instead of into the store: a folder, `-` for a tar on standard output,
     /// or `type=local|tar|oci|docker|image|registry|cacheonly[,dest=PATH,…]`; several times for several

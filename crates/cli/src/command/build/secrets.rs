@@ -15,6 +15,7 @@ use crate::{failure::Failure, host};
 
 /// What RUNs may ask for.
 #[derive(Args)]
+#[command(next_help_heading = "What RUNs may reach and ask for")]
 pub(crate) struct Given {
     /// A secret for `RUN --mount=type=secret`: from a file, or from a variable
     #[arg(long = "secret", value_name = "id=ID[,src=FILE|env=NAME]")]

@@ -44,13 +44,18 @@ pub(crate) struct Carrier<'a> {
     pub(crate) lease: &'a kiln_store::Build,
     pub(crate) bases: &'a Bases<'a>,
     pub(crate) tracker: &'a Tracker<'a>,
-    indexes: StoreIndexes<'a>,
-    late: Late,
+    scans: Scans<'a>,
     /// Seconds since 1970: when the build began, at most its epoch.
     pub(crate) now: i64,
     pub(crate) epoch: Option<i64>,
     known: Known,
     beside: Option<Beside>,
+}
+
+/// What a scan of a context is given.
+struct Scans<'a> {
+    indexes: StoreIndexes<'a>,
+    late: Late,
 }
 
 /// What was found out before and need not be found out again.
@@ -84,8 +89,10 @@ impl<'a> Carrier<'a> {
             lease,
             bases,
             tracker,
-            indexes: StoreIndexes(store),
-            late,
+            scans: Scans {
+                indexes: StoreIndexes(store),
+                late,
+            },
             now,
             epoch,
             known: Known::default(),
@@ -154,8 +161,8 @@ impl<'a> Carrier<'a> {
 
     fn look(&self, selection: &(String, Select)) -> Look<'_> {
         Look {
-            indexes: Some(&self.indexes),
-            read_up_to: self.late.read_up_to(selection),
+            indexes: Some(&self.scans.indexes),
+            read_up_to: self.scans.late.read_up_to(selection),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod call;
 mod contexts;
+mod csv;
 mod docker;
 mod input;
 mod limits;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use kiln_image::Digest;
-use kiln_layer::{LayerPath, Packed, Root, Times, Tree, Watch};
+use kiln_layer::{Applied, LayerPath, Packed, Root, Times, Tree, Watch};
 use kiln_sandbox::Incoming;
 use kiln_store::Store;
 
@@ -88,11 +88,7 @@ impl Server {
                 let lower = lower.map(|layers| self.root(&layers)).transpose()?;
                 let mut tar = Apart(&slot, Chunks::new(connection));
                 let applied = Direct.unpack(&mut tar, lower.as_deref(), &to.path())?;
-                Ok(Done::Layer(Packed {
-                    diff_id: applied.diff_id,
-                    size: applied.size,
-                    tree: applied.tree,
-                }))
+                Ok(Done::layer(applied))
             }
             Request::Commit {
                 upper,
@@ -226,6 +222,14 @@ enum Done {
 }
 
 impl Done {
+    fn layer(applied: Applied) -> Self {
+        Done::Layer(Packed {
+            diff_id: applied.diff_id,
+            size: applied.size,
+            tree: applied.tree,
+        })
+    }
+
     fn send(self, to: &UnixStream) -> io::Result<()> {
         let answer = |answer| wire::send(to, &Ok::<Answer, Failure>(answer));
         match self {

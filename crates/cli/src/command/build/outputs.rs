@@ -1,6 +1,7 @@
 //! Where a build goes: `--output` and its short forms, and what the image is given on the way. The
 //! options are those of buildx; one that kiln has nothing for is refused.
 
+mod below;
 mod loading;
 mod option;
 mod written;
@@ -108,7 +109,7 @@ impl Outputs {
     /// Refuses what may do harm, or lacks what it needs.
     fn allowed(&self, output: &option::Output, request: &Request) -> Result<(), Failure> {
         let may_delete = request.run.allow.has(&Entitlement::LocalDelete);
-        let outside = |path: &&PathBuf| !may_delete && !option::is_below(path);
+        let outside = |path: &&PathBuf| !may_delete && !below::is_below(path);
         if let Some(path) = output.deletes.as_ref().filter(outside) {
             let what = format!(
                 "--output: mode=delete would empty `{}`, which is not below this folder",

@@ -61,7 +61,7 @@ enum From {
 
 fn parse(text: &str) -> Result<(String, From), Failure> {
     let (mut id, mut file, mut variable, mut kind) = (None, None, None, None);
-    for field in text.split(',') {
+    for field in super::csv::fields(text).map_err(Failure::new)? {
         let Some((key, value)) = field.split_once('=') else {
             return Err(Failure::new(format!("`{field}` has no value"))
                 .hint("for example id=token,src=token.txt"));

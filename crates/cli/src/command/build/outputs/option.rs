@@ -2,7 +2,7 @@
 //! (fields of CSV). Refuses what has no such option, and what kiln has nothing for.
 
 use std::{
-    env, fs,
+    fs,
     io::IsTerminal as _,
     path::{Path, PathBuf},
     sync::Arc,
@@ -13,7 +13,7 @@ use kiln_build::{
     ImageForm, Push, PushTo, image::Reference,
 };
 
-use super::{annotated, loading::Stdout};
+use super::{super::csv::fields, annotated, loading::Stdout};
 use crate::failure::Failure;
 
 /// An output, and what it says of the layers themselves.
@@ -90,30 +90,6 @@ pub(super) fn is_stdout(text: &str) -> bool {
         (None, None) => text == "-",
         (Some("tar" | "oci"), None) => true,
         (_, dest) => dest == Some("-"),
-    }
-}
-
-/// The fields of a line of CSV: a quoted one may have commas, and quotes doubled.
-fn fields(text: &str) -> Result<Vec<String>, String> {
-    let mut fields = vec![String::new()];
-    let mut chars = text.chars().peekable();
-    let mut quoted = false;
-    while let Some(c) = chars.next() {
-        let field = fields.last_mut().expect("there is one from the beginning");
-        match c {
-            '"' if quoted && chars.peek() == Some(&'"') => {
-                chars.next();
-                field.push('"');
-            }
-            '"' if quoted => quoted = false,
-            '"' if field.is_empty() => quoted = true,
-            ',' if !quoted => fields.push(String::new()),
-            c => field.push(c),
-        }
-    }
-    match quoted {
-        true => Err("a quote is not closed".to_owned()),
-        false => Ok(fields),
     }
 }
 
@@ -416,42 +392,9 @@ fn stdout() -> Result<Destination, Failure> {
     }
 }
 
-/// Whether emptying a folder is harmless enough to be done without being allowed: it lies below the
-/// folder that the command runs in.
-pub(super) fn is_below(path: &Path) -> bool {
-    let Ok(here) = env::current_dir().and_then(|here| here.canonicalize()) else {
-        return false;
-    };
-    let mut whole = here.join(path);
-    // Of what is not there yet, the part that is counts; and no `..` behind that.
-    let mut missing = false;
-    loop {
-        match whole.canonicalize() {
-            Ok(found) => return found.starts_with(&here) && (missing || found != here),
-            Err(_) if whole.file_name().is_some() => {
-                missing = true;
-                whole.pop();
-            }
-            Err(_) => return false,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn fields_are_those_of_csv() {
-        let of = |text| fields(text).unwrap();
-        assert_eq!(of("type=tar,dest=x"), ["type=tar", "dest=x"]);
-        assert_eq!(
-            of(r#"type=image,"name=a,b",push=true"#),
-            ["type=image", "name=a,b", "push=true"]
-        );
-        assert_eq!(of(r#""a""b",c"#), ["a\"b", "c"]);
-        assert!(fields("\"a").is_err());
-    }
 
     #[test]
     fn every_wrong_value_is_told_of() {
@@ -523,21 +466,6 @@ mod tests {
             ("type=image", false),
         ] {
             assert_eq!(is_stdout(text), stdout, "{text}");
-        }
-    }
-
-    #[test]
-    fn only_folders_below_are_emptied_without_being_asked() {
-        for (path, below) in [
-            ("out", true),
-            ("not/there/yet", true),
-            (".", false),
-            ("..", false),
-            ("/", false),
-            ("/tmp", false),
-            ("src/..", false),
-        ] {
-            assert_eq!(is_below(Path::new(path)), below, "{path}");
         }
     }
 }

@@ -148,7 +148,7 @@ impl Whole {
             .filter(|path| !path.is_root() && tree.get(path).is_none())
             .collect();
         let made = |path| Entry::folder(path, Meta::with_mode(0o755));
-        let entries = tree.iter().map(|e| Entry::clone(&e));
+        let entries = tree.iter().cloned();
         let tree = Tree::from_entries(entries.chain(lacking.into_iter().map(made)).collect());
         Self { files, tree }
     }

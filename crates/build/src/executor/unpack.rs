@@ -37,7 +37,8 @@ impl Carrier<'_> {
         let Ok(found) = from.resolve(path) else {
             return Ok(None);
         };
-        if !is_file(found.entry.map(|entry| entry.kind)) {
+        let kind = found.entry.map(|entry| entry.kind);
+        if !matches!(kind, Some(Kind::File(_) | Kind::Hardlink { .. })) {
             return Ok(None);
         }
         let reading = |e| Error::io(format!("read `{path}`"), e);
@@ -61,8 +62,4 @@ impl Carrier<'_> {
             .because(e)
         })
     }
-}
-
-fn is_file(kind: Option<Kind>) -> bool {
-    matches!(kind, Some(Kind::File(_) | Kind::Hardlink { .. }))
 }

@@ -25,7 +25,9 @@ fn tar(members: &[(&str, &str)]) -> Vec<u8> {
         let mut header = tar::Header::new_ustar();
         header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
         header.set_mode(0o640);
-        (header.set_uid(7), header.set_gid(8), header.set_mtime(9));
+        header.set_uid(7);
+        header.set_gid(8);
+        header.set_mtime(9);
         header.set_size(0);
         let link = text.split_once("-> ").or(text.split_once("== "));
         let content = match link {

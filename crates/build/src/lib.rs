@@ -53,7 +53,9 @@ pub use worker::{Layer, Network, Step, StepIo, Worker};
 
 pub use kiln_durable as durable;
 pub use kiln_fetch as fetch;
-pub use kiln_frontend::{Argument, Given, Lines, NamedContext, Outline, Target, Targets};
+pub use kiln_frontend::{
+    Argument, Given, Lines, NamedContext, Outline, Target, Targets, without_passwords,
+};
 pub use kiln_graph::{Cancel, Compression, Limits, Select};
 pub use kiln_image as image;
 pub use kiln_layer as layer;

@@ -218,8 +218,9 @@ fn start_error(e: &kiln_sandbox::Error, step: &Step) -> Error {
     match e.docker_code() {
         code @ (126 | 127) => {
             let error = Error::not_started(&step.argv, code, &e.to_string());
+            let shell_is_missing = !e.to_string().starts_with("chdir");
             match (&step.argv[..], code) {
-                ([shell, option, _], 127) if option == "-c" => error.hint(format!(
+                ([shell, option, _], 127) if option == "-c" && shell_is_missing => error.hint(format!(
                     "this form of RUN needs `{shell}` in the image; an image without a shell takes \
                      RUN [\"program\", \"argument\"]"
                 )),

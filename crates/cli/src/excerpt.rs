@@ -57,6 +57,7 @@ fn draw(
     let mut group = level
         .primary_title(message)
         .elements([] as [annotate_snippets::Origin<'_>; 0]);
+    let text = &kiln_build::without_passwords(text);
     let start = clamp(text, place.start);
     let end = clamp(text, place.end).max(start);
     // One line is enough to find the place; a long instruction would fill the screen.

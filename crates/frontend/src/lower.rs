@@ -317,7 +317,7 @@ impl<'a, 's> Lowerer<'a, 's> {
             None if self.file.stages.len() == 1 => String::new(),
             None => format!("stage-{index} "),
         };
-        format!("[{stage}{at}/{total}] {text}")
+        format!("[{stage}{at}/{total}] {}", crate::without_passwords(text))
     }
 
     fn finish(mut self, epoch: Option<i64>) -> Lowered {

@@ -113,7 +113,10 @@ impl Context for FilesContext {
         }
         let lower = names.join("/").to_lowercase();
         let all = self.files.tree.iter();
-        let mut near = all.filter(|e| e.path.to_string().to_lowercase() == lower);
+        let mut near = all.filter(|e| {
+            let path = e.path.to_string();
+            path != names.join("/") && path.to_lowercase() == lower
+        });
         Some(match near.next() {
             Some(entry) => Absent {
                 code: "copy-source-case",

@@ -242,7 +242,7 @@ fn nearly(from: &Root, source: &str) -> Option<String> {
     from.tree()
         .iter()
         .map(text)
-        .find(|path| path.to_lowercase() == wanted)
+        .find(|path| path != source && path.to_lowercase() == wanted)
 }
 
 fn folder_changes(op: &graph::Folder, onto: &Root, now: i64) -> Result<Vec<Change>, Error> {

@@ -51,7 +51,7 @@ impl Maker<'_> {
         let mut made = Mounts::default();
         let mut inputs: BTreeMap<usize, Arc<Root>> = BTreeMap::new();
         for (number, mount) in self.step.mounts.iter().enumerate() {
-            refuse(&mount.target)?;
+            self.refuse(&mount.target)?;
             let target = PathBuf::from(&mount.target);
             match &mount.kind {
                 MountKind::Bind {
@@ -97,6 +97,19 @@ impl Maker<'_> {
             }
         }
         Ok(made)
+    }
+
+    /// Refuses to cover what a sandbox mounts itself, also where a link of the image leads there.
+    fn refuse(&self, target: &str) -> Result<(), Error> {
+        let followed = LayerPath::parse(target).ok();
+        let followed = followed.and_then(|path| self.onto.resolve(&path).ok());
+        let followed = followed.map(|at| format!("/{}", at.path));
+        let led = followed.is_some_and(|path| is_systems(Path::new(&path)));
+        if !led && !is_systems(Path::new(target)) {
+            return Ok(());
+        }
+        let what = format!("nothing can be mounted on `{target}`: it is the system's own");
+        Err(Error::new(ErrorKind::Input, what).hint("choose another `target`"))
     }
 
     /// An input, ready to be mounted: what is written to it is lost.
@@ -261,12 +274,8 @@ fn nothing_at(source: &str) -> Error {
     )
 }
 
-/// Refuses to cover what a sandbox mounts itself.
-fn refuse(target: &str) -> Result<(), Error> {
-    let own = |folder: &str| Path::new(target).starts_with(folder);
-    if !(own("/proc") || own("/sys") || target == "/dev" || target == "/") {
-        return Ok(());
-    }
-    let what = format!("nothing can be mounted on `{target}`: it is the system's own");
-    Err(Error::new(ErrorKind::Input, what).hint("choose another `target`"))
+/// What a sandbox mounts itself.
+fn is_systems(target: &Path) -> bool {
+    let own = |folder: &str| target.starts_with(folder);
+    own("/proc") || own("/sys") || target == Path::new("/dev") || target == Path::new("/")
 }

@@ -4,6 +4,7 @@ mod call;
 mod contexts;
 mod csv;
 mod docker;
+mod files;
 mod input;
 mod limits;
 mod outputs;

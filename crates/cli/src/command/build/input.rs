@@ -12,7 +12,7 @@ use kiln_build::{
     Cancel, Context, Fetched, FilesContext, LocalContext, RunSettings, layer::Archive,
 };
 
-use super::Build;
+use super::{Build, files};
 use crate::{failure::Failure, host};
 
 /// A Dockerfile: its name for messages, and its text.
@@ -169,7 +169,7 @@ impl Build {
         }
         if file.is_absolute() && self.context.as_deref() != Some("-") {
             let failed = |e| Failure::new(format!("read `{}`", file.display())).because(&e);
-            let bytes = fs::read(file).map_err(failed)?;
+            let bytes = files::limited(file).map_err(failed)?;
             return Ok(Some(text(file.display().to_string(), None, bytes)));
         }
         Ok(None)
@@ -233,7 +233,12 @@ impl Build {
             .unwrap_or(&path)
             .display()
             .to_string();
-        match fs::read(&path) {
+        // One that was not named may be anything: nobody waits for a pipe.
+        let read = match self.file {
+            Some(_) => files::limited(&path),
+            None => files::regular(&path),
+        };
+        match read {
             Ok(bytes) => Ok(text(shown, Some(path), bytes)),
             Err(e) => {
                 let what = format!("failed to read dockerfile: open `{}`", path.display());

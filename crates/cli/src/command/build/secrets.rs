@@ -11,6 +11,7 @@ use std::{
 use clap::Args;
 use kiln_build::{Agents, Error, ErrorKind, RunSettings, Secret, Secrets, Talk};
 
+use super::files;
 use crate::{failure::Failure, host};
 
 /// What RUNs may ask for.
@@ -134,7 +135,7 @@ impl From {
 }
 
 fn file(path: &Path) -> Result<Secret, Failure> {
-    let read = fs::read(path).map(Secret::new);
+    let read = files::limited(path).map(Secret::new);
     read.map_err(|e| Failure::new(format!("read `{}`", path.display())).because(&e))
 }
 

@@ -12,7 +12,7 @@ use super::super::{
     State, inline,
     remote::{self, Remote, Wrong},
 };
-use crate::{error, path};
+use crate::{error, path, without_passwords};
 
 /// What the flags ask for, variables replaced.
 #[derive(Default)]
@@ -150,7 +150,7 @@ impl Sources {
             }
         }
         for found in &self.found {
-            text += &format!(" {}", found.text());
+            text += &format!(" {}", without_passwords(found.text()));
         }
         for doc in &self.docs {
             text += &format!(" <<{}", doc.name);

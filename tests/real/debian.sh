@@ -17,6 +17,6 @@ mmdebstrap --quiet --variant=minbase --include=ca-certificates \
     --customize-hook="echo force-unsafe-io > \"\$1$dpkg_options\"" \
     --customize-hook='printf "[global]\ncert=/etc/ssl/certs/ca-certificates.crt\n" > "$1/etc/pip.conf"' \
     --customize-hook='printf "%s\n" "APT::Keep-Downloaded-Packages \"false\";" "Binary::apt-get::APT::Keep-Downloaded-Packages \"false\";" "DPkg::Post-Invoke { \"rm -f /var/cache/apt/archives/*.deb /var/cache/apt/*.bin || true\"; };" "Dir::Cache::pkgcache \"\";" "Dir::Cache::srcpkgcache \"\";" > "$1/etc/apt/apt.conf.d/docker-clean"' \
-    --customize-hook='rm -rf "$1"/var/log/*.log "$1"/var/log/apt/*' \
+    --customize-hook='rm -rf "$1"/var/log/*.log "$1"/var/log/apt/* "$1"/var/cache/apt/*.bin' \
     bookworm "$1.new.tar"
 mv "$1.new.tar" "$1"

@@ -157,7 +157,7 @@ impl Job<'_> {
             StepInfo {
                 number: step.number as usize,
                 total: self.lowered.total as usize,
-                text: step.text.clone(),
+                text: kiln_frontend::without_passwords(&step.text),
                 stage: name,
                 in_stage: i - stage.steps.start + 1,
                 of_stage: stage.steps.len(),

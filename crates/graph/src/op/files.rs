@@ -27,7 +27,7 @@ pub struct Copy {
     pub exclude: Vec<String>,
 }
 
-/// A source of a [`Copy`].
+/// A source of a [`Copy`](struct@Copy).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Taken {
     /// From which of the node's inputs; the first source is number 1.

@@ -26,6 +26,10 @@ static AGENTS: AtomicU32 = AtomicU32::new(0);
 pub(crate) struct Access<'a> {
     pub(crate) run: &'a RunSettings,
     /// Has room for sockets.
+    #[cfg_attr(
+        not(unix),
+        expect(dead_code, reason = "sockets of agents are on unix alone")
+    )]
     pub(crate) lease: &'a kiln_store::Build,
     /// What was kept is not good enough.
     pub(crate) fresh: bool,
@@ -101,7 +105,7 @@ impl Access<'_> {
 
 /// There are none here.
 #[cfg(not(unix))]
-enum Agent {}
+pub(crate) enum Agent {}
 
 #[cfg(not(unix))]
 impl Agent {

@@ -2,6 +2,7 @@
 //! for. Refuses what could make a program that fetches them do something else.
 
 use kiln_graph::{Git, Http, Submodules};
+use percent_encoding::percent_decode_str;
 
 /// What is elsewhere: a source of ADD, a build context.
 #[derive(Debug, PartialEq, Eq)]
@@ -134,20 +135,7 @@ fn host(text: &str, authority: &str) -> Result<(), Wrong> {
 
 /// The last component of a URL's path, its escapes replaced.
 fn file_name(path: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = path.bytes();
-    while let Some(byte) = rest.next() {
-        let mut ahead = rest.clone();
-        let digit = |b: Option<u8>| char::from(b?).to_digit(16);
-        match (byte, digit(ahead.next()), digit(ahead.next())) {
-            (b'%', Some(high), Some(low)) => {
-                bytes.push(u8::try_from(high * 16 + low).unwrap_or(b'%'));
-                rest = ahead;
-            }
-            _ => bytes.push(byte),
-        }
-    }
-    let path = String::from_utf8_lossy(&bytes);
+    let path = percent_decode_str(path).decode_utf8_lossy();
     match crate::path::within(&path).rsplit('/').next() {
         None | Some("" | ".") => UNNAMED.to_owned(),
         Some(name) => name.to_owned(),

@@ -27,6 +27,7 @@ mod output;
 mod progress;
 mod records;
 mod request;
+mod retold;
 mod secrets;
 mod selection;
 mod squash;

@@ -1,24 +1,17 @@
 //! Files of any kind as a build context: those of an archive, of a checkout, none at all. Nothing is left
 //! out: an ignore file counts in folders of this machine only, as docker has it.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    io::{self, Read},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, fs, io::Read, sync::Arc};
 
 use kiln_graph::Select;
-use kiln_layer::{
-    Archive, Content, Entry, Files, InMemory, LayerPath, Limits, Meta, Opening, Tree,
-};
+use kiln_layer::{Archive, Entry, Files, InMemory, LayerPath, Limits, Meta, Tree};
 
 use super::as_root;
-use crate::{Absent, Builder, Context, Error, ErrorKind, Look};
+use crate::{Absent, Builder, Context, Error, ErrorKind, Look, retold::Retold};
 
 /// Files of any kind as a build context.
 pub struct FilesContext {
-    files: Arc<Whole>,
+    files: Arc<Retold>,
     /// What they are the files of, for messages: "the archive".
     what: String,
     owners: bool,
@@ -29,7 +22,7 @@ impl FilesContext {
     /// `files`, which are those of `what`: as in "`a` is not in WHAT".
     pub fn new(files: Arc<dyn Files>, what: impl Into<String>) -> Self {
         Self {
-            files: Arc::new(Whole::new(files)),
+            files: Arc::new(whole(files)),
             what: what.into(),
             owners: false,
             time: None,
@@ -138,37 +131,16 @@ impl Context for FilesContext {
 }
 
 /// Files whose tree has an entry for each folder: archives need not have those above their files.
-struct Whole {
-    files: Arc<dyn Files>,
-    tree: Tree,
-}
-
-impl Whole {
-    fn new(files: Arc<dyn Files>) -> Self {
-        let tree = files.tree();
-        let above = tree.iter().flat_map(|e| e.path.ancestors());
-        let lacking: BTreeSet<LayerPath> = above
-            .filter(|path| !path.is_root() && tree.get(path).is_none())
-            .collect();
-        let made = |path| Entry::folder(path, Meta::with_mode(0o755));
-        let entries = tree.iter().cloned();
-        let tree = Tree::from_entries(entries.chain(lacking.into_iter().map(made)).collect());
-        Self { files, tree }
-    }
-}
-
-impl Files for Whole {
-    fn tree(&self) -> &Tree {
-        &self.tree
-    }
-
-    fn open(&self, path: &LayerPath) -> io::Result<Content> {
-        self.files.open(path)
-    }
-
-    fn opening(&self) -> Opening<'_> {
-        self.files.opening()
-    }
+fn whole(files: Arc<dyn Files>) -> Retold {
+    let tree = files.tree();
+    let above = tree.iter().flat_map(|e| e.path.ancestors());
+    let lacking: BTreeSet<LayerPath> = above
+        .filter(|path| !path.is_root() && tree.get(path).is_none())
+        .collect();
+    let made = |path| Entry::folder(path, Meta::with_mode(0o755));
+    let entries = tree.iter().cloned();
+    let tree = Tree::from_entries(entries.chain(lacking.into_iter().map(made)).collect());
+    Retold { files, tree }
 }
 
 impl Builder {

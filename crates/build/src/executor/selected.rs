@@ -10,12 +10,11 @@ use std::{
 use kiln_graph::{Graph, Op, Select};
 use kiln_image::Digest;
 use kiln_layer::{
-    Content, Entry, File, Files, Kind, LayerPath, Opening, Packed, Packing, Root, Tree,
-    copy::Change, pack_entries,
+    Entry, File, Files, Kind, LayerPath, Packed, Packing, Root, Tree, copy::Change, pack_entries,
 };
 
 use super::lock;
-use crate::{Error, context::as_root, selection};
+use crate::{Error, context::as_root, retold::Retold, selection};
 
 /// How much of new content is read before the plan is made, so that a record can be found first:
 /// more takes longer than packing what is then thrown away. Each file counts 4 KiB more than it has.
@@ -192,7 +191,7 @@ impl Selected {
             }
             entry
         };
-        let known = Known {
+        let known = Retold {
             files: Arc::clone(&self.files),
             tree: Tree::from_entries(tree.iter().map(known).collect()),
         };
@@ -217,25 +216,5 @@ impl Selected {
         let files = files.filter_map(|e| Some((e.path.clone(), e.file()?.digest)));
         read.extend(files);
         Ok(())
-    }
-}
-
-/// Files of which more is known than when they were looked at.
-struct Known {
-    files: Arc<dyn Files>,
-    tree: Tree,
-}
-
-impl Files for Known {
-    fn tree(&self) -> &Tree {
-        &self.tree
-    }
-
-    fn open(&self, path: &LayerPath) -> io::Result<Content> {
-        self.files.open(path)
-    }
-
-    fn opening(&self) -> Opening<'_> {
-        self.files.opening()
     }
 }

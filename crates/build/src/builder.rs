@@ -15,12 +15,14 @@ use kiln_store::Store;
 
 use crate::{
     Error, Event, Local, Request, Worker,
-    assemble::Assembly,
     bases::Bases,
     check,
-    job::Job,
-    jobs::Jobs,
-    lowering::{lower_all, options_for, unite},
+    job::{
+        Job,
+        assemble::Assembly,
+        jobs::Jobs,
+        lowering::{lower_all, options_for, unite},
+    },
 };
 
 /// What a [`Builder`] works with.

@@ -13,8 +13,8 @@ use kiln_parser::{Diagnostic, Dockerfile, Parse, Span, lint};
 use crate::{
     Builder, Error, ErrorKind, Event, Report, Request,
     bases::Bases,
-    lowering::{finding, lower_all, options},
-    selection::is_pattern,
+    context::selection::is_pattern,
+    job::lowering::{finding, lower_all, options},
 };
 
 /// What a look at a Dockerfile came to.

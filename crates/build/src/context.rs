@@ -2,12 +2,17 @@
 //! some instruction selects.
 
 mod absent;
+pub(crate) mod access;
 mod files;
+mod indexes;
 mod layout;
 mod remote;
+pub(crate) mod retold;
+pub(crate) mod selection;
 
 pub use files::FilesContext;
 pub(crate) use files::scratch;
+pub use indexes::StoreIndexes;
 pub use layout::LayoutImage;
 pub use remote::{Fetched, FetchedFile};
 
@@ -27,7 +32,7 @@ use kiln_parser::{Diagnostic, LineIndex, ignore::Ignore};
 
 use crate::{
     Absent, Context, Error, ErrorKind, Look,
-    selection::{Fit, Selection, expand, literal_part, literally},
+    context::selection::{Fit, Selection, expand, literal_part, literally},
 };
 
 /// How often a chain of symbolic links named by COPY is followed to files not yet selected.

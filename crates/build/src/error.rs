@@ -1,5 +1,7 @@
 //! The one error of a build: a kind a caller can act on, the place in the Dockerfile, the cause.
 
+mod convert;
+
 use std::fmt;
 
 use kiln_frontend::Lines;

@@ -1,11 +1,13 @@
 //! Carries out the operations of a build's graph on this machine's store: one module for each kind.
 
 mod copy;
+mod elsewhere;
 pub(crate) mod fetched;
 mod image;
 mod inline;
 mod layer;
 mod merge;
+pub(crate) mod output;
 mod push;
 mod run;
 mod selected;
@@ -26,10 +28,9 @@ use kiln_store::Store;
 use crate::{
     Context, Error, ErrorKind, Look, Place, Request, StoreIndexes, Worker,
     bases::Bases,
-    beside::Beside,
+    executor::output::{Output, Slot, Slots},
     export::PushedLayers,
-    output::{Output, Slot, Slots},
-    progress::Tracker,
+    job::{beside::Beside, progress::Tracker},
     secrets,
 };
 use copy::Planned;

@@ -1,19 +1,24 @@
 //! The image of one platform: its steps as they are told of, and the whole put together of what they
 //! gave. What is carried out is carried out for all platforms at once, by `jobs`.
 
+pub(crate) mod assemble;
+pub(crate) mod beside;
+pub(crate) mod jobs;
+pub(crate) mod lowering;
+pub(crate) mod progress;
+pub(crate) mod records;
+mod squash;
+
 use kiln_frontend::Lowered;
 use kiln_graph::{NodeId, Op, SolveError, SolveErrorKind};
 use kiln_image::{Digest, Platform, Raw};
 
 use crate::{
     Builder, Error, ErrorKind, Event, Place, Request, StepInfo, Worker,
-    assemble::Assembly,
     bases::Bases,
+    executor::output::Slots,
     export::{Made, PushedLayers},
-    output::Slots,
-    progress::Tracked,
-    records::StoreRecords,
-    squash,
+    job::{assemble::Assembly, progress::Tracked, records::StoreRecords},
 };
 
 /// The image of one platform.

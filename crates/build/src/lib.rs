@@ -1,48 +1,28 @@
 #![doc = include_str!("../README.md")]
 
-mod access;
-mod assemble;
 mod bases;
-mod beside;
-mod bounds;
 mod builder;
 mod change;
 mod check;
 mod context;
-mod convert;
-mod devices;
-mod elsewhere;
-mod emulation;
 mod error;
 mod event;
 mod executor;
 mod export;
-mod indexes;
 mod job;
-mod jobs;
-mod limits;
 mod local;
-mod lowering;
-mod output;
-mod progress;
-mod records;
 mod request;
-mod retold;
 mod secrets;
-mod selection;
-mod squash;
 pub mod time;
 mod transfer;
 mod worker;
 
-pub use bounds::Bounds;
 pub use builder::{Builder, Built, Options};
 pub use change::change_config;
 pub use check::{Checked, targets};
-pub use context::{Fetched, FetchedFile, FilesContext, LayoutImage, LocalContext};
+pub use context::{Fetched, FetchedFile, FilesContext, LayoutImage, LocalContext, StoreIndexes};
 pub use error::{Error, ErrorKind, Place, Report};
 pub use event::{Event, How, StepInfo, Stream, Transfer};
-pub use indexes::StoreIndexes;
 pub use local::Local;
 pub use request::{
     Absent, Agents, Allow, Annotated, Annotation, ArchiveExport, Context, Destination, Entitlement,
@@ -50,7 +30,7 @@ pub use request::{
     PushTo, Receiver, Request, RunSettings, Secret, Secrets, Settings, Talk, Writing,
 };
 pub use transfer::{From, Loaded, Pulled, Push, Pushed};
-pub use worker::{Layer, Network, Step, StepIo, Worker};
+pub use worker::{Bounds, Layer, Network, Step, StepIo, Worker};
 
 pub use kiln_durable as durable;
 pub use kiln_fetch as fetch;

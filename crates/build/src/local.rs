@@ -3,6 +3,8 @@
 #[cfg(unix)]
 pub(crate) mod agent;
 mod cache;
+mod emulation;
+mod limits;
 mod mounts;
 
 use std::{
@@ -18,8 +20,8 @@ use kiln_rootfs::{Commit, NetworkFiles, Point, Prepared, Roots, owner};
 use kiln_sandbox::{Io, Process, Runner, Spec, User, UserNamespace};
 
 use self::mounts::{Held, Maker, Mounts};
-use crate::emulation::Emulators;
-use crate::limits::{self, End};
+use crate::local::emulation::Emulators;
+use crate::local::limits::End;
 use crate::secrets::Known;
 use crate::time;
 use crate::{Error, ErrorKind, Layer, Network, Step, StepIo, Stream, Worker};

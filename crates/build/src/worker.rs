@@ -1,12 +1,17 @@
 //! The seam for carrying out a RUN: a [`Step`] is a plain value that can be sent anywhere, a
 //! [`Worker`] is whoever carries it out. The machine at hand is one ([`Local`](crate::Local)).
 
+mod bounds;
+mod devices;
+
 use kiln_graph::{Cancel, Mount};
 use kiln_image::{Digest, Platform};
 use kiln_rootfs::Repeated;
 use serde::{Deserialize, Serialize};
 
-use crate::{Bounds, Error, RunSettings, Stream};
+pub use bounds::Bounds;
+
+use crate::{Error, RunSettings, Stream};
 
 /// One RUN, complete: whoever has the layers and this value can carry it out. Holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

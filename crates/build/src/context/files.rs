@@ -7,7 +7,7 @@ use kiln_graph::Select;
 use kiln_layer::{Archive, Entry, Files, InMemory, LayerPath, Limits, Meta, Tree};
 
 use super::as_root;
-use crate::{Absent, Builder, Context, Error, ErrorKind, Look, retold::Retold};
+use crate::{Absent, Builder, Context, Error, ErrorKind, Look, context::retold::Retold};
 
 /// Files of any kind as a build context.
 pub struct FilesContext {

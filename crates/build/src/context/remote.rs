@@ -9,7 +9,7 @@ use kiln_graph::Cancel;
 use kiln_layer::Archive;
 
 use super::FilesContext;
-use crate::{Builder, Error, ErrorKind, RunSettings, access::Access};
+use crate::{Builder, Error, ErrorKind, RunSettings, context::access::Access};
 
 /// The longest Dockerfile that is fetched, in bytes.
 const TEXT: u64 = 2 << 20;

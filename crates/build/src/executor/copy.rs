@@ -9,9 +9,8 @@ use kiln_rootfs::owner;
 
 use crate::{
     Error, ErrorKind,
-    executor::{Carrier, layer::id_of, lock},
-    output::Output,
-    selection::{self, Exclude, is_pattern},
+    context::selection::{self, Exclude, is_pattern},
+    executor::{Carrier, layer::id_of, lock, output::Output},
 };
 
 /// A COPY, planned: what it takes, and from where.

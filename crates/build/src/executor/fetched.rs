@@ -14,9 +14,8 @@ use kiln_image::Digest;
 use super::lock;
 use crate::{
     Error, ErrorKind,
-    access::Access,
-    elsewhere,
-    executor::{Carrier, Selected},
+    context::access::Access,
+    executor::{Carrier, Selected, elsewhere},
 };
 
 /// How many are asked at a time.

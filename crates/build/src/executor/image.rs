@@ -7,8 +7,10 @@ use kiln_image::Digest;
 
 use crate::{
     Error,
-    executor::Carrier,
-    output::{Output, Slots},
+    executor::{
+        Carrier,
+        output::{Output, Slots},
+    },
 };
 
 impl Carrier<'_> {

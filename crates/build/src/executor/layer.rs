@@ -9,7 +9,7 @@ use kiln_graph::{self as graph, NodeId};
 use kiln_image::Digest;
 use kiln_layer::{Files, Packed, Packing, Previous, Times, Tree, copy::Change, pack_changes};
 
-use crate::{Error, executor::Carrier, records::StoreRecords};
+use crate::{Error, executor::Carrier, job::records::StoreRecords};
 
 /// From which size on (bytes of tar) it is worth remembering what a line gave: less is packed sooner
 /// than looked up.

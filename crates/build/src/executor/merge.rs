@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::output::{Output, Slots};
+use crate::executor::output::{Output, Slots};
 
 /// The root beneath with what the last instruction of `upper` gave.
 pub(super) fn merged(beneath: &Slots, upper: &Slots) -> Output {

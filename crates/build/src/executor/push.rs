@@ -4,7 +4,11 @@
 use kiln_graph::{Pack, Upload};
 use kiln_image::Digest;
 
-use crate::{Error, ErrorKind, executor::Carrier, output::Output, transfer::form_of};
+use crate::{
+    Error, ErrorKind,
+    executor::{Carrier, output::Output},
+    transfer::form_of,
+};
 
 impl Carrier<'_> {
     /// Compresses the layer that the last step of a root made.

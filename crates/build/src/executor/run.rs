@@ -7,7 +7,9 @@ use kiln_image::{Digest, Platform};
 use kiln_layer::{Packed, Times, pack};
 
 use crate::{
-    Bounds, Error, Network, Place, Step, StepIo, executor::Carrier, output::Output, selection,
+    Bounds, Error, Network, Place, Step, StepIo,
+    context::selection,
+    executor::{Carrier, output::Output},
 };
 
 impl Carrier<'_> {

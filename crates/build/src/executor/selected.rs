@@ -14,7 +14,10 @@ use kiln_layer::{
 };
 
 use super::lock;
-use crate::{Error, context::as_root, retold::Retold, selection};
+use crate::{
+    Error,
+    context::{as_root, retold::Retold, selection},
+};
 
 /// How much of new content is read before the plan is made, so that a record can be found first:
 /// more takes longer than packing what is then thrown away. Each file counts 4 KiB more than it has.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use kiln_graph::{Device, Graph, Network, Op, Run, Security};
 use kiln_parser::{Diagnostic, Span};
 
-use crate::{Error, ErrorKind, lowering::finding};
+use crate::{Error, ErrorKind, job::lowering::finding};
 
 /// What the RUNs of a build may do beyond the usual. The default is nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -11,8 +11,8 @@ use kiln_rootfs::Roots;
 
 use crate::{
     Builder, Compression, Error, Export, Push, Request,
+    executor::output::Output,
     export::PushedLayers,
-    output::Output,
     transfer::{form, upload},
 };
 

@@ -10,7 +10,7 @@ use kiln_graph::{By, NodeId};
 use kiln_image::{Descriptor, Digest};
 use kiln_rootfs::Repeated;
 
-use crate::{Error, Event, How, Place, Stream, output::Slots};
+use crate::{Error, Event, How, Place, Stream, executor::output::Slots};
 
 /// What the tracker knows of a step.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use kiln_frontend::{Lowered, StageBase};
 use kiln_image::{Config, Digest, History};
 
-use crate::{output::Slots, time};
+use crate::{executor::output::Slots, time};
 
 /// What is known of the steps of a build besides the frontend's answer.
 pub(crate) struct Assembly<'a> {

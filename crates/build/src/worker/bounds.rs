@@ -6,7 +6,7 @@ use kiln_graph::Device;
 use kiln_sandbox::{Capability, Limits, Spec};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, devices};
+use crate::{Error, worker::devices};
 
 /// What a step sees, may do and may use beside its files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

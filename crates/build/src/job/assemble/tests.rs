@@ -2,7 +2,7 @@ use kiln_frontend::{Bases, Lowering, Options, Resolved, lower};
 use kiln_image::{Digest, Platform};
 
 use super::*;
-use crate::output::Slot;
+use crate::executor::output::Slot;
 
 /// What is known of a build upon `base`.
 pub(crate) fn assembly(lowered: &Lowered, epoch: Option<i64>) -> Assembly<'_> {

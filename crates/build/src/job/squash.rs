@@ -7,7 +7,7 @@ use kiln_cache::{KeyBuilder, Record, Records};
 use kiln_image::{Config, Digest, History, Raw};
 use kiln_layer::{DIALECT, Error as LayerError, Files, Packing, diff, pack_entries};
 
-use crate::{Error, ErrorKind, job::Job, output::Slots};
+use crate::{Error, ErrorKind, executor::output::Slots, job::Job};
 
 /// What became of the layers upon the base.
 pub(crate) struct Squashed {

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use kiln_frontend::{Lowered, StageBase};
 
 use super::*;
-use crate::assemble::tests::{assembly, lowered, slots};
+use crate::job::assemble::tests::{assembly, lowered, slots};
 
 /// What a tracker is to know of the steps of a Dockerfile.
 fn tracked(lowered: &Lowered) -> Vec<Tracked> {

@@ -8,12 +8,18 @@ use kiln_image::{Digest, Platform};
 
 use crate::{
     Built, Error, ErrorKind, Event, StepInfo,
-    beside::Beside,
-    executor::{Carrier, Late, place},
+    executor::{
+        Carrier, Late,
+        output::{Output, Slots},
+        place,
+    },
     export::{Made, Target, export},
-    job::{Job, solve_error},
-    output::{Output, Slots},
-    progress::{Keep, Tracked, Tracker},
+    job::{
+        Job,
+        beside::Beside,
+        progress::{Keep, Tracked, Tracker},
+        solve_error,
+    },
     time,
 };
 

@@ -179,6 +179,8 @@ pub enum Named {
     Layout(LayoutImage),
     /// The empty image.
     Scratch,
+    /// A stage of the Dockerfile, by name or number.
+    Target(String),
 }
 
 /// A path that is not in a context.

@@ -20,6 +20,8 @@ pub enum NamedContext {
     Layout(String),
     /// A git repository, or a file or archive at an HTTP address.
     Remote(String),
+    /// `target:`: a stage of the file, by name or number.
+    Target(String),
 }
 
 impl NamedContext {
@@ -38,10 +40,14 @@ impl FromStr for NamedContext {
         if value.is_empty() {
             return Err("it is empty".to_owned());
         }
-        for foreign in ["target:", "input:"] {
-            if value.starts_with(foreign) {
-                return Err(format!("`{foreign}…` has a meaning in a bake file only"));
-            }
+        if value.starts_with("input:") {
+            return Err("`input:…` has a meaning between builders only".to_owned());
+        }
+        if let Some(stage) = value.strip_prefix("target:") {
+            return match stage {
+                "" => Err("`target:` names no stage".to_owned()),
+                _ => Ok(Self::Target(stage.to_owned())),
+            };
         }
         if let Some(name) = value.strip_prefix("docker-image://") {
             if name != "scratch" {
@@ -68,6 +74,7 @@ impl fmt::Display for NamedContext {
             Self::Image(name) => write!(f, "docker-image://{name}"),
             Self::Layout(path) => write!(f, "oci-layout://{path}"),
             Self::Remote(url) => f.write_str(url),
+            Self::Target(stage) => write!(f, "target:{stage}"),
         }
     }
 }
@@ -104,14 +111,20 @@ pub(crate) fn named<'c>(
 }
 
 /// What a named context is to a stage.
-pub(crate) enum Meant {
+pub(crate) enum Meant<'c> {
     Scratch,
     Files,
     Image(Reference),
+    /// A stage, by name or number.
+    Stage(&'c str),
 }
 
 /// What stands on a named context, or takes files from it, has before it.
-pub(crate) fn meant(name: &str, context: &NamedContext, span: Span) -> Result<Meant, Diagnostic> {
+pub(crate) fn meant<'c>(
+    name: &str,
+    context: &'c NamedContext,
+    span: Span,
+) -> Result<Meant<'c>, Diagnostic> {
     match context {
         NamedContext::Image(image) if image == "scratch" => Ok(Meant::Scratch),
         NamedContext::Image(image) => image.parse().map(Meant::Image).map_err(|e| {
@@ -124,6 +137,7 @@ pub(crate) fn meant(name: &str, context: &NamedContext, span: Span) -> Result<Me
             Err(error::not_yet(span, &what, help))
         }
         NamedContext::Folder(_) | NamedContext::Remote(_) => Ok(Meant::Files),
+        NamedContext::Target(stage) => Ok(Meant::Stage(stage)),
     }
 }
 
@@ -141,11 +155,12 @@ mod tests {
             ("local://dir", "Folder(\"dir\")"),
             ("https://a/b.git#main", "Remote(\"https://a/b.git#main\")"),
             ("git@github.com:a/b", "Remote(\"git@github.com:a/b\")"),
+            ("target:build", "Target(\"build\")"),
         ] {
             let context: NamedContext = text.parse().unwrap();
             assert_eq!(format!("{context:?}"), shown);
         }
-        for text in ["", "target:x", "input:x", "docker-image://A B"] {
+        for text in ["", "target:", "input:x", "docker-image://A B"] {
             assert!(text.parse::<NamedContext>().is_err(), "{text}");
         }
     }

@@ -58,6 +58,26 @@ impl Survey<'_> {
         all[..before].last().copied()
     }
 
+    /// The stage that the context `name` is, where the stage `index` needs it.
+    pub(crate) fn stage_before(
+        &self,
+        index: usize,
+        (name, stage): (&str, &str),
+        span: Span,
+    ) -> Result<usize, Diagnostic> {
+        let found = self.named(stage).or_else(|| stage.parse().ok());
+        let (what, help) = match found {
+            Some(found) if found < index => return Ok(found),
+            Some(found) if found < self.file.stages.len() => (
+                "does not come before this one",
+                "a stage can use those above it",
+            ),
+            _ => ("could not be found", "it is a name or a number of a stage"),
+        };
+        let message = format!("context `{name}`: stage `{stage}` {what}");
+        Err(error::error("bad-context", span, message, help))
+    }
+
     /// What the `from` of a COPY or of a mount in the stage `index` means.
     pub(crate) fn copied_from(
         &self,
@@ -99,6 +119,9 @@ impl Survey<'_> {
                 Meant::Scratch => Origin::Scratch,
                 Meant::Files => Origin::Context(name.to_owned()),
                 Meant::Image(reference) => Origin::Image(reference),
+                Meant::Stage(stage) => {
+                    Origin::Stage(self.stage_before(index, (name, stage), span)?)
+                }
             });
         }
         let reference = name.parse::<Reference>().map_err(|e| {

@@ -149,8 +149,12 @@ impl<'a> Survey<'a> {
         }
     }
 
-    /// The instructions that the base of a stage wants carried out first.
+    /// The instructions that the base of a stage wants carried out first. What stands for a stage is
+    /// taken as it is, also by those who stand on it.
     pub(crate) fn triggers(&self, index: usize) -> Vec<&'a str> {
+        if self.replaced(index) {
+            return Vec::new();
+        }
         let own = |node: &'a kiln_parser::Node<'a>| match &node.instruction {
             Instruction::OnBuild(on) => Some(on.trigger.as_str()),
             _ => None,
@@ -160,10 +164,7 @@ impl<'a> Survey<'a> {
                 let triggers = &resolved.config.config.on_build;
                 triggers.iter().map(String::as_str).collect()
             }
-            Some(Ground::Stage(earlier)) => match self.replaced(*earlier) {
-                true => self.triggers(*earlier),
-                false => self.body(*earlier).iter().filter_map(own).collect(),
-            },
+            Some(Ground::Stage(earlier)) => self.body(*earlier).iter().filter_map(own).collect(),
             Some(Ground::Scratch | Ground::Context(_)) | None => Vec::new(),
         }
     }
@@ -293,6 +294,10 @@ impl<'a> Survey<'a> {
             Meant::Image(reference) => {
                 let found = self.image(index, reference.clone(), name, span);
                 Ok(found.map(|resolved| Ground::Image(reference, resolved)))
+            }
+            Meant::Stage(stage) => {
+                let earlier = self.stage_before(index, (name, stage), span)?;
+                Ok(Some(Ground::Stage(earlier)))
             }
         }
     }

@@ -48,6 +48,7 @@ fn named((name, context): (&String, &Named)) -> (String, NamedContext) {
         Named::Image(reference) => NamedContext::Image(reference.to_string()),
         Named::Layout(image) => NamedContext::Image(image.reference().to_string()),
         Named::Scratch => NamedContext::Image("scratch".to_owned()),
+        Named::Target(stage) => NamedContext::Target(stage.clone()),
     };
     (name.clone(), told)
 }

@@ -13,8 +13,8 @@ use crate::failure::Failure;
 
 #[derive(Args)]
 pub(super) struct Contexts {
-    /// Files or an image that NAME stands for in FROM and `from`: a folder, a git or HTTP address, `docker-image://NAME`,
-    /// `oci-layout://FOLDER[:TAG|@DIGEST]`; may be given several times
+    /// What NAME stands for in FROM and `from`: a folder, a git or HTTP address, `docker-image://NAME`,
+    /// `oci-layout://FOLDER[:TAG|@DIGEST]`, `target:STAGE`; may be given several times
     #[arg(long = "build-context", value_name = "NAME=VALUE")]
     build_contexts: Vec<String>,
 }
@@ -55,6 +55,7 @@ fn open(context: &NamedContext, plain_modes: bool, given: &RunSettings) -> Resul
         NamedContext::Image(name) if name == "scratch" => Named::Scratch,
         NamedContext::Image(name) => Named::Image(name.parse()?),
         NamedContext::Layout(text) => Named::Layout(LayoutImage::open(text)?),
+        NamedContext::Target(stage) => Named::Target(stage.clone()),
         other => {
             let context = match fetch(&other.to_string(), false, given)? {
                 Some(Fetched::Repository(context)) => context,

@@ -11,6 +11,7 @@ pub(crate) mod output;
 mod push;
 mod run;
 mod selected;
+mod shown;
 mod unpack;
 
 use std::{

@@ -13,7 +13,7 @@ use crate::{Error, executor::Carrier, job::records::StoreRecords};
 
 /// From which size on (bytes of tar) it is worth remembering what a line gave: less is packed sooner
 /// than looked up.
-const WORTH: u64 = 1 << 20;
+pub(super) const WORTH: u64 = 1 << 20;
 
 /// A line of a Dockerfile, whatever it copies: who remembers the layer that it gave last.
 pub(super) struct Line(Key);
@@ -79,7 +79,7 @@ impl Carrier<'_> {
         if self.request.settings.no_cache {
             return None;
         }
-        let record = self.line_records().get(&line.0).ok()??;
+        let record = self.records().get(&line.0).ok()??;
         let diff_id = *record.refs.first()?;
         if !self.keep(&[diff_id]).ok()?.is_empty() {
             return None;
@@ -98,12 +98,13 @@ impl Carrier<'_> {
             refs: vec![packed.diff_id],
             ..Record::default()
         };
-        self.line_records()
+        self.records()
             .put(&line.0, &record)
             .map_err(|e| Error::new(crate::ErrorKind::Io, "remember what a line gave").because(e))
     }
 
-    fn line_records(&self) -> StoreRecords<'_> {
+    /// Where it is remembered what was found out.
+    pub(super) fn records(&self) -> StoreRecords<'_> {
         StoreRecords {
             store: self.store,
             lease: self.lease,

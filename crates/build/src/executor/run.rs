@@ -1,10 +1,7 @@
 //! RUN: a step for the worker.
 
-use std::io::Write;
-
 use kiln_graph::{self as graph, Cancel, MountKind, NodeId, Select};
 use kiln_image::{Digest, Platform};
-use kiln_layer::{Packed, Times, pack};
 
 use crate::{
     Bounds, Error, Network, Place, Step, StepIo,
@@ -58,23 +55,6 @@ impl Carrier<'_> {
         }
         self.keep(layer.diff_id.as_slice())?;
         Ok(self.on_top(&slots, layer.diff_id))
-    }
-
-    /// The layers of what a mount shows. Files become a layer, once for each build: it belongs to no
-    /// image, and goes with the next collection.
-    fn mountable(&self, shown: &Output) -> Result<Vec<Digest>, Error> {
-        let files = match shown {
-            Output::Root(slots) => return Ok(slots.layers()),
-            Output::Files(files) => files,
-        };
-        files.layer(|root| {
-            let write = |tar: &mut (dyn Write + Send)| -> Result<Packed, Error> {
-                Ok(pack(root, tar, Times::Keep)?.1)
-            };
-            let packed = self.roots.make_unpacked(write)?;
-            self.keep(&[packed.diff_id])?;
-            Ok(packed.diff_id)
-        })
     }
 
     /// What the mounts of a RUN see of its input number `index`: of what is mounted the content, and

@@ -215,19 +215,33 @@ impl CacheMounts<'_> {
 
 impl CacheMount {
     /// The folder that is mounted. Where it is missing, `fill` makes it: in a folder with another name,
-    /// so that it is there whole or not at all.
+    /// so that it is there whole or not at all. Where somebody else makes it, this waits, and calls
+    /// `waiting` as [`take`](CacheMounts::take) does. `None` where that ended it.
     ///
     /// # Errors
     /// What the system said, and what `fill` gives.
     pub fn folder<E: From<Error>>(
         &self,
+        waiting: &mut dyn FnMut() -> bool,
         fill: impl FnOnce(&Path) -> Result<(), E>,
         remove: impl FnOnce(&Path) -> Result<(), E>,
-    ) -> Result<PathBuf, E> {
+    ) -> Result<Option<PathBuf>, E> {
         let data = self.place.join("data");
-        let _filling = Lock::exclusive(&self.place.join("filling")).map_err(Error::from)?;
+        let lock = self.place.join("filling");
+        let _filling = loop {
+            if data.exists() {
+                return Ok(Some(data));
+            }
+            if let Some(lock) = Lock::try_exclusive(&lock).map_err(Error::from)? {
+                break lock;
+            }
+            if !waiting() {
+                return Ok(None);
+            }
+            thread::sleep(AGAIN);
+        };
         if data.exists() {
-            return Ok(data);
+            return Ok(Some(data));
         }
         let new = self.place.join("new");
         if new.exists() {
@@ -236,7 +250,7 @@ impl CacheMount {
         }
         fill(&new)?;
         fs::rename(&new, &data).map_err(Error::on("rename", &new))?;
-        Ok(data)
+        Ok(Some(data))
     }
 }
 
@@ -275,7 +289,8 @@ mod tests {
 
     fn folder(mount: &CacheMount) -> PathBuf {
         let make = |at: &Path| fs::create_dir(at).map_err(Error::on("create", at));
-        mount.folder::<Error>(make, |_| Ok(())).unwrap()
+        let folder = mount.folder::<Error>(&mut || false, make, |_| Ok(()));
+        folder.unwrap().unwrap()
     }
 
     #[test]
@@ -331,10 +346,36 @@ mod tests {
             fs::create_dir(at).map_err(Error::on("create", at))?;
             Err(Error::new(crate::ErrorKind::Invalid, "broken"))
         };
-        assert!(one.folder::<Error>(broken, |_| Ok(())).is_err());
+        let alone = &mut || false;
+        assert!(one.folder::<Error>(alone, broken, |_| Ok(())).is_err());
         let make = |at: &Path| fs::create_dir(at).map_err(Error::on("create", at));
         let remove = |at: &Path| fs::remove_dir_all(at).map_err(Error::on("remove", at));
-        let made = one.folder::<Error>(make, remove).unwrap();
-        assert!(made.is_dir());
+        let made = one.folder::<Error>(alone, make, remove).unwrap();
+        assert!(made.unwrap().is_dir());
+    }
+
+    #[test]
+    fn who_waits_for_another_to_fill_one_can_be_told_to_stop() {
+        let at = tempfile::tempdir().unwrap();
+        let store = Store::open(at.path()).unwrap();
+        let one = take(&store, "/c", Sharing::Shared).unwrap();
+        let second = take(&store, "/c", Sharing::Shared).unwrap();
+        let make = |at: &Path| fs::create_dir(at).map_err(Error::on("create", at));
+        let never = |_: &Path| -> Result<(), Error> { panic!("two fill it") };
+        let mut asked = 0;
+        let fill = |at: &Path| {
+            let mut stop = || {
+                asked += 1;
+                asked < 3
+            };
+            let waited = second.folder::<Error>(&mut stop, never, |_| Ok(()))?;
+            assert_eq!(waited, None);
+            make(at)
+        };
+        let made = one.folder::<Error>(&mut || false, fill, |_| Ok(()));
+        let made = made.unwrap();
+        assert_eq!(asked, 3);
+        let there = second.folder::<Error>(&mut || false, never, |_| Ok(()));
+        assert_eq!(there.unwrap(), made);
     }
 }

@@ -2,11 +2,12 @@
 //! between users of different ids: its files would show other owners.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
 };
 
-use kiln_graph::{self as graph, Sharing};
+use kiln_graph::{self as graph, Cancel, MountKind, Sharing};
 use kiln_image::Digest;
 use kiln_layer::{
     Entry, Files as _, Kind, LayerPath, Meta, Packing, Root, Time, Tree, pack_entries,
@@ -14,28 +15,80 @@ use kiln_layer::{
 use kiln_rootfs::Roots;
 use kiln_store::{CacheMount, Wanted};
 
-use super::mounts::found;
-use crate::{Error, ErrorKind, StepIo, Stream, time};
+use super::mounts::{found, layers};
+use crate::{Error, ErrorKind, Step, StepIo, Stream, time};
 
 /// The cache mounts of a store, for a step.
 pub(super) struct Caches<'a> {
     pub(super) roots: &'a Roots,
+    pub(super) step: &'a Step,
     pub(super) io: &'a StepIo<'a>,
 }
 
+/// The cache mounts that a step has, by key.
+#[derive(Default)]
+pub(super) struct Taken {
+    folders: BTreeMap<Digest, PathBuf>,
+    held: Vec<CacheMount>,
+}
+
+/// One of them, and what a new one begins with.
+type Asked<'a> = (&'a graph::CacheMount, Option<&'a [Digest]>);
+
 impl Caches<'_> {
-    /// The folder that `cache` means, made where it is not there, and the hold on it. `seed`: the layers
-    /// of which a new one is a copy.
-    pub(super) fn take(
+    /// Takes all cache mounts of the step, each of them once, however often it is mounted. All steps take
+    /// them in the same order, so that no two wait for each other.
+    pub(super) fn take_all(&self) -> Result<Taken, Error> {
+        let mut all: BTreeMap<Digest, (Asked<'_>, Sharing)> = BTreeMap::new();
+        for mount in &self.step.mounts {
+            let MountKind::Cache(cache) = &mount.kind else {
+                continue;
+            };
+            let seed = self.seed(cache)?;
+            let (_, sharing) = all
+                .entry(self.key(cache, seed))
+                .or_insert(((cache, seed), cache.sharing));
+            *sharing = stricter(*sharing, cache.sharing);
+        }
+        let mut taken = Taken::default();
+        for (key, (asked, sharing)) in all {
+            let (folder, mount) = self.take(&key, asked, sharing)?;
+            taken.folders.insert(key, folder);
+            taken.held.push(mount);
+        }
+        Ok(taken)
+    }
+
+    /// The folder that was taken for `cache`.
+    pub(super) fn folder(
         &self,
+        taken: &Taken,
         cache: &graph::CacheMount,
-        seed: Option<&[Digest]>,
+    ) -> Result<PathBuf, Error> {
+        let folder = taken.folders.get(&self.key(cache, self.seed(cache)?));
+        let unknown = || Error::new(ErrorKind::Input, "a cache mount that nobody asked for");
+        folder.cloned().ok_or_else(unknown)
+    }
+
+    /// The layers of which a new one is a copy.
+    fn seed(&self, cache: &graph::CacheMount) -> Result<Option<&[Digest]>, Error> {
+        cache
+            .input
+            .map(|input| layers(self.step, input))
+            .transpose()
+    }
+
+    /// The folder that `cache` means, made where it is not there, and the hold on it.
+    fn take(
+        &self,
+        key: &Digest,
+        (cache, seed): Asked<'_>,
+        sharing: Sharing,
     ) -> Result<(PathBuf, CacheMount), Error> {
-        let key = self.key(cache, seed);
         let wanted = Wanted {
             id: &cache.id,
-            key: &key,
-            sharing: match cache.sharing {
+            key,
+            sharing: match sharing {
                 Sharing::Shared => kiln_store::Sharing::Shared,
                 Sharing::Private => kiln_store::Sharing::Private,
                 Sharing::Locked => kiln_store::Sharing::Locked,
@@ -52,11 +105,10 @@ impl Caches<'_> {
             }
             !self.io.cancel.is_canceled()
         };
-        let store = self.roots.store();
-        let taken = store.cache_mounts().take(&wanted, &mut waiting)?;
-        let Some(taken) = taken else {
-            return Err(Error::new(ErrorKind::Canceled, "canceled"));
-        };
+        let canceled = || Error::new(ErrorKind::Canceled, "canceled");
+        let mounts = self.roots.store().cache_mounts();
+        let taken = mounts.take(&wanted, &mut waiting)?;
+        let taken = taken.ok_or_else(canceled)?;
         let fill = |at: &Path| match seed {
             None => self.empty(cache, at),
             Some(layers) => self.copy(
@@ -65,8 +117,8 @@ impl Caches<'_> {
                 at,
             ),
         };
-        let folder = taken.folder(fill, |at| Ok(self.roots.remove(at)?))?;
-        Ok((folder, taken))
+        let folder = taken.folder(&mut waiting, fill, |at| Ok(self.roots.remove(at)?))?;
+        Ok((folder.ok_or_else(canceled)?, taken))
     }
 
     /// Whoever says the same of all this has the same folder.
@@ -116,19 +168,33 @@ impl Caches<'_> {
             root.open(&path)
                 .map_err(|e| kiln_layer::Error::from(e).at(&path))
         };
-        let packed = pack_entries(
-            entries.iter(),
-            &open,
-            io::BufWriter::new(&mut tar),
-            &Packing::default(),
-        );
-        let (buffer, _) = packed?;
-        buffer.into_inner().map_err(|e| failed(e.into_error()))?;
-        io::Seek::rewind(&mut tar).map_err(failed)?;
-        let unpacked = self.roots.bodies().unpack(&mut tar, None, at);
+        let until = Until {
+            inner: &mut tar,
+            cancel: self.io.cancel,
+        };
+        let buffer = io::BufWriter::new(until);
+        let copied = pack_entries(entries.iter(), &open, buffer, &Packing::default())
+            .map_err(Error::from)
+            .and_then(|(buffer, _)| {
+                buffer
+                    .into_inner()
+                    .map_err(|e| failed(e.into_error()))
+                    .map(drop)
+            })
+            .and_then(|()| io::Seek::rewind(&mut tar).map_err(failed))
+            .and_then(|()| {
+                let mut until = Until {
+                    inner: &mut tar,
+                    cancel: self.io.cancel,
+                };
+                Ok(self.roots.bodies().unpack(&mut until, None, at)?)
+            });
         // It is in the way of nobody.
         let _ = fs::remove_file(&scratch);
-        unpacked?;
+        if self.io.cancel.is_canceled() {
+            return Err(Error::new(ErrorKind::Canceled, "canceled"));
+        }
+        copied?;
         if let Some(top) = top {
             let top: Tree = [Entry::folder(LayerPath::root(), top.meta)]
                 .into_iter()
@@ -136,6 +202,49 @@ impl Caches<'_> {
             self.roots.bodies().make(&top, at)?;
         }
         Ok(())
+    }
+}
+
+/// Of two ways to share what one step has twice: that which lets fewer others in.
+fn stricter(one: Sharing, other: Sharing) -> Sharing {
+    use Sharing::{Locked, Private, Shared};
+    match (one, other) {
+        (Locked, _) | (_, Locked) => Locked,
+        (Private, _) | (_, Private) => Private,
+        (Shared, Shared) => Shared,
+    }
+}
+
+/// A file that can neither be read nor written any more when somebody says stop.
+struct Until<'a> {
+    inner: &'a mut fs::File,
+    cancel: &'a Cancel,
+}
+
+impl Until<'_> {
+    fn look(&self) -> io::Result<()> {
+        match self.cancel.is_canceled() {
+            true => Err(io::Error::other("canceled")),
+            false => Ok(()),
+        }
+    }
+}
+
+impl io::Read for Until<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.look()?;
+        self.inner.read(bytes)
+    }
+}
+
+impl io::Write for Until<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.look()?;
+        self.inner.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
     }
 }
 

@@ -2,18 +2,17 @@
 //! while the step runs. Sources are looked up in trees and opened by the sandbox, inside their root.
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use kiln_graph::{CacheMount, Mount, MountKind, SecretMount, SshMount};
+use kiln_graph::{Mount, MountKind, SecretMount, SshMount};
 use kiln_image::Digest;
 use kiln_layer::{Entry, Kind, LayerPath, Root, Time};
 use kiln_rootfs::{Point, Prepared, Roots};
 use kiln_sandbox::{Hidden, Mount as Mounted, Owned, PointKind};
 
-use super::cache::Caches;
+use super::cache::{Caches, Taken};
 use crate::{Error, ErrorKind, Step, StepIo};
 
 /// What the mounts of a step come to.
@@ -30,7 +29,7 @@ pub(super) struct Mounts {
 /// What is let go when the step is over.
 #[derive(Default)]
 pub(super) struct Held {
-    caches: Vec<kiln_store::CacheMount>,
+    caches: Taken,
     #[cfg(unix)]
     agents: Vec<super::agent::Forward>,
 }
@@ -49,9 +48,16 @@ pub(super) struct Maker<'a> {
 impl Maker<'_> {
     pub(super) fn mounts(&self) -> Result<Mounts, Error> {
         let mut made = Mounts::default();
-        let mut inputs: BTreeMap<usize, Arc<Root>> = BTreeMap::new();
-        for (number, mount) in self.step.mounts.iter().enumerate() {
+        let caches = Caches {
+            roots: self.roots,
+            step: self.step,
+            io: self.io,
+        };
+        for mount in &self.step.mounts {
             self.refuse(&mount.target)?;
+        }
+        let taken = caches.take_all()?;
+        for (number, mount) in self.step.mounts.iter().enumerate() {
             let target = PathBuf::from(&mount.target);
             match &mount.kind {
                 MountKind::Bind {
@@ -68,13 +74,11 @@ impl Maker<'_> {
                         target,
                         read_only: !writable,
                     });
-                    inputs.insert(*input, Arc::clone(prepared.root()));
                 }
                 MountKind::Cache(cache) => {
-                    let folder = self.cache(cache, &mut made.held)?;
                     made.point(mount, true);
                     made.all.push(Mounted::Bind {
-                        source: folder,
+                        source: caches.folder(&taken, cache)?,
                         target,
                         read_only: cache.read_only,
                     });
@@ -96,6 +100,7 @@ impl Maker<'_> {
                 }
             }
         }
+        made.held.caches = taken;
         Ok(made)
     }
 
@@ -120,30 +125,8 @@ impl Maker<'_> {
     fn prepared(&self, input: usize, number: usize) -> Result<Prepared, Error> {
         let at = self.at.join(format!("mount{number}"));
         std::fs::create_dir(&at).map_err(|e| Error::io(format!("make `{}`", at.display()), e))?;
-        let layers = self.layers(input)?;
+        let layers = layers(self.step, input)?;
         Ok(self.roots.prepare_with(layers, &[], Time::default(), &at)?)
-    }
-
-    fn layers(&self, input: usize) -> Result<&[Digest], Error> {
-        let layers = input.checked_sub(1).and_then(|i| self.step.inputs.get(i));
-        layers.map(Vec::as_slice).ok_or_else(|| {
-            let what = format!("the step has no input {input}");
-            Error::new(ErrorKind::Input, what)
-        })
-    }
-
-    fn cache(&self, cache: &CacheMount, held: &mut Held) -> Result<PathBuf, Error> {
-        let seed = match cache.input {
-            None => None,
-            Some(input) => Some(self.layers(input)?),
-        };
-        let caches = Caches {
-            roots: self.roots,
-            io: self.io,
-        };
-        let (folder, taken) = caches.take(cache, seed)?;
-        held.caches.push(taken);
-        Ok(folder)
     }
 
     /// A folder that is covered keeps its mode; a new one is for everybody.
@@ -252,6 +235,15 @@ impl Held {
         let what = "an SSH agent in a step needs a unix system";
         Err(Error::new(ErrorKind::Unsupported, what))
     }
+}
+
+/// The layers of a mount's input.
+pub(super) fn layers(step: &Step, input: usize) -> Result<&[Digest], Error> {
+    let layers = input.checked_sub(1).and_then(|i| step.inputs.get(i));
+    layers.map(Vec::as_slice).ok_or_else(|| {
+        let what = format!("the step has no input {input}");
+        Error::new(ErrorKind::Input, what)
+    })
 }
 
 /// What is at `source`, links followed inside; `None` for a root that is told of nowhere.

@@ -11,10 +11,11 @@ use std::{
     },
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use crate::{Agents, Error, Talk};
@@ -28,12 +29,26 @@ const FAILURE: [u8; 5] = [0, 0, 0, 1, 5];
 /// No message is longer (OpenSSH's own limit).
 const LONGEST: usize = 256 << 10;
 
+/// How many may talk to the agent at a time; who comes then waits until one has done.
+const AT_ONCE: usize = 64;
+
+/// How long to wait where the system could not take a caller: it lacks something that comes back.
+const AGAIN: Duration = Duration::from_millis(20);
+
 /// A socket that leads to an agent, until this is dropped.
 pub(crate) struct Forward {
     path: PathBuf,
     over: Arc<AtomicBool>,
     folder: fs::File,
     thread: Option<JoinHandle<()>>,
+}
+
+/// Lets callers in, until it is over.
+struct Door {
+    agents: Arc<dyn Agents>,
+    id: String,
+    over: Arc<AtomicBool>,
+    seats: Arc<Seats>,
 }
 
 /// The name of the socket in its folder.
@@ -48,21 +63,13 @@ impl Forward {
         let open = fs::File::open(folder).map_err(failed)?;
         let listener = UnixListener::bind(short(&open)).map_err(failed)?;
         let over = Arc::new(AtomicBool::new(false));
-        let (seen, id) = (Arc::clone(&over), id.to_owned());
-        let serve = move || {
-            while let Ok((client, _)) = listener.accept() {
-                if seen.load(Ordering::SeqCst) {
-                    return;
-                }
-                let (agents, id) = (Arc::clone(&agents), id.clone());
-                // Ends when the step does: then nobody has the other side open.
-                let _ = thread::Builder::new().spawn(move || {
-                    if let Ok(Some(agent)) = agents.connect(&id) {
-                        let _ = pass_on(client, agent);
-                    }
-                });
-            }
+        let door = Door {
+            agents,
+            id: id.to_owned(),
+            over: Arc::clone(&over),
+            seats: Arc::default(),
         };
+        let serve = move || door.serve(&listener);
         let thread = thread::Builder::new().name("agent".to_owned());
         Ok(Self {
             path: folder.join(NAME),
@@ -81,11 +88,74 @@ impl Forward {
 impl Drop for Forward {
     fn drop(&mut self) {
         self.over.store(true, Ordering::SeqCst);
-        // One that waits for a caller gets one. If it has ended, there is nothing to wake.
+        // One that waits for a caller gets one. If none can be made, it stays until the end.
         let woken = UnixStream::connect(short(&self.folder)).is_ok();
         if let (true, Some(thread)) = (woken, self.thread.take()) {
             let _ = thread.join();
         }
+    }
+}
+
+impl Door {
+    fn serve(&self, listener: &UnixListener) {
+        loop {
+            let client = listener.accept();
+            if self.over.load(Ordering::SeqCst) {
+                return;
+            }
+            match client {
+                Ok((client, _)) => self.let_in(client),
+                Err(_) => thread::sleep(AGAIN),
+            }
+        }
+    }
+
+    /// Has a thread serve a caller. One that cannot be served finds the socket closed.
+    fn let_in(&self, client: UnixStream) {
+        let Some(seat) = self.seats.take(&self.over) else {
+            return;
+        };
+        let (agents, id) = (Arc::clone(&self.agents), self.id.clone());
+        // Ends when the step does: then nobody has the other side open.
+        let _ = thread::Builder::new().spawn(move || {
+            let _seat = seat;
+            if let Ok(Some(agent)) = agents.connect(&id) {
+                let _ = pass_on(client, agent);
+            }
+        });
+    }
+}
+
+/// How many are being served.
+#[derive(Default)]
+struct Seats {
+    taken: Mutex<usize>,
+    free: Condvar,
+}
+
+/// A place, until this is dropped.
+struct Seat(Arc<Seats>);
+
+impl Seats {
+    /// A place, as soon as there is one; `None` when it is over.
+    fn take(self: &Arc<Self>, over: &AtomicBool) -> Option<Seat> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        while *taken >= AT_ONCE {
+            if over.load(Ordering::SeqCst) {
+                return None;
+            }
+            let waited = self.free.wait_timeout(taken, AGAIN);
+            taken = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        *taken += 1;
+        Some(Seat(Arc::clone(self)))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        *self.0.taken.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        self.0.free.notify_one();
     }
 }
 
@@ -122,6 +192,8 @@ fn message(from: &mut (impl Read + ?Sized)) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
 
     struct Echo(PathBuf);
@@ -163,5 +235,57 @@ mod tests {
         drop(client);
         drop(forward);
         assert_eq!(agent.join().unwrap(), [11, 13]);
+    }
+
+    /// Says of each caller that it came, and answers nothing.
+    struct Silent(mpsc::Sender<()>);
+
+    struct Never;
+
+    impl Read for Never {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Ok(0)
+        }
+    }
+
+    impl Write for Never {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Agents for Silent {
+        fn connect(&self, _: &str) -> Result<Option<Box<dyn Talk>>, Error> {
+            self.0.send(()).unwrap();
+            Ok(Some(Box::new(Never)))
+        }
+
+        fn has(&self, _: &str) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn who_comes_when_all_places_are_taken_waits() {
+        let at = tempfile::tempdir().unwrap();
+        let (sender, came) = mpsc::channel();
+        let folder = at.path().join("a");
+        let forward = Forward::new(&folder, Arc::new(Silent(sender)), "default").unwrap();
+        let open = fs::File::open(&folder).unwrap();
+        let call = || UnixStream::connect(short(&open)).unwrap();
+        let mut all: Vec<UnixStream> = (0..AT_ONCE).map(|_| call()).collect();
+        all.iter().for_each(|_| came.recv().unwrap());
+        let last = call();
+        assert!(came.recv_timeout(5 * AGAIN).is_err(), "one too many");
+        all.pop();
+        came.recv().unwrap();
+        // It ends, whoever still holds on.
+        let more = call();
+        drop(forward);
+        drop((all, last, more));
     }
 }

@@ -189,9 +189,30 @@ fn nothing_is_carried_out_before_a_run_that_cannot_be() {
     assert!(!said.err.contains("ERROR"), "a step began: {}", said.err);
 }
 
-/// Registers `echo` as the emulator of arm64, in a user namespace of its own, and runs a command there.
-/// `None`: this machine's kernel has no such thing for namespaces (Linux 6.7).
-fn emulating(kiln: &Kiln, args: &[&str]) -> Option<kiln_tests::kiln::Said> {
+#[test]
+fn nor_what_such_a_run_stands_on() {
+    let kiln = Kiln::new();
+    busybox(&kiln);
+    let text = "FROM --platform=$BUILDPLATFORM busybox AS build\n\
+        RUN echo once > /x\n\
+        FROM scratch\n\
+        COPY --from=build /x /\n\
+        RUN [\"/x\"]\n";
+    let context = kiln.context("c", &[("Dockerfile", text)]);
+    let context = context.to_str().unwrap();
+    let args = ["build", "--progress", "plain", "--platform"];
+    for (platform, no_cache) in [("linux/pdp11", false), ("linux/pdp11", true)] {
+        let more = [platform, context, "--no-cache"];
+        let more = &more[..2 + usize::from(no_cache)];
+        let said = kiln.fails([&args[..], more].concat());
+        assert!(said.err.contains("Dockerfile:5:1"), "{}", said.err);
+        assert!(!said.err.contains("ERROR"), "a step began: {}", said.err);
+    }
+}
+
+/// Registers `echo` as the emulator of arm64 with these flags, in a user namespace of its own, and runs a
+/// command there. `None`: this machine's kernel has no such thing for namespaces (Linux 6.7).
+fn emulating(kiln: &Kiln, flags: &str, args: &[&str]) -> Option<kiln_tests::kiln::Said> {
     let tools = kiln.scratch().join("tools");
     if !tools.exists() {
         fs::create_dir(&tools).unwrap();
@@ -200,7 +221,7 @@ fn emulating(kiln: &Kiln, args: &[&str]) -> Option<kiln_tests::kiln::Said> {
     let script = format!(
         "mount -t binfmt_misc none /proc/sys/fs/binfmt_misc || exit 77\n\
          printf '%s' ':kt-arm64:M::\\x7fELF\\x02\\x01\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x02\\x00\\xb7\\x00:\
-         \\xff\\xff\\xff\\xff\\xff\\xff\\xff\\x00\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xfe\\xff\\xff\\xff:{}/echo:F' \
+         \\xff\\xff\\xff\\xff\\xff\\xff\\xff\\x00\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xfe\\xff\\xff\\xff:{}/echo:{flags}' \
          > /proc/sys/fs/binfmt_misc/register || exit 77\n\
          exec \"$@\"",
         tools.display()
@@ -269,10 +290,36 @@ fn foreign_programs_run_by_what_is_registered_for_them() {
         "{}",
         refused.err
     );
-    let Some(ran) = emulating(&kiln, &args) else {
+    let Some(ran) = emulating(&kiln, "F", &args) else {
         println!("not run: binfmt_misc cannot be mounted in a user namespace");
         return;
     };
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(ran.err.contains("/x one two"), "{}", ran.err);
+    // Without the flag the kernel looks for the emulator in the image.
+    let args = [&args[..], &["--no-cache"]].concat();
+    let ran = emulating(&kiln, "", &args).unwrap();
+    assert!(ran.err.contains("Dockerfile:3:1"), "{}", ran.err);
+    assert!(ran.err.contains("with the flag `F`"), "{}", ran.err);
+    assert!(!ran.err.contains("without a shell"), "{}", ran.err);
+}
+
+#[test]
+fn a_container_of_a_foreign_image_says_what_it_lacks() {
+    let kiln = Kiln::new();
+    let text = "FROM scratch\nCOPY --chmod=755 x /\nCMD [\"/x\"]\n";
+    let context = kiln.context("c", &[("Dockerfile", text)]);
+    program(&context.join("x"));
+    let build = ["build", "-q", "-t", "foreign", "--platform", "linux/arm64"];
+    kiln.ok([&build[..], &[context.to_str().unwrap()]].concat());
+    let said = kiln.run(["run", "--rm", "foreign"]);
+    assert_eq!(said.code, 126, "{}", said.err);
+    assert!(said.err.contains("`linux/arm64`"), "{}", said.err);
+    assert!(said.err.contains("qemu-user-static"), "{}", said.err);
+    let Some(ran) = emulating(&kiln, "", &["run", "--rm", "foreign"]) else {
+        println!("not run: binfmt_misc cannot be mounted in a user namespace");
+        return;
+    };
+    assert_eq!(ran.code, 127, "{}", ran.err);
+    assert!(ran.err.contains("with the flag `F`"), "{}", ran.err);
 }

@@ -219,14 +219,24 @@ fn os_string(bytes: Vec<u8>) -> Result<OsString, Error> {
 fn start_error(e: &kiln_sandbox::Error, step: &Step) -> Error {
     match e.docker_code() {
         code @ (126 | 127) => {
-            let error = Error::not_started(&step.argv, code, &e.to_string());
-            let shell_is_missing = !e.to_string().starts_with("chdir");
-            match (&step.argv[..], code) {
-                ([shell, option, _], 127) if option == "-c" && shell_is_missing => error.hint(format!(
-                    "this form of RUN needs `{shell}` in the image; an image without a shell takes \
-                     RUN [\"program\", \"argument\"]"
-                )),
-                _ => error,
+            let text = e.to_string();
+            let (what, hint) = match text.split_once('\n') {
+                Some((what, hint)) => (what, Some(hint.to_owned())),
+                None => (text.as_str(), None),
+            };
+            let shell = || match (&step.argv[..], code) {
+                ([shell, option, _], 127) if option == "-c" && !what.starts_with("chdir") => {
+                    Some(format!(
+                        "this form of RUN needs `{shell}` in the image; an image without a shell takes \
+                         RUN [\"program\", \"argument\"]"
+                    ))
+                }
+                _ => None,
+            };
+            let error = Error::not_started(&step.argv, code, what);
+            match hint.or_else(shell) {
+                Some(hint) => error.hint(hint),
+                None => error,
             }
         }
         _ => Error::new(ErrorKind::Io, format!("start the step: {e}"))

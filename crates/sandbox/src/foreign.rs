@@ -109,6 +109,30 @@ pub fn runs(architecture: &str, scratch: &Path) -> io::Result<bool> {
     tried
 }
 
+/// What an ELF file that begins like this is for, where this machine's processor would not run it by
+/// itself. `None` also for what is not known here.
+#[cfg(target_os = "linux")]
+pub(crate) fn architecture(elf: &[u8]) -> Option<&'static str> {
+    let big = *elf.get(5)? == 2;
+    let number = [*elf.get(18)?, *elf.get(19)?];
+    let machine = match big {
+        true => u16::from_be_bytes(number),
+        false => u16::from_le_bytes(number),
+    };
+    let program = PROGRAMS
+        .iter()
+        .find(|program| program.machine == machine && program.big == big)?;
+    let own: &[&str] = match std::env::consts::ARCH {
+        "x86_64" => &["amd64", "386"],
+        "aarch64" => &["arm64", "arm"],
+        "x86" => &["386"],
+        "powerpc64" => &["ppc64le"],
+        "loongarch64" => &["loong64"],
+        other => &[other],
+    };
+    (!own.contains(&program.architecture)).then_some(program.architecture)
+}
+
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     std::fs::write(path, bytes)?;
     #[cfg(unix)]
@@ -240,6 +264,12 @@ mod tests {
             };
             assert_eq!(machine, program.machine);
             assert!(elf.ends_with(program.code));
+            let foreign = architecture(&elf);
+            assert!(foreign.is_none_or(|name| name == program.architecture));
+            let runs_here = ["amd64", "386"].contains(&program.architecture);
+            if cfg!(target_arch = "x86_64") {
+                assert_eq!(foreign.is_none(), runs_here, "{}", program.architecture);
+            }
         }
     }
 }

@@ -199,7 +199,8 @@ impl<'a> Jobs<'a> {
     }
 
     /// Refuses a plan with RUNs for platforms that this machine cannot run, before anything is carried
-    /// out. Those that may turn out not to be needed are looked at when they are.
+    /// out: also those that might be saved by what they stand on giving what it gave before. It is
+    /// better to know at once than when all of that was done.
     fn can_run(&self, plan: &Plan<Output>) -> Result<(), Error> {
         let runs = |node: &Node| match &node.op {
             Op::Run(run) => run.platform.clone(),
@@ -208,7 +209,7 @@ impl<'a> Jobs<'a> {
         let foreign: Vec<(&Node, Platform)> = plan
             .graph()
             .iter()
-            .filter(|(id, _)| matches!(plan.answer(*id), Answer::Runs))
+            .filter(|(id, _)| matches!(plan.answer(*id), Answer::Runs | Answer::Depends))
             .filter_map(|(_, node)| Some((node, runs(node)?)))
             .collect();
         for (node, platform) in foreign {

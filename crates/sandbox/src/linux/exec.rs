@@ -13,6 +13,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 
 use super::sys;
 use crate::error::plain;
+use crate::foreign;
 use crate::{Error, ErrorKind, Process};
 
 /// Enters the working directory. Links of the kernel's own, which may lead anywhere, are refused.
@@ -123,29 +124,58 @@ fn executable(path: &Path) -> Result<(), Error> {
 
 /// What the kernel's error means for a file that is there.
 fn hint(path: &Path, error: &io::Error) -> Option<String> {
-    let mut start = Vec::new();
-    let file = fs::File::open(path).ok()?;
-    file.take(256).read_to_end(&mut start).ok()?;
-    let line = start.split(|byte| *byte == b'\n').next()?;
-    match (error.raw_os_error()?, line.strip_prefix(b"#!")) {
-        (libc::ENOENT, Some(rest)) if rest.ends_with(b"\r") => Some(
+    let start = start(path)?;
+    let Some(rest) = start.strip_prefix(b"#!") else {
+        return hint_of_binary(&start, error.raw_os_error()?);
+    };
+    let line = rest.split(|byte| *byte == b'\n').next()?;
+    if line.ends_with(b"\r") {
+        return Some(
             "its first line ends with a carriage return: save the file with Unix line ends".into(),
-        ),
-        (libc::ENOENT, Some(rest)) => {
-            let rest = rest.trim_ascii_start();
-            let end = rest.iter().position(u8::is_ascii_whitespace);
-            let interpreter = String::from_utf8_lossy(&rest[..end.unwrap_or(rest.len())]);
+        );
+    }
+    let line = line.trim_ascii_start();
+    let end = line.iter().position(u8::is_ascii_whitespace);
+    let interpreter = Path::new(OsStr::from_bytes(&line[..end.unwrap_or(line.len())]));
+    match self::start(interpreter) {
+        Some(start) => hint_of_binary(&start, error.raw_os_error()?),
+        None if error.raw_os_error() == Some(libc::ENOENT) => {
+            let interpreter = interpreter.display();
             Some(format!(
                 "its interpreter `{interpreter}` is not in the image"
             ))
         }
-        (libc::ENOENT, None) if start.starts_with(b"\x7fELF") => {
-            Some("its dynamic loader is not in the image".into())
-        }
-        (libc::ENOEXEC, None) if start.starts_with(b"\x7fELF") => {
-            Some("it was built for another architecture".into())
-        }
-        (libc::ENOEXEC, None) => Some("it has no `#!` line".into()),
+        None => None,
+    }
+}
+
+/// The first bytes of a file.
+fn start(path: &Path) -> Option<Vec<u8>> {
+    let mut start = Vec::new();
+    let file = fs::File::open(path).ok()?;
+    file.take(256).read_to_end(&mut start).ok()?;
+    Some(start)
+}
+
+/// The same for a file that begins like this and is no script.
+fn hint_of_binary(start: &[u8], errno: i32) -> Option<String> {
+    if !start.starts_with(b"\x7fELF") {
+        return (errno == libc::ENOEXEC).then(|| "it has no `#!` line".into());
+    }
+    let foreign = foreign::architecture(start);
+    match (errno, foreign) {
+        (libc::ENOENT, None) => Some("its dynamic loader is not in the image".into()),
+        // A program of this machine's would have been looked at by nobody else.
+        (libc::ENOENT, Some(of)) => Some(format!(
+            "it is a program for `linux/{of}`, and the emulator that is registered here for those is not \
+             in the image, where the kernel looks for it: register it with the flag `F`, as \
+             `apt-get install qemu-user-static` does"
+        )),
+        (libc::ENOEXEC, None) => Some("it was built for another architecture".into()),
+        (libc::ENOEXEC, Some(of)) => Some(format!(
+            "it is a program for `linux/{of}`, which this machine does not run; an emulator does: \
+             `apt-get install qemu-user-static` (or `qemu-user-binfmt`)"
+        )),
         _ => None,
     }
 }
@@ -183,5 +213,51 @@ mod tests {
         assert_eq!(error("/nope").to_string(), text);
         assert_eq!(error("/etc").to_string(), "exec: \"/etc\": is a directory");
         assert_eq!(error("/etc/passwd").kind(), ErrorKind::NotExecutable);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_that_is_there_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &[u8]| {
+            fs::write(folder.path().join(name), bytes).unwrap();
+            folder.path().join(name)
+        };
+        let machine = |number: u16| {
+            let mut elf = b"\x7fELF\x02\x01\x01".to_vec();
+            elf.resize(18, 0);
+            elf.extend(number.to_le_bytes());
+            elf
+        };
+        let (own, other) = match cfg!(target_arch = "aarch64") {
+            true => ((183, "arm64"), (62, "amd64")),
+            false => ((62, "amd64"), (183, "arm64")),
+        };
+        let (native, foreign) = (write("n", &machine(own.0)), write("f", &machine(other.0)));
+        let script = |to: &Path| write("s", format!("#! {} -x\n", to.display()).as_bytes());
+        let of_it = format!("a program for `linux/{}`", other.1);
+        let rows = [
+            (native.clone(), libc::ENOENT, "dynamic loader"),
+            (foreign.clone(), libc::ENOENT, "with the flag `F`"),
+            (foreign.clone(), libc::ENOENT, of_it.as_str()),
+            (foreign.clone(), libc::ENOEXEC, of_it.as_str()),
+            (write("x", b"true\n"), libc::ENOEXEC, "no `#!` line"),
+            (
+                write("r", b"#!/bin/sh\r\n"),
+                libc::ENOENT,
+                "carriage return",
+            ),
+        ];
+        for (path, errno, words) in rows {
+            let said = hint(&path, &io::Error::from_raw_os_error(errno)).unwrap();
+            assert!(said.contains(words), "{path:?} {errno}: {said}");
+        }
+        for (to, words) in [
+            (&native, "dynamic loader"),
+            (&foreign, "with the flag `F`"),
+            (&"/none".into(), "interpreter `/none` is not in"),
+        ] {
+            let said = hint(&script(to), &io::Error::from_raw_os_error(libc::ENOENT));
+            assert!(said.as_ref().unwrap().contains(words), "{to:?}: {said:?}");
+        }
     }
 }

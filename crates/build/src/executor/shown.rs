@@ -9,7 +9,8 @@ use kiln_image::Digest;
 use kiln_layer::{Entry, File, Files, Packed, Root, Times, pack};
 
 use super::layer::WORTH;
-use crate::{Error, executor::Carrier, output::Output};
+use super::output::Output;
+use crate::{Error, executor::Carrier};
 
 impl Carrier<'_> {
     /// The layers of what a mount shows. Files become one, once for each build.

@@ -8,6 +8,8 @@ use kiln_tests::{harness, tests};
 mod language;
 mod memory;
 #[cfg(target_os = "linux")]
+mod mounting;
+#[cfg(target_os = "linux")]
 mod running;
 mod support;
 
@@ -38,6 +40,10 @@ fn main() -> ExitCode {
         a_failure_has_its_code_and_its_command,
         a_layer_is_made_in_the_form_that_is_needed,
         what_lies_below_and_is_written_again_is_told,
+    }, mounting::{
+        what_is_mounted_is_packed_once,
+        what_is_mounted_and_gone_is_packed_again,
+        what_has_a_secret_is_not_kept,
     }]);
     ExitCode::from(u8::from(!harness::run(&all)))
 }

@@ -44,7 +44,7 @@ fn world() -> Result<World, String> {
     Ok(world)
 }
 
-fn request(world: &World, text: &str) -> Request {
+pub(crate) fn request(world: &World, text: &str) -> Request {
     let context = LocalContext::open(&world.folder.path().join("context"), None).unwrap();
     let mut request = Request::new(text, Arc::new(context));
     request.settings.epoch = Some(1_700_000_000);

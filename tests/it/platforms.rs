@@ -110,7 +110,8 @@ fn one_name_stands_for_all_platforms() {
     // What is not for a platform is said.
     let said = kiln.fails(["history", "--platform", "linux/s390x", "many"]);
     assert!(
-        said.err.contains("is not for `linux/s390x`"),
+        said.err
+            .contains("does not provide the specified platform (linux/s390x)"),
         "{}",
         said.err
     );
@@ -159,9 +160,171 @@ fn an_index_is_saved_with_all_its_images() {
     assert_eq!(configs.count(), 2);
     let other = Kiln::new();
     let archive = kiln.scratch().join("many.tar");
-    other.ok(["load", "-q", "-i", archive.to_str().unwrap()]);
+    let archive = archive.to_str().unwrap();
+    other.ok(["load", "-q", "-i", archive]);
     let arch = other.ok(["inspect", "-f", "{{.Architecture}}", "many"]);
     assert_eq!(arch.trim(), "amd64");
+    // What was saved is what comes back.
+    assert_eq!(ids(&other, "many"), ids(&kiln, "many"));
+    other.ok(["save", "-o", "again.tar", "many"]);
+    let again = fs::read(other.scratch().join("again.tar")).unwrap();
+    assert!(
+        again == fs::read(archive).unwrap(),
+        "the same images are the same archive"
+    );
+}
+
+/// The ids of an image for two platforms.
+fn ids(kiln: &Kiln, name: &str) -> [String; 2] {
+    ["linux/amd64", "linux/arm64"].map(|platform| {
+        let id = kiln.ok(["inspect", "-f", "{{.Id}}", "--platform", platform, name]);
+        let tags = kiln.ok([
+            "image",
+            "inspect",
+            "-f",
+            "{{.RepoTags}}",
+            "--platform",
+            platform,
+            name,
+        ]);
+        assert_eq!(tags.trim(), format!("[{name}:latest]"), "{platform}");
+        id
+    })
+}
+
+#[test]
+fn one_of_several_platforms_is_taken_out_by_itself() {
+    let (kiln, registry) = (Kiln::new(), Registry::start());
+    let name = format!("{}/many:1", registry.address());
+    let built = cross(&kiln, &["-t", "many", "-t", &name]);
+    assert_eq!(built.code, 0, "{}", built.err);
+    let arm = ["--platform", "linux/arm64"];
+    let id = kiln.ok([&["inspect", "-f", "{{.Id}}"], &arm[..], &["many"]].concat());
+    kiln.ok([&["save", "-o", "arm.tar"], &arm[..], &["many"]].concat());
+    kiln.ok(["save", "-o", "many.tar", "many"]);
+    kiln.ok([&["push", "-q"], &arm[..], &[&name]].concat());
+    let at = |file: &str| kiln.scratch().join(file).to_str().unwrap().to_owned();
+    let only_one = |other: &Kiln, name: &str| {
+        assert_eq!(other.ok(["inspect", "-f", "{{.Id}}", name]), id);
+        let amd = other.fails(["inspect", "--platform", "linux/amd64", name]);
+        let why = "does not provide the specified platform (linux/amd64)";
+        assert!(amd.err.contains(why), "{}", amd.err);
+        assert!(amd.err.contains("here for linux/arm64"), "{}", amd.err);
+        assert_eq!(other.ok(["images", "-aq"]).lines().count(), 1);
+    };
+    let saved = Kiln::new();
+    saved.ok(["load", "-q", "-i", &at("arm.tar")]);
+    only_one(&saved, "many");
+    let loaded = Kiln::new();
+    loaded.ok([&["load", "-q", "-i", &at("many.tar")], &arm[..]].concat());
+    only_one(&loaded, "many");
+    let pulled = Kiln::new();
+    // There is no index: the image comes whatever is asked for, and that is said.
+    let said = pulled.run(["pull", "--platform", "linux/s390x", &name]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let warned = "its platform (linux/arm64) does not match the specified platform (linux/s390x)";
+    assert!(said.err.contains(warned), "{}", said.err);
+    only_one(&pulled, &name);
+    for args in [&["save", "-o", "x.tar"][..], &["push"], &["history"]] {
+        let refused = kiln.fails([args, &["--platform", "linux/s390x", &name]].concat());
+        let hint = "here for linux/amd64, linux/arm64";
+        assert!(refused.err.contains(hint), "{}", refused.err);
+    }
+    let args = ["load", "-i", &at("arm.tar"), "--platform", "linux/amd64"];
+    let refused = loaded.fails(args);
+    let why = "in the archive for linux/arm64, not for linux/amd64";
+    assert!(refused.err.contains(why), "{}", refused.err);
+}
+
+#[test]
+fn all_images_of_an_index_go_with_its_name() {
+    let kiln = Kiln::new();
+    let built = cross(&kiln, &["-t", "many", "-t", "more"]);
+    assert_eq!(built.code, 0, "{}", built.err);
+    let tree = kiln.ok(["images", "--tree"]);
+    let lines: Vec<&str> = tree.lines().collect();
+    let heads = ["IMAGE", "ID", "DISK USAGE", "CONTENT SIZE", "EXTRA"];
+    let at: Vec<usize> = heads.iter().map(|h| lines[2].find(h).unwrap()).collect();
+    assert!(at.is_sorted(), "{tree}");
+    let begins: Vec<&str> = lines[3..]
+        .iter()
+        .filter(|line| !line.is_empty() && !line.starts_with("busybox"))
+        .map(|line| line.split("  ").next().unwrap())
+        .collect();
+    let expected = [
+        "many:latest",
+        "more:latest",
+        "├─ linux/amd64",
+        "└─ linux/arm64",
+    ];
+    assert_eq!(begins, expected, "{tree}");
+    let gone = kiln.ok(["rmi", "many"]);
+    assert_eq!(gone, "Untagged: many:latest\n");
+    let gone = kiln.ok(["rmi", "more"]);
+    assert_eq!(gone.matches("Deleted: ").count(), 2, "{gone}");
+    let left = kiln.ok(["images", "-a", "--format", "{{.Repository}}"]);
+    assert_eq!(left, "busybox\n");
+}
+
+#[test]
+fn without_a_name_they_are_dangling_and_can_be_pruned() {
+    let kiln = Kiln::new();
+    let built = cross(&kiln, &[]);
+    assert_eq!(built.code, 0, "{}", built.err);
+    let dangling = || kiln.ok(["images", "-q", "--filter", "dangling=true"]);
+    assert_eq!(dangling().lines().count(), 2);
+    let platforms = ["build", "-q", "--platform", "linux/amd64,linux/arm64"];
+    kiln.ok([&platforms[..], &["-t", "many", "cross"]].concat());
+    assert_eq!(dangling(), "");
+    // The name moves on: what it stood for is left, for both platforms.
+    kiln.ok(["tag", "busybox", "many"]);
+    assert_eq!(dangling().lines().count(), 2);
+    let total = || kiln.ok(["system", "df", "--format", "{{.TotalCount}}"]);
+    assert_eq!(total().lines().next(), Some("3"));
+    let pruned = kiln.ok(["image", "prune", "-f"]);
+    assert_eq!(pruned.matches("deleted: sha256:").count(), 2, "{pruned}");
+    assert_eq!(dangling(), "");
+    assert_eq!(total().lines().next(), Some("1"));
+    kiln.ok(["system", "check"]);
+}
+
+#[test]
+fn an_image_that_is_here_for_another_platform_is_said_to_be() {
+    let kiln = Kiln::new();
+    let registry = Registry::start();
+    let name = format!("{}/base:1", registry.address());
+    busybox(&kiln);
+    kiln.ok(["tag", "busybox", &name]);
+    let file = format!("FROM --platform=linux/arm64 {name}\nCOPY Dockerfile /\n");
+    let fixed = kiln.context("fixed", &[("Dockerfile", &file)]);
+    let file = format!("FROM {name}\nCOPY Dockerfile /\n");
+    let asked = kiln.context("asked", &[("Dockerfile", &file)]);
+    let (fixed, asked) = (fixed.to_str().unwrap(), asked.to_str().unwrap());
+    for args in [&[fixed][..], &["--platform", "linux/arm64", asked]] {
+        let said = kiln.fails([&["build", "-q"], args].concat());
+        let news = format!("`{name}` is here for linux/amd64, and not for linux/arm64");
+        assert!(said.err.contains(&news), "{}", said.err);
+        assert!(said.err.contains("Dockerfile:1"), "{}", said.err);
+        assert!(said.err.contains("--platform=linux/amd64"), "{}", said.err);
+    }
+    let run = ["run", "--rm", "--platform", "linux/arm64"];
+    for pull in [&["--pull=never"][..], &[]] {
+        let said = kiln.fails([&run[..], pull, &[&name]].concat());
+        let news = "was found but does not provide the specified platform (linux/arm64)";
+        assert!(said.err.contains(news), "{}", said.err);
+        assert!(said.err.contains("here for linux/amd64"), "{}", said.err);
+    }
+    // What it says of an image that nobody has is what it said before.
+    let none = format!("{}/none:1", registry.address());
+    let said = kiln.fails(["run", "--platform", "linux/arm64", &none]);
+    assert!(!said.err.contains("is here for"), "{}", said.err);
+    // Of an index the image for the platform is what runs.
+    let built = cross(&kiln, &["-t", "many"]);
+    assert_eq!(built.code, 0, "{}", built.err);
+    let made = ["create", "--platform", "linux/arm64", "many", "/x"];
+    let made = kiln.ok(made);
+    let image = kiln.ok(["inspect", "-f", "{{.Image}}", made.trim()]);
+    assert_eq!(image, ids(&kiln, "many")[1]);
 }
 
 #[test]

@@ -94,12 +94,31 @@ impl<'a> Bases<'a> {
             (None, None) => {
                 asked();
                 let remote = (self.client)().repository(name);
-                look_up(&remote, From::Registry(name.clone()), name, platform)?
+                look_up(&remote, From::Registry(name.clone()), name, platform)
+                    .map_err(|e| self.for_others(e, name, platform))?
             }
         };
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         found.insert(base.digest, base.clone());
         Ok(base)
+    }
+
+    /// What to say when a registry does not give an image that is here, but for other platforms.
+    fn for_others(&self, e: Error, name: &Reference, platform: &Platform) -> Error {
+        let here = self.store.images().get(name).ok().flatten();
+        let Some(here) = here.filter(|image| image.for_platform(platform).is_none()) else {
+            return e;
+        };
+        let have: Vec<String> = here.platforms().iter().map(ToString::to_string).collect();
+        let what = format!(
+            "`{}` is here for {}, and not for {platform}",
+            name.familiar(),
+            have.join(", ")
+        );
+        Error::new(e.kind(), what).because(e).hint(format!(
+            "`--platform={}` takes what is here; `kiln load` brings an image for {platform}",
+            have[0]
+        ))
     }
 
     fn local(&self, name: &Reference, platform: &Platform) -> Result<Option<Base>, Error> {

@@ -171,6 +171,7 @@ impl Builder {
         cancel: &Cancel,
         on: &(dyn Fn(Event<'_>) + Sync),
     ) -> Result<Built, Error> {
+        crate::export::check(request)?;
         let (built, lease) = self.with_build(request, on, |jobs| jobs.build(cancel))?;
         lease.seal()?;
         Ok(built)

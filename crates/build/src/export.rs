@@ -10,8 +10,8 @@ mod image;
 use kiln_image::{Config, Descriptor, Digest, Platform, Raw, Reference};
 
 use crate::{
-    Builder, Built, Error, ErrorKind, Event, Export, FilesTo, ImageExport, ImageForm, Report,
-    Request,
+    Annotated, Annotation, Builder, Built, Error, ErrorKind, Event, Export, FilesTo, ImageExport,
+    ImageForm, Report, Request,
 };
 
 pub(crate) use image::PushedLayers;
@@ -35,6 +35,28 @@ pub(crate) struct Target<'a> {
     pub(crate) lease: &'a kiln_store::Build,
     pub(crate) epoch: Option<i64>,
     pub(crate) on: &'a (dyn Fn(Event<'_>) + Sync),
+}
+
+/// Refuses, before anything is built, what could not be carried out after it.
+pub(crate) fn check(request: &Request) -> Result<(), Error> {
+    let outputs = &request.outputs;
+    let of_outputs = outputs.exports.iter().flat_map(|export| match export {
+        Export::Image(image) => &image.form.annotations[..],
+        Export::Archive(archive) => &archive.form.annotations,
+        Export::Files(_) | Export::Nothing => &[],
+    });
+    let of_index =
+        |note: &&Annotation| matches!(note.on, Annotated::Index | Annotated::IndexDescriptor);
+    let found = outputs.annotations.iter().chain(of_outputs).find(of_index);
+    let Some(note) = found.filter(|_| request.platforms().len() < 2) else {
+        return Ok(());
+    };
+    let what = format!(
+        "the annotation `{}` is for an index, and a build for one platform has none",
+        note.key
+    );
+    Err(Error::new(ErrorKind::Input, what)
+        .hint("build for several platforms, or leave `index` out: the manifest has it then"))
 }
 
 /// Brings `made`, one image for each platform, to all places that are asked for. Names in the store

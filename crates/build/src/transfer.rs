@@ -1,12 +1,13 @@
 //! Images from one place to another: pull, push, save, load, import. Each is `image::copy` between
 //! two places, or as near to it as the place allows.
 
+mod load;
 mod plain;
 mod push;
 
-use std::{io, path::Path};
+use std::io;
 
-use kiln_archive::{Reader, Writer};
+use kiln_archive::Writer;
 use kiln_image::{
     Config, Descriptor, Digest, History, Platform, Progress, Raw, Reference, Select, copy,
 };
@@ -15,6 +16,7 @@ use kiln_store::Facts;
 
 use crate::{Builder, Error, ErrorKind, Transfer, time};
 
+pub use load::{From, Loaded};
 pub(crate) use plain::plain_layer;
 pub use push::{Push, Pushed};
 pub(crate) use push::{form, form_of, upload};
@@ -26,25 +28,10 @@ pub struct Pulled {
     pub descriptor: Descriptor,
     /// The image id.
     pub id: Digest,
+    /// What it is for: an image that is in no index is pulled whatever it is for.
+    pub platform: Platform,
     /// Whether the name stood for something else before, or for nothing.
     pub new: bool,
-}
-
-/// An image that was read from an archive.
-#[derive(Clone, Debug)]
-pub struct Loaded {
-    /// The names it has there.
-    pub names: Vec<Reference>,
-    /// The image id.
-    pub id: Digest,
-}
-
-/// Where an archive is read from.
-pub enum From<'a> {
-    /// A file, or the folder of an OCI layout.
-    Path(&'a Path),
-    /// A stream, read once.
-    Stream(&'a mut (dyn io::Read + Send)),
 }
 
 type On<'a> = &'a (dyn Fn(Transfer<'_>) + Sync);
@@ -86,19 +73,25 @@ impl Builder {
         Ok(Pulled {
             descriptor,
             id: record.id,
+            platform: record.platform,
             new: old.is_none_or(|old| old.id != record.id),
         })
     }
 
     /// Writes images to one archive, as `docker save` does: an OCI layout that is a docker archive
-    /// as well.
+    /// as well. Of a name that stands for several platforms all of them, or the one that is said.
     ///
     /// # Errors
-    /// When an image is not there, or the archive cannot be written.
-    pub fn save(&self, names: &[String], out: &mut dyn io::Write) -> Result<(), Error> {
+    /// When an image is not there, or not for the platform; when the archive cannot be written.
+    pub fn save(
+        &self,
+        names: &[String],
+        platform: Option<&Platform>,
+        out: &mut dyn io::Write,
+    ) -> Result<(), Error> {
         let mut images = Vec::new();
         for name in names {
-            let found = self.store().images().find(name)?;
+            let found = self.store().images().find_for(name, platform)?;
             images.push((found.image, found.name));
         }
         let source = plain::Plain::new(self, &images.iter().map(|i| &i.0).collect::<Vec<_>>())?;
@@ -109,40 +102,6 @@ impl Builder {
         }
         writer.write(out, &|_| {})?;
         Ok(())
-    }
-
-    /// Reads the images of an archive: an OCI layout or a docker archive, perhaps compressed.
-    ///
-    /// # Errors
-    /// When the archive is neither, or damaged.
-    pub fn load(&self, from: From<'_>, on: On<'_>) -> Result<Vec<Loaded>, Error> {
-        let build = self.store().begin()?;
-        let spool = build.tmp()?;
-        let reader = match from {
-            From::Path(path) => Reader::open(path, &spool)?,
-            From::Stream(stream) => Reader::from_stream(stream, &spool)?,
-        };
-        let mut loaded = Vec::new();
-        for entry in reader.images() {
-            let select = Select::Platform(Platform::host());
-            let sink = build.sink();
-            let what = entry.reference();
-            let descriptor = copy(&reader, &sink, &what, &entry.names, &select, &|p| {
-                tell(on, &p);
-            })?;
-            let bytes = kiln_image::Source::document(&reader, &descriptor)?;
-            let manifest: Raw<kiln_image::Manifest> = Raw::parse(bytes)?;
-            if entry.names.is_empty() {
-                let config = kiln_image::Source::document(&reader, &manifest.config)?;
-                build.put_image(&Raw::parse(config)?, Some(descriptor), None)?;
-            }
-            loaded.push(Loaded {
-                names: entry.names.clone(),
-                id: manifest.config.digest,
-            });
-        }
-        build.seal()?;
-        Ok(loaded)
     }
 
     /// Makes an image of one layer from the tar of a root file system, perhaps compressed.

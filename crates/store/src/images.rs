@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, HashSet};
 
 use kiln_durable::Lock;
-use kiln_image::{Config, Descriptor, Digest, Manifest, Raw, Reference, media, media::Compression};
+use kiln_image::{
+    Config, Descriptor, Digest, Manifest, Platform, Raw, Reference, media, media::Compression,
+};
 
 use crate::{
     Error, ErrorKind, ImageRecord, Store,
@@ -111,6 +113,35 @@ impl Images<'_> {
         }
         name?;
         Err(missing(text))
+    }
+
+    /// The same, and of that the image for `platform`, where one is said: nothing but that one, with
+    /// the name that it was found by.
+    ///
+    /// # Errors
+    /// Those of [`find`](Self::find); [`NotFound`](ErrorKind::NotFound) when it is for other platforms,
+    /// which the hint names.
+    pub fn find_for(&self, text: &str, platform: Option<&Platform>) -> Result<Found, Error> {
+        let mut found = self.find(text)?;
+        let Some(wanted) = platform else {
+            return Ok(found);
+        };
+        let Some(image) = found.image.for_platform(wanted) else {
+            let what = format!(
+                "image with reference {text} was found but does not provide the specified platform \
+                 ({wanted})"
+            );
+            let have: Vec<String> = found
+                .image
+                .platforms()
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            let hint = format!("it is here for {}", have.join(", "));
+            return Err(Error::new(ErrorKind::NotFound, what).hint(hint));
+        };
+        found.image = image.alone();
+        Ok(found)
     }
 
     fn by_whole_id(&self, text: &str) -> Result<Option<ImageRecord>, Error> {

@@ -97,11 +97,7 @@ impl Sink for Intake<'_> {
             )
             .hint("choose one of its platforms"));
         }
-        let blobs = self.store().blobs();
-        let manifest: Raw<Manifest> = Raw::parse(blobs.read(&document.digest)?)?;
-        let config: Raw<Config> = Raw::parse(blobs.read(&manifest.config.digest)?)?;
-        self.check_layers(&manifest, &config)?;
-        let image = ImageRecord::new(self.store(), &config, Some(document.clone()), None)?;
+        let image = self.record(document)?;
         // As docker does: who names a digest gets the digest, and no tag.
         let name = name
             .digest()
@@ -113,6 +109,28 @@ impl Sink for Intake<'_> {
 impl Intake<'_> {
     fn store(&self) -> &Store {
         self.build.store()
+    }
+
+    /// Puts the image of a manifest that was taken, without a name.
+    ///
+    /// # Errors
+    /// [`Mismatch`](ImageErrorKind::Mismatch) when its layers are not those that its config names;
+    /// [`NotFound`](ImageErrorKind::NotFound) when one was not taken.
+    pub fn image(&self, document: &Descriptor) -> Result<ImageRecord, ImageError> {
+        Ok(self.build.remember(self.record(document)?)?)
+    }
+
+    fn record(&self, document: &Descriptor) -> Result<ImageRecord, ImageError> {
+        let blobs = self.store().blobs();
+        let manifest: Raw<Manifest> = Raw::parse(blobs.read(&document.digest)?)?;
+        let config: Raw<Config> = Raw::parse(blobs.read(&manifest.config.digest)?)?;
+        self.check_layers(&manifest, &config)?;
+        Ok(ImageRecord::new(
+            self.store(),
+            &config,
+            Some(document.clone()),
+            None,
+        )?)
     }
 
     /// Reads a layer to its end: verified, kept, and indexed.

@@ -41,5 +41,5 @@ pub use record::ImageRecord;
 pub use refs::{Ref, Refs};
 pub use store::Store;
 pub use trees::Trees;
-pub use usage::{Row, Usage};
+pub use usage::{Footprint, Row, Usage};
 pub use view::View;

@@ -97,6 +97,21 @@ impl ImageRecord {
             .find_map(|one| all().find(|image| image.platform.serves(one)))
     }
 
+    /// What it is for, or what the images of its index are for, each once.
+    pub fn platforms(&self) -> Vec<&Platform> {
+        let mut all: Vec<&Platform> = Vec::new();
+        let images = match &self.index[..] {
+            [] => std::slice::from_ref(self),
+            several => several,
+        };
+        for image in images {
+            if !all.contains(&&image.platform) {
+                all.push(&image.platform);
+            }
+        }
+        all
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("a record has string keys and no floats")
     }

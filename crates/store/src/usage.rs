@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use kiln_image::{Algorithm, Digest};
 
 use crate::{
-    Error, Store,
+    Error, ImageRecord, Store,
     base::exists,
     collect::{Roots, closure},
 };
@@ -36,7 +36,32 @@ pub struct Usage {
     pub cache: Row,
 }
 
+/// What one image takes on disk, whoever shares it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Footprint {
+    /// All that is here of it: documents, packed layers, unpacked ones.
+    pub disk: u64,
+    /// Of that, the blobs.
+    pub content: u64,
+}
+
 impl Store {
+    /// What an image takes on disk; with all images of its index, where it stands for one.
+    ///
+    /// # Errors
+    /// [`Damaged`](crate::ErrorKind::Damaged).
+    pub fn footprint(&self, image: &ImageRecord) -> Result<Footprint, Error> {
+        let all = closure(self, image.keeps())?;
+        let mut content = 0;
+        for digest in all.iter().filter(|d| d.algorithm() == Algorithm::Sha256) {
+            content += self.blobs().size(digest)?.unwrap_or(0);
+        }
+        Ok(Footprint {
+            disk: self.bytes(all.iter())?,
+            content,
+        })
+    }
+
     /// Sums up what is in the store.
     ///
     /// # Errors

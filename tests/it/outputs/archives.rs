@@ -325,3 +325,20 @@ fn another_engine_is_handed_the_image() {
     assert_eq!(said.code, 0, "{}", said.err);
     assert!(kiln.ok(["images"]).contains("here"));
 }
+
+#[test]
+fn an_annotation_for_an_index_that_there_is_not_is_refused_before_anything_runs() {
+    let kiln = with_busybox();
+    app(&kiln, APP);
+    for args in [
+        &["--annotation", "index:a=b", "-o", "type=oci,dest=o.tar"][..],
+        &["--annotation", "manifest,index-descriptor:a=b"],
+        &["-o", "type=oci,dest=o.tar,annotation-index.a=b"],
+    ] {
+        let refused = kiln.fails([&["build", "--progress=plain"], args, &["app"]].concat());
+        let why = "the annotation `a` is for an index";
+        assert!(refused.err.contains(why), "{}", refused.err);
+        assert!(!refused.err.contains("RUN echo"), "{}", refused.err);
+    }
+    assert!(!kiln.scratch().join("o.tar").exists());
+}

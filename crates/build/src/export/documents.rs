@@ -43,9 +43,6 @@ impl<'a> Documents<'a> {
     ) -> Result<Self, crate::Error> {
         let annotations = &target.request.outputs.annotations;
         let notes = Notes(annotations.iter().chain(&how.annotations).collect());
-        if made.len() == 1 {
-            notes.refuse_index()?;
-        }
         let mut documents = Self {
             target,
             root: Descriptor::new(media::MANIFEST, Digest::sha256(b""), 0),
@@ -173,19 +170,6 @@ impl Notes<'_> {
         };
         let notes = self.0.iter().filter(meant);
         notes.map(|n| (n.key.clone(), n.value.clone())).collect()
-    }
-
-    fn refuse_index(&self) -> Result<(), crate::Error> {
-        let of_index = |on| matches!(on, Annotated::Index | Annotated::IndexDescriptor);
-        let Some(note) = self.0.iter().find(|note| of_index(note.on)) else {
-            return Ok(());
-        };
-        let what = format!(
-            "the annotation `{}` is for an index, and a build for one platform has none",
-            note.key
-        );
-        Err(crate::Error::new(crate::ErrorKind::Input, what)
-            .hint("build for several platforms, or leave `index` out: the manifest has it then"))
     }
 }
 

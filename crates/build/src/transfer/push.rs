@@ -9,8 +9,8 @@ use kiln_graph::{
     solve,
 };
 use kiln_image::{
-    Config, Descriptor, Digest, Index, Manifest, Progress, Raw, Reference, Select, Sink, copy,
-    media,
+    Config, Descriptor, Digest, Index, Manifest, Platform, Progress, Raw, Reference, Select, Sink,
+    copy, media,
 };
 use kiln_layer::{indexed::Layout, levels};
 use kiln_registry::Remote;
@@ -64,23 +64,21 @@ struct Came {
 }
 
 impl Builder {
-    /// Pushes the image `name` to its registry.
+    /// Pushes the image `name` to its registry; where it stands for several platforms, all of them with
+    /// their index, or the one that is said, alone.
     ///
     /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound) when the store has no such image;
+    /// [`NotFound`](ErrorKind::NotFound) when the store has no such image, or none for this platform;
     /// [`Input`](ErrorKind::Input) for a level that there is not; what the registry says.
-    pub fn push(&self, name: &Reference, how: &Push, on: On<'_>) -> Result<Pushed, Error> {
+    pub fn push(
+        &self,
+        name: &Reference,
+        platform: Option<&Platform>,
+        how: &Push,
+        on: On<'_>,
+    ) -> Result<Pushed, Error> {
         let form = form(how)?;
-        let Some(image) = self.store().images().get(name)? else {
-            let what = format!(
-                "an image does not exist locally with the tag: {}",
-                name.familiar()
-            );
-            return Err(Error::new(ErrorKind::NotFound, what).hint(format!(
-                "`kiln tag IMAGE {}` gives an image that name",
-                name.familiar()
-            )));
-        };
+        let image = self.to_push(name, platform)?;
         let remote = self.client().repository(name);
         if image.index.is_empty() {
             let to = To {
@@ -90,14 +88,44 @@ impl Builder {
             };
             return self.push_one(&image, &to, (how, &form), on);
         }
+        self.push_index(&image, (&remote, name), (how, &form), on)
+    }
+
+    /// The image that is meant.
+    fn to_push(&self, name: &Reference, platform: Option<&Platform>) -> Result<ImageRecord, Error> {
+        let images = self.store().images();
+        let Some(image) = images.get(name)? else {
+            let what = format!(
+                "an image does not exist locally with the tag: {}",
+                name.familiar()
+            );
+            return Err(Error::new(ErrorKind::NotFound, what).hint(format!(
+                "`kiln tag IMAGE {}` gives an image that name",
+                name.familiar()
+            )));
+        };
+        match platform {
+            None => Ok(image),
+            Some(_) => Ok(images.find_for(&name.familiar(), platform)?.image),
+        }
+    }
+
+    /// Pushes all images of an index, then that.
+    fn push_index(
+        &self,
+        image: &ImageRecord,
+        (remote, name): (&Remote, &Reference),
+        how: (&Push, &Form),
+        on: On<'_>,
+    ) -> Result<Pushed, Error> {
         let (mut manifests, mut kept) = (Vec::new(), 0);
         for one in &image.index {
             let to = To {
-                remote: &remote,
+                remote,
                 name,
                 names: &[],
             };
-            let pushed = self.push_one(one, &to, (how, &form), on)?;
+            let pushed = self.push_one(one, &to, how, on)?;
             kept += pushed.kept;
             manifests.push(Descriptor {
                 platform: Some(one.platform.clone()),

@@ -55,14 +55,9 @@ impl History {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let builder = host::builder()?;
         let store = builder.store();
-        let mut image = store.images().find(&self.image)?.image;
-        if let Some(text) = &self.platform {
-            let platform = text.parse()?;
-            image = image
-                .for_platform(&platform)
-                .cloned()
-                .ok_or_else(|| Failure::new(format!("`{}` is not for `{platform}`", self.image)))?;
-        }
+        let platform = self.platform.as_deref().map(str::parse).transpose()?;
+        let images = store.images();
+        let image = images.find_for(&self.image, platform.as_ref())?.image;
         let config = store.images().config(&image)?;
         let mut ids = parents(store, &image)?;
         let mut layers = image.layers.iter();

@@ -1,5 +1,7 @@
 //! `kiln images`: what is in the store.
 
+mod tree;
+
 use std::process::ExitCode;
 
 use clap::Args;
@@ -31,6 +33,9 @@ pub(crate) struct Images {
     /// Only ids
     #[arg(short, long)]
     quiet: bool,
+    /// Show each image with those for all its platforms, and what they take on disk
+    #[arg(long, conflicts_with_all = ["digests", "format", "no_trunc", "quiet"])]
+    tree: bool,
 }
 
 const PLAIN: Table = Table {
@@ -75,12 +80,17 @@ impl Images {
                 .cmp(&a.created)
                 .then_with(|| name(a).cmp(&name(b)))
         });
-        let mut kept = Vec::new();
-        for row in &rows {
-            if filter.keeps(row, &images)? {
-                kept.push(row.value(!self.no_trunc));
+        let mut shown = Vec::new();
+        for row in rows {
+            if filter.keeps(&row, &images)? {
+                shown.push(row);
             }
         }
+        if self.tree {
+            host::print(&tree::render(&builder, &shown)?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let kept: Vec<Value> = shown.iter().map(|r| r.value(!self.no_trunc)).collect();
         let text = if self.quiet {
             ids(&kept)
         } else {

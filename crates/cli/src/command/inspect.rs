@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use kiln_build::{
     Builder,
+    image::Platform,
     store::{self, Listed},
 };
 use kiln_container::{Containers, ErrorKind};
@@ -23,6 +24,8 @@ pub(crate) struct Inspect {
     /// Only look for this kind of thing
     #[arg(long = "type", value_name = "KIND")]
     kind: Option<Kind>,
+    #[command(flatten)]
+    variant: Variant,
     /// Show how much a container changed
     #[arg(short, long)]
     size: bool,
@@ -33,6 +36,16 @@ pub(crate) struct Inspect {
 pub(crate) struct Images {
     #[command(flatten)]
     what: What,
+    #[command(flatten)]
+    variant: Variant,
+}
+
+/// Which of the images that a name stands for.
+#[derive(Args)]
+struct Variant {
+    /// The image for this platform, where a name stands for several
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<String>,
 }
 
 /// `kiln container inspect`: nothing but containers.
@@ -65,28 +78,44 @@ enum Kind {
 
 impl Inspect {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
-        inspect(&self.what, self.kind, self.size)
+        // Nothing else is for a platform.
+        let kind = self
+            .kind
+            .or(self.variant.platform.as_ref().map(|_| Kind::Image));
+        inspect(
+            &self.what,
+            kind,
+            self.size,
+            self.variant.platform.as_deref(),
+        )
     }
 }
 
 impl Images {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
-        inspect(&self.what, Some(Kind::Image), false)
+        let platform = self.variant.platform.as_deref();
+        inspect(&self.what, Some(Kind::Image), false, platform)
     }
 }
 
 impl OfContainers {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
-        inspect(&self.what, Some(Kind::Container), self.size)
+        inspect(&self.what, Some(Kind::Container), self.size, None)
     }
 }
 
-fn inspect(what: &What, kind: Option<Kind>, size: bool) -> Result<ExitCode, Failure> {
+fn inspect(
+    what: &What,
+    kind: Option<Kind>,
+    size: bool,
+    platform: Option<&str>,
+) -> Result<ExitCode, Failure> {
     let builder = host::builder()?;
     let place = Place {
         containers: Containers::open(builder.roots())?,
         listed: builder.store().images().list()?,
         builder: &builder,
+        platform: platform.map(str::parse).transpose()?,
     };
     let mut values = Vec::new();
     let mut failed: Option<Failure> = None;
@@ -113,6 +142,7 @@ struct Place<'a> {
     builder: &'a Builder,
     containers: Containers,
     listed: Vec<Listed>,
+    platform: Option<Platform>,
 }
 
 impl Place<'_> {
@@ -126,7 +156,12 @@ impl Place<'_> {
             }
         }
         if asked(Kind::Image) {
-            match self.builder.store().images().find(name) {
+            match self
+                .builder
+                .store()
+                .images()
+                .find_for(name, self.platform.as_ref())
+            {
                 Ok(found) => return image::value(self.builder, &found.image, &self.listed),
                 Err(e) if e.kind() == store::ErrorKind::NotFound && kind.is_none() => {}
                 // What can be no image's name may be something else's.

@@ -16,6 +16,9 @@ pub(crate) struct Load {
     /// Read from this file (or folder of an OCI layout) instead of standard input
     #[arg(short, long)]
     input: Option<PathBuf>,
+    /// Only the image for this platform, where the archive has several under one name
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<String>,
     /// Print nothing but names and ids
     #[arg(short, long)]
     quiet: bool,
@@ -23,19 +26,28 @@ pub(crate) struct Load {
 
 impl Load {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+        let platform = self.platform.as_deref().map(str::parse).transpose()?;
+        let platform = platform.as_ref();
         let builder = host::builder()?;
         let loaded = match &self.input {
-            Some(path) => builder.load(From::Path(path), &|_| {})?,
+            Some(path) => builder.load(From::Path(path), platform, &|_| {})?,
             None if io::stdin().is_terminal() => {
                 return Err(
                     Failure::new("requested load from stdin, but stdin is empty")
                         .hint("use -i FILE, or redirect standard input"),
                 );
             }
-            None => builder.load(From::Stream(&mut io::stdin()), &|_| {})?,
+            None => builder.load(From::Stream(&mut io::stdin()), platform, &|_| {})?,
         };
         let mut text = String::new();
         for image in loaded {
+            if !image.lacking.is_empty() && !self.quiet {
+                let lacking: Vec<String> = image.lacking.iter().map(ToString::to_string).collect();
+                host::say(&format!(
+                    "note: {} is named in the archive's index, and not in the archive",
+                    lacking.join(", ")
+                ));
+            }
             match image.names.is_empty() {
                 true => text.push_str(&format!("Loaded image ID: {}\n", image.id)),
                 false => {

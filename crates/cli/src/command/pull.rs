@@ -39,6 +39,14 @@ impl Pull {
         }
         let layers = Layers::new("Pull complete", "Already exists", self.quiet);
         let pulled = builder.pull(&name, &platform, &|t| layers.tell(&t))?;
+        if self.platform.is_some() && !pulled.platform.serves(&platform) {
+            host::say(&format!(
+                "WARNING: image with reference {} was found but its platform ({}) does not match the \
+                 specified platform ({platform})",
+                name.familiar(),
+                pulled.platform
+            ));
+        }
         if !self.quiet {
             let status = match pulled.new {
                 true => "Downloaded newer image for",

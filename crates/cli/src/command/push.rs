@@ -21,6 +21,9 @@ pub(crate) struct Push {
     /// Compress also layers that came from elsewhere in another form
     #[arg(long)]
     force_compression: bool,
+    /// Push only the image for this platform, and no index, where the name stands for several
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<String>,
     /// Print nothing but the name
     #[arg(short, long)]
     quiet: bool,
@@ -76,7 +79,8 @@ impl Push {
             level: self.compression_level,
             force: self.force_compression,
         };
-        let pushed = builder.push(&name, &how, &|t| layers.tell(&t))?;
+        let platform = self.platform.as_deref().map(str::parse).transpose()?;
+        let pushed = builder.push(&name, platform.as_ref(), &how, &|t| layers.tell(&t))?;
         match self.quiet {
             true => host::print(&format!("{name}\n"))?,
             false => host::print(&format!(

@@ -6,7 +6,7 @@ use clap::Args;
 use kiln_build::{
     Builder,
     image::{Digest, Reference},
-    store::{CollectOptions, Found},
+    store::{CollectOptions, Found, ImageRecord},
 };
 use kiln_container::Containers;
 
@@ -70,16 +70,38 @@ impl Rmi {
             Some(name) => vec![name.clone()],
             None => names,
         };
+        let mut others = Vec::new();
         for name in &go {
-            images.remove_name(name)?;
+            let of_name = images.remove_name(name)?;
+            others.extend(of_name.into_iter().flat_map(|image| image.index));
             host::print(&format!("Untagged: {}\n", name.familiar()))?;
         }
+        let mut gone = self.others(builder, &found.image.id, &others)?;
         // What runs keeps its image, without a name.
         if !last || user.is_some_and(|user| user.runs) {
-            return Ok(false);
+            return Ok(gone);
         }
-        self.delete(builder, found.image.id)?;
-        Ok(true)
+        gone |= self.delete(builder, found.image.id)?;
+        Ok(gone)
+    }
+
+    /// Deletes the images for other platforms that had no names but through an index that has none
+    /// any more.
+    fn others(
+        &self,
+        builder: &Builder,
+        own: &Digest,
+        others: &[ImageRecord],
+    ) -> Result<bool, Failure> {
+        let mut gone = false;
+        for id in others.iter().map(|image| image.id).filter(|id| id != own) {
+            let all = builder.store().images().list()?;
+            let idle = all.iter().any(|l| l.image.id == id && l.dangling());
+            if idle && !in_use(builder, &id)? {
+                gone |= self.delete(builder, id)?;
+            }
+        }
+        Ok(gone)
     }
 
     /// docker's reasons not to.
@@ -118,7 +140,7 @@ impl Rmi {
     }
 
     /// Deletes an image without a name, and the intermediate ones that only it stood on.
-    fn delete(&self, builder: &Builder, id: Digest) -> Result<(), Failure> {
+    fn delete(&self, builder: &Builder, id: Digest) -> Result<bool, Failure> {
         let images = builder.store().images();
         let mut next = Some(id);
         while let Some(id) = next {
@@ -137,7 +159,7 @@ impl Rmi {
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 }
 

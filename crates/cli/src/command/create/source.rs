@@ -29,55 +29,35 @@ fn image(builder: &Builder, options: &Options) -> Result<ImageRecord, Failure> {
         .as_deref()
         .map(str::parse)
         .transpose()?;
+    let (wanted, images) = (wanted.as_ref(), builder.store().images());
+    let mut other = None;
     if options.source.pull != "always" {
-        let why = match find(builder, options.image(), wanted.as_ref()) {
-            Ok(Some(image)) => return Ok(image),
-            Ok(None) => other_platform(options.image(), wanted.as_ref()),
-            Err(e) if e.kind() == ErrorKind::NotFound => e.into(),
+        let why = match images.find_for(options.image(), wanted) {
+            Ok(found) => return Ok(found.image),
+            Err(e) if e.kind() == ErrorKind::NotFound => Failure::from(e),
             Err(e) => return Err(suggest(options, e.into())),
+        };
+        let Ok(name) = options.image().parse::<Reference>() else {
+            return Err(why);
         };
         if options.source.pull == "never" {
             return Err(why);
         }
-        let Ok(name) = options.image().parse::<Reference>() else {
-            return Err(why);
-        };
         if !options.source.quiet {
-            host::say(&format!(
-                "Unable to find image '{}' locally",
-                name.familiar()
-            ));
+            let name = name.familiar();
+            host::say(&format!("Unable to find image '{name}' locally"));
         }
+        // What is here for another platform is the news, where a registry has nothing better.
+        other = images.get(&name)?.map(|_| why);
     }
     let name: Reference = options.image().parse()?;
-    pull(builder, &name, wanted.as_ref(), options.source.quiet)?;
-    match find(builder, options.image(), wanted.as_ref())? {
-        Some(image) => Ok(image),
-        None => Err(other_platform(options.image(), wanted.as_ref())),
+    if let Err(e) = pull(builder, &name, wanted, options.source.quiet) {
+        return Err(match other {
+            Some(why) => why.because(&e),
+            None => e.into(),
+        });
     }
-}
-
-/// The image of this name; `None` when it is for another platform.
-fn find(
-    builder: &Builder,
-    name: &str,
-    wanted: Option<&Platform>,
-) -> Result<Option<ImageRecord>, kiln_build::store::Error> {
-    let images = builder.store().images();
-    let image = images.find(name)?.image;
-    let Some(wanted) = wanted else {
-        return Ok(Some(image));
-    };
-    let config = images.config(&image)?;
-    let of = Platform::new(&config.os, &config.architecture, config.variant.as_deref());
-    Ok(of.serves(wanted).then_some(image))
-}
-
-fn other_platform(name: &str, wanted: Option<&Platform>) -> Failure {
-    let wanted = wanted.map_or_else(String::new, ToString::to_string);
-    Failure::new(format!(
-        "image with reference {name} was found but does not provide the specified platform ({wanted})"
-    ))
+    Ok(images.find_for(options.image(), wanted)?.image)
 }
 
 /// Tells of it on standard error, as docker does: standard output is the container's.
@@ -86,7 +66,7 @@ fn pull(
     name: &Reference,
     platform: Option<&Platform>,
     quiet: bool,
-) -> Result<(), Failure> {
+) -> Result<(), kiln_build::Error> {
     let platform = platform.cloned().unwrap_or_else(Platform::host);
     let say = |text: &str| {
         if !quiet {

@@ -3,7 +3,7 @@
 use kiln_build::{
     Builder,
     image::{Config, Reference, Runtime},
-    store::{ImageRecord, Listed},
+    store::{ImageRecord, Listed, Named},
 };
 use serde_json::{Map, Value, json};
 
@@ -15,11 +15,14 @@ pub(super) fn value(
     listed: &[Listed],
 ) -> Result<Value, Failure> {
     let config = builder.store().images().config(image)?;
-    let names = listed
+    // A name stands for all images of its index.
+    let names: Vec<&Named> = listed
         .iter()
-        .find(|l| l.image.id == image.id)
-        .map_or(&[][..], |l| &l.names);
-    let tagged = |n: &&kiln_build::store::Named| n.name.tag().is_some();
+        .flat_map(|l| l.names.iter().map(move |n| (l, n)))
+        .filter(|(l, n)| l.image.id == image.id || n.index.iter().any(|i| i.id == image.id))
+        .map(|(_, n)| n)
+        .collect();
+    let tagged = |n: &&&Named| n.name.tag().is_some();
     let tags: Vec<String> = names
         .iter()
         .filter(tagged)
@@ -28,7 +31,8 @@ pub(super) fn value(
     let digests: Vec<String> = names
         .iter()
         .filter_map(|n| {
-            let manifest = n.manifest.as_ref()?;
+            let of_index = n.index.iter().find(|i| i.id == image.id);
+            let manifest = of_index.map_or(&n.manifest, |i| &i.manifest).as_ref()?;
             Some(n.name.with_digest(manifest.digest))
         })
         .map(|name: Reference| name.familiar())

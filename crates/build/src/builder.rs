@@ -156,7 +156,8 @@ impl Builder {
         request: &Request,
         on: &(dyn Fn(Event<'_>) + Sync),
     ) -> Result<String, Error> {
-        let planned = self.with_build(request, on, |jobs| Ok(jobs.plan()?.to_string()));
+        let nobody = Cancel::new();
+        let planned = self.with_build(request, (&nobody, on), |jobs| Ok(jobs.plan()?.to_string()));
         Ok(planned?.0)
     }
 
@@ -172,7 +173,7 @@ impl Builder {
         on: &(dyn Fn(Event<'_>) + Sync),
     ) -> Result<Built, Error> {
         crate::export::check(request)?;
-        let (built, lease) = self.with_build(request, on, |jobs| jobs.build(cancel))?;
+        let (built, lease) = self.with_build(request, (cancel, on), |jobs| jobs.build(cancel))?;
         lease.seal()?;
         Ok(built)
     }
@@ -181,7 +182,7 @@ impl Builder {
     fn with_build<T>(
         &self,
         request: &Request,
-        on: &(dyn Fn(Event<'_>) + Sync),
+        (cancel, on): (&Cancel, &(dyn Fn(Event<'_>) + Sync)),
         then: impl FnOnce(&Jobs<'_>) -> Result<T, Error>,
     ) -> Result<(T, kiln_store::Build), Error> {
         let read = check::Read::new(request)?;
@@ -191,6 +192,7 @@ impl Builder {
         let mut lowered = Vec::new();
         for platform in request.platforms() {
             let options = options_for(request, platform);
+            let options = self.with_time(&read.file, options, request, (cancel, on))?;
             lowered.push(lower_all(&read.file, &options, &mut known, &bases, on)?);
         }
         unite(&mut lowered);

@@ -14,7 +14,7 @@ pub use files::FilesContext;
 pub(crate) use files::scratch;
 pub use indexes::StoreIndexes;
 pub use layout::LayoutImage;
-pub use remote::{Fetched, FetchedFile};
+pub use remote::{Fetched, FetchedFile, Purpose};
 
 use std::{
     collections::HashMap,

@@ -48,6 +48,26 @@ pub enum Stream {
     Stderr,
 }
 
+/// How far a fetch is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fetching {
+    /// It begins.
+    Started,
+    /// Something has come.
+    Bytes {
+        /// Bytes that are here.
+        done: u64,
+        /// Bytes that there will be, where that is known.
+        total: Option<u64>,
+    },
+    /// It is here, or what was kept is still what is there.
+    Done,
+    /// It is not to be had.
+    Failed,
+    /// It was stopped, because the build was canceled.
+    Canceled,
+}
+
 /// Something that happened. Steps are named by their place in the list of [`Event::Steps`].
 #[derive(Debug)]
 #[non_exhaustive]
@@ -61,6 +81,14 @@ pub enum Event<'a> {
     },
     /// Something in the Dockerfile or the flags that does not stop the build.
     Warning(&'a Report),
+    /// Something is fetched before there are steps: a context, a Dockerfile, what an ADD names.
+    Fetching {
+        /// What people are shown for it: `[internal] load remote build context`. Without passwords, and
+        /// the same for all events of one fetch.
+        what: &'a str,
+        /// How far it is.
+        state: Fetching,
+    },
     /// A registry is asked for a base image.
     Resolving(&'a Reference),
     /// A base image was found, under this digest.

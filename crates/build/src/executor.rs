@@ -1,7 +1,7 @@
 //! Carries out the operations of a build's graph on this machine's store: one module for each kind.
 
 mod copy;
-mod elsewhere;
+pub(crate) mod elsewhere;
 pub(crate) mod fetched;
 mod image;
 mod inline;

@@ -20,9 +20,11 @@ mod worker;
 pub use builder::{Builder, Built, Options};
 pub use change::change_config;
 pub use check::{Checked, targets};
-pub use context::{Fetched, FetchedFile, FilesContext, LayoutImage, LocalContext, StoreIndexes};
+pub use context::{
+    Fetched, FetchedFile, FilesContext, LayoutImage, LocalContext, Purpose, StoreIndexes,
+};
 pub use error::{Error, ErrorKind, Place, Report};
-pub use event::{Event, How, StepInfo, Stream, Transfer};
+pub use event::{Event, Fetching, How, StepInfo, Stream, Transfer};
 pub use local::Local;
 pub use request::{
     Absent, Agents, Allow, Annotated, Annotation, ArchiveExport, Context, Destination, Entitlement,

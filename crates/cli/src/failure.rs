@@ -91,7 +91,10 @@ impl Failure {
         let mut failure = Self::new(e.to_string());
         failure.causes = chain(e);
         failure.hint = e.hint_text().map(str::to_owned);
-        failure
+        match e.kind() {
+            kiln_build::ErrorKind::Canceled => failure.code(130),
+            _ => failure,
+        }
     }
 
     /// Says it on standard error, and gives the exit code.

@@ -4,7 +4,7 @@ use std::{
     env,
     io::{self, Write as _},
     path::PathBuf,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, OnceLock, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -76,8 +76,24 @@ impl Requests {
     }
 }
 
+/// Whether to stop: asked for by Ctrl-C and SIGTERM, from the time on when something looks at it.
+#[derive(Default)]
+pub(crate) struct Interrupt {
+    cancel: kiln_build::Cancel,
+    armed: OnceLock<()>,
+}
+
+impl Interrupt {
+    /// What is looked at. Until it is asked for, Ctrl-C ends the program as usual; asked twice to stop, it
+    /// ends at once.
+    pub(crate) fn armed(&self) -> &kiln_build::Cancel {
+        self.armed.get_or_init(|| on_interrupt(&self.cancel));
+        &self.cancel
+    }
+}
+
 /// Has Ctrl-C and SIGTERM cancel. Asked again, the program ends at once.
-pub(crate) fn on_interrupt(cancel: &kiln_build::Cancel) {
+fn on_interrupt(cancel: &kiln_build::Cancel) {
     let cancel = cancel.clone();
     let requests = Requests::default();
     let handled = ctrlc::set_handler(move || match requests.next() {

@@ -1,6 +1,7 @@
 //! How a build looks while it goes on. Each way of looking is an observer of the same events.
 
 mod classic;
+mod fetches;
 pub(crate) mod layers;
 mod plain;
 mod tail;

@@ -3,6 +3,7 @@
 mod bases;
 mod check;
 mod contexts;
+mod epoch;
 mod error;
 mod history;
 mod lower;
@@ -25,6 +26,7 @@ mod unneeded;
 pub use bases::{Base, Bases, Resolved};
 pub use check::{Checked, check};
 pub use contexts::NamedContext;
+pub use epoch::{Epoch, epoch};
 pub use lower::{Lowering, Remote, lower};
 pub use lowered::{Lowered, Stage, StageBase, Step};
 pub use options::Options;

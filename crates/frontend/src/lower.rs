@@ -20,7 +20,7 @@ use kiln_image::Config;
 use kiln_parser::{Diagnostic, Dockerfile, Instruction, Node, Span, Word};
 
 use crate::{
-    Base, Bases, Declared, Lowered, Options, Stage, StageBase, Step, check, error, history,
+    Base, Bases, Declared, Lowered, Options, Stage, StageBase, Step, check, epoch, error, history,
     onbuild, scope::Args, stage::Survey, syntax,
 };
 
@@ -39,12 +39,22 @@ pub enum Lowering {
 /// # Errors
 /// Everything that is wrong, in the order of the file, as far as the target needs it; spans are of the
 /// file. What the language has and kiln does not do is among it.
-pub fn lower<'a>(
+pub fn lower(
+    file: &Dockerfile<'_>,
+    options: &Options,
+    bases: &Bases,
+) -> Result<Lowering, Vec<Diagnostic>> {
+    syntax::check(file, options).map_err(|e| vec![e])?;
+    let (time, options) = epoch::settled(file, options)?;
+    lower_at(time, file, &options, bases)
+}
+
+fn lower_at<'a>(
+    epoch: Option<i64>,
     file: &'a Dockerfile<'a>,
     options: &'a Options,
     bases: &'a Bases,
 ) -> Result<Lowering, Vec<Diagnostic>> {
-    syntax::check(file, options).map_err(|e| vec![e])?;
     let survey = Survey::new(file, options, bases)?;
     if !survey.errors.is_empty() {
         return Err(sorted(survey.errors));
@@ -52,7 +62,6 @@ pub fn lower<'a>(
     if !survey.needs.is_empty() {
         return Ok(Lowering::Need(survey.needs));
     }
-    let epoch = from::epoch(file, options, &survey.globals).map_err(|e| vec![e])?;
     let mut lowerer = Lowerer::new(file, options, &survey);
     for index in survey.grounds.keys() {
         lowerer.stage(*index);

@@ -2,7 +2,7 @@
 //! Refuses to look for any that are not between `://` and `@`.
 
 /// The text with `x` for each byte of a password in an address (`scheme://user:password@host`), so that
-/// what is said of places in it still holds.
+/// what is said of places in it still holds. On the web a user without a password is one: a token.
 ///
 /// ```
 /// let shown = kiln_frontend::without_passwords("ADD https://me:key@host/file /");
@@ -20,9 +20,14 @@ pub fn without_passwords(text: &str) -> String {
         match authority.rsplit_once('@') {
             Some((who, host)) => {
                 let (user, password) = who.split_once(':').unwrap_or((who, ""));
-                let mark = if user.len() == who.len() { "" } else { ":" };
-                shown.push_str(user);
-                shown.push_str(mark);
+                let is_web = before.ends_with("http://") || before.ends_with("https://");
+                let token = is_web && matches!(password, "" | "x-oauth-basic");
+                shown.push_str(&if token {
+                    "x".repeat(user.len())
+                } else {
+                    user.into()
+                });
+                shown.push_str(if who.contains(':') { ":" } else { "" });
                 shown.push_str(&"x".repeat(password.len()));
                 shown.push('@');
                 shown.push_str(host);
@@ -44,8 +49,11 @@ mod tests {
         for (text, shown) in [
             ("", ""),
             ("http://host/a@b:c@d", "http://host/a@b:c@d"),
-            ("http://user@host/", "http://user@host/"),
-            ("http://user:@host/", "http://user:@host/"),
+            ("http://user:a@host/", "http://user:x@host/"),
+            ("https://token@host/", "https://xxxxx@host/"),
+            ("http://token:@host/", "http://xxxxx:@host/"),
+            ("http://t:x-oauth-basic@h", "http://x:xxxxxxxxxxxxx@h"),
+            ("ssh://git@host/", "ssh://git@host/"),
             ("http://u:pä@h http://:p@h", "http://u:xxx@h http://:x@h"),
             ("git://a:b:c@d@h#x:y", "git://a:xxxxx@h#x:y"),
             ("x://", "x://"),

@@ -9,6 +9,9 @@ use kiln_layer::{Archive, Entry, Files, InMemory, LayerPath, Limits, Meta, Tree}
 use super::as_root;
 use crate::{Absent, Builder, Context, Error, ErrorKind, Look, context::retold::Retold};
 
+/// The longest Dockerfile that is taken from elsewhere, in bytes.
+pub(super) const TEXT: u64 = 2 << 20;
+
 /// Files of any kind as a build context.
 pub struct FilesContext {
     files: Arc<Retold>,
@@ -57,10 +60,16 @@ impl FilesContext {
         Self { time, ..self }
     }
 
-    /// The content of a file, links followed inside; `None` when there is none.
+    /// When the newest of the files was changed, in seconds since 1970.
+    pub fn newest(&self) -> Option<i64> {
+        let files = self.files.tree.iter().filter(|e| e.file().is_some());
+        files.map(|e| e.meta.mtime.seconds).max()
+    }
+
+    /// The content of a file that is a text for a build, links followed inside; `None` when there is none.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When it cannot be read, or is longer than a Dockerfile can be.
     pub fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Error> {
         let what = || format!("read `{path}` of {}", self.what);
         let files: Arc<dyn Files> = Arc::clone(&self.files) as _;
@@ -70,10 +79,14 @@ impl FilesContext {
             return Ok(None);
         }
         let mut bytes = Vec::new();
-        let mut file = root.open(&found.path).map_err(|e| Error::io(what(), e))?;
-        file.read_to_end(&mut bytes)
+        let file = root.open(&found.path).map_err(|e| Error::io(what(), e))?;
+        file.take(TEXT + 1)
+            .read_to_end(&mut bytes)
             .map_err(|e| Error::io(what(), e))?;
-        Ok(Some(bytes))
+        match bytes.len() as u64 > TEXT {
+            true => Err(too_long(path)),
+            false => Ok(Some(bytes)),
+        }
     }
 
     /// The paths of all files, in order.
@@ -81,6 +94,15 @@ impl FilesContext {
         let files = self.files.tree.iter().filter(|e| !e.is_dir());
         files.map(|e| e.path.to_string())
     }
+}
+
+/// The error of what nobody has written by hand.
+pub(super) fn too_long(name: &str) -> Error {
+    let what = format!(
+        "`{name}` is too long for a Dockerfile: more than {} MiB",
+        TEXT >> 20
+    );
+    Error::new(ErrorKind::Input, what)
 }
 
 impl Context for FilesContext {

@@ -33,8 +33,14 @@ enum Found {
 pub(super) struct FetchedBefore(Mutex<HashMap<String, Result<Found, Error>>>);
 
 impl Carrier<'_> {
-    /// Finds out what is there now, for all that the targets stand on, several at a time.
-    pub(crate) fn fetch_ahead(&self, graph: &Graph, targets: &[NodeId], cancel: &Cancel) {
+    /// Finds out what is there now, for all that the targets stand on, several at a time. What is not to
+    /// be had is the error of its node.
+    pub(crate) fn fetch_ahead(
+        &self,
+        graph: &Graph,
+        targets: &[NodeId],
+        cancel: &Cancel,
+    ) -> Result<(), Error> {
         let mut reached = vec![false; graph.len()];
         for target in targets {
             reached[target.index()] = true;
@@ -58,7 +64,9 @@ impl Carrier<'_> {
                 let next = &next;
                 scope.spawn(move || {
                     loop {
-                        let found = self.find(op, cancel);
+                        let what = elsewhere::shown(op);
+                        let find = |watch: &Watch<'_>| self.find(op, watch);
+                        let found = elsewhere::told(&what, cancel, self.tracker.on(), find);
                         lock(&self.known.fetched.0).insert(name(op), found);
                         match lock(next).next() {
                             Some(more) => op = more,
@@ -68,6 +76,10 @@ impl Carrier<'_> {
                 });
             }
         });
+        match cancel.is_canceled() {
+            true => Err(Error::new(ErrorKind::Canceled, "canceled")),
+            false => Ok(()),
+        }
     }
 
     /// By what a file or a repository is known: the file's name and content, the commit and what is
@@ -118,21 +130,21 @@ impl Carrier<'_> {
     fn found(&self, op: &Op, cancel: &Cancel) -> Result<Found, Error> {
         let known = &self.known.fetched.0;
         let before = lock(known).remove(&name(op));
-        let found = before.unwrap_or_else(|| self.find(op, cancel))?;
-        lock(known).insert(name(op), Ok(found.clone()));
-        Ok(found)
-    }
-
-    /// Asks the other side.
-    fn find(&self, op: &Op, cancel: &Cancel) -> Result<Found, Error> {
         let canceled = || cancel.is_canceled();
         let watch = Watch {
             canceled: &canceled,
             ..Watch::NOBODY
         };
+        let found = before.unwrap_or_else(|| self.find(op, &watch))?;
+        lock(known).insert(name(op), Ok(found.clone()));
+        Ok(found)
+    }
+
+    /// Asks the other side.
+    fn find(&self, op: &Op, watch: &Watch<'_>) -> Result<Found, Error> {
         match op {
             Op::Http(http) => {
-                let file = self.fetcher()?.http(&self.access().http(http)?, &watch)?;
+                let file = self.fetcher()?.http(&self.access().http(http)?, watch)?;
                 let said = format!("http\n{}\n{}", http.file_name, file.digest());
                 let files = file.files(&http.file_name)?;
                 let selected = Arc::new(Selected::fetched(files));
@@ -142,7 +154,7 @@ impl Carrier<'_> {
                 let access = self.access();
                 let agent = access.agent(git)?;
                 let request = access.git(git, agent.as_ref())?;
-                Ok(Found::Commit(self.fetcher()?.commit(&request, &watch)?))
+                Ok(Found::Commit(self.fetcher()?.commit(&request, watch)?))
             }
             op => Err(strange(op)),
         }

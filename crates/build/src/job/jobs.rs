@@ -169,7 +169,7 @@ impl<'a> Jobs<'a> {
         let late = Late::of(&job.lowered.graph, job.request.settings.no_cache);
         let beside = Beside::of(job.request, job.builder);
         let carrier = self.carrier(&tracker, late).pushing(beside);
-        carrier.fetch_ahead(&job.lowered.graph, &self.targets(), cancel);
+        carrier.fetch_ahead(&job.lowered.graph, &self.targets(), cancel)?;
         let plan = self.plan_with(&carrier)?;
         self.can_run(&plan)?;
         let plan = self.with_uploads(plan, &carrier)?;

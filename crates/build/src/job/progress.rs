@@ -67,6 +67,11 @@ impl<'a> Tracker<'a> {
         }
     }
 
+    /// Who is told of what is no step.
+    pub(crate) fn on(&self) -> &'a (dyn Fn(Event<'_>) + Sync) {
+        self.on
+    }
+
     /// The id of the container that a node works in: that of the first step it is.
     pub(crate) fn container(&self, node: NodeId) -> String {
         self.owners(node)

@@ -17,14 +17,19 @@ mod told;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
-use kiln_build::{Built, Cancel, ErrorKind, Event};
+use kiln_build::{Built, ErrorKind, Event};
 
 use self::{
     call::Call,
-    input::{Dockerfile, Input},
+    input::{Dockerfile, Fetch},
     told::Told,
 };
-use crate::{failure::Failure, host, progress::Style, units};
+use crate::{
+    failure::Failure,
+    host::{self, Interrupt},
+    progress::Style,
+    units,
+};
 
 #[derive(Args)]
 pub(crate) struct Build {
@@ -119,15 +124,20 @@ impl Build {
             return Err(Failure::new(what).code(125));
         }
         let given = self.runs.given()?;
-        let Input {
-            dockerfile,
-            context,
-            size,
-        } = self.input(style == Style::Classic && call.builds(), &given)?;
-        if let Some(size) = size {
+        let observer = style.observer();
+        let (interrupt, seen) = (Interrupt::default(), |event: Event<'_>| {
+            observer.event(&event);
+        });
+        let fetching = Fetch {
+            interrupt: &interrupt,
+            on: &seen,
+        };
+        let opened = self.input(style == Style::Classic && call.builds(), &given, &fetching)?;
+        let dockerfile = opened.dockerfile;
+        if let Some(size) = opened.size {
             sent(size)?;
         }
-        let request = self.request(&dockerfile, context, style, given)?;
+        let request = self.request(&dockerfile, opened.context, style, given, &fetching)?;
         if let Some(answer) = call.without_store(&request, &dockerfile)? {
             host::print(&answer)?;
             return Ok(ExitCode::SUCCESS);
@@ -135,7 +145,6 @@ impl Build {
         let builder = host::builder()?;
         self.dockers.tell();
         let told = Told::new(&request);
-        let observer = style.observer();
         let on = |event: Event<'_>| {
             if !told.keeps(&event) {
                 observer.event(&event);
@@ -147,17 +156,13 @@ impl Build {
             return answer;
         }
         if self.instead.dry_run {
-            let plan = builder
-                .plan(&request, &on)
-                .map_err(|e| Failure::build(&e, &dockerfile.name, &dockerfile.text))?;
-            host::print(&plan)?;
+            let plan = builder.plan(&request, &on);
+            host::print(&plan.map_err(|e| failed(&e, &dockerfile, style))?)?;
             told.tell(&dockerfile);
             return Ok(ExitCode::SUCCESS);
         }
         self.outputs.make_way()?;
-        let cancel = Cancel::new();
-        host::on_interrupt(&cancel);
-        let built = builder.build(&request, &cancel, &on);
+        let built = builder.build(&request, interrupt.armed(), &on);
         observer.finish(built.is_err());
         if style != Style::Quiet || built.is_err() {
             told.tell(&dockerfile);
@@ -218,12 +223,6 @@ fn failed(e: &kiln_build::Error, dockerfile: &Dockerfile, style: Style) -> Failu
             Failure::as_docker(&what, e, &dockerfile.name, &dockerfile.text)
                 .code(u8::try_from(code).unwrap_or(1))
         }
-        (kind, ..) => {
-            let failure = Failure::build(e, &dockerfile.name, &dockerfile.text);
-            match kind {
-                ErrorKind::Canceled => failure.code(130),
-                _ => failure,
-            }
-        }
+        _ => Failure::build(e, &dockerfile.name, &dockerfile.text),
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use kiln_build::{Event, How, StepInfo};
 
-use super::{Progress, tail::title};
+use super::{Progress, fetches::Fetches, tail::title};
 use crate::{host, units};
 
 /// Writes lines to standard error.
@@ -26,6 +26,7 @@ struct State {
     open: HashMap<usize, Vec<u8>>,
     /// The step that was written of last.
     current: Option<usize>,
+    fetches: Fetches,
 }
 
 /// A line this long is written before it has an end.
@@ -126,6 +127,13 @@ impl Progress for Plain {
         let mut state = self.lock();
         match event {
             Event::Steps { steps, .. } => state.steps = steps.to_vec(),
+            Event::Fetching { what, state: how } => {
+                state
+                    .fetches
+                    .line(what, *how)
+                    .iter()
+                    .for_each(|line| host::say(line));
+            }
             Event::Resolving(name) => host::say(&format!("resolving {}", name.familiar())),
             Event::Started { step, .. } => {
                 state.started.insert(*step, Instant::now());

@@ -7,9 +7,9 @@ use std::{
 };
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use kiln_build::{Event, How, StepInfo};
+use kiln_build::{Event, Fetching, How, StepInfo};
 
-use super::{Progress, Tail, tail::title};
+use super::{Progress, Tail, fetches::amount, tail::title};
 use crate::{host, units};
 
 /// How many letters of a title are shown while its step runs.
@@ -26,6 +26,8 @@ pub(crate) struct Tty {
 struct State {
     steps: Vec<StepInfo>,
     running: HashMap<usize, (ProgressBar, Instant)>,
+    /// What is fetched before there are steps.
+    fetched: HashMap<String, (ProgressBar, Instant)>,
 }
 
 impl Tty {
@@ -45,15 +47,46 @@ impl Tty {
         let Some(info) = state.steps.get(step) else {
             return;
         };
+        let bar = self.bar(&title(info));
+        state.running.insert(step, (bar, Instant::now()));
+    }
+
+    /// What is drawn for something that goes on.
+    fn bar(&self, title: &str) -> ProgressBar {
         let style = ProgressStyle::with_template("{spinner} {prefix} {elapsed}  {wide_msg:.dim}");
-        let bar = ProgressBar::new_spinner().with_prefix(cut(&title(info)));
+        let bar = ProgressBar::new_spinner().with_prefix(cut(title));
         let bar = match style {
             Ok(style) => bar.with_style(style),
             Err(_) => bar,
         };
         let bar = self.bars.add(bar);
         bar.enable_steady_tick(Duration::from_millis(100));
-        state.running.insert(step, (bar, Instant::now()));
+        bar
+    }
+
+    fn fetching(&self, state: &mut State, what: &str, how: Fetching) {
+        let (mark, word) = match how {
+            Fetching::Started => {
+                let bar = self.bar(what);
+                state.fetched.insert(what.to_owned(), (bar, Instant::now()));
+                return;
+            }
+            Fetching::Bytes { done, total } => {
+                if let Some((bar, _)) = state.fetched.get(what) {
+                    bar.set_message(amount(done, total));
+                }
+                return;
+            }
+            Fetching::Done => ("+", ""),
+            Fetching::Failed => ("!", "failed"),
+            Fetching::Canceled => ("-", "canceled"),
+        };
+        if let Some((bar, at)) = state.fetched.remove(what) {
+            bar.finish_and_clear();
+            let took = at.elapsed().as_secs_f64();
+            let line = format!("{mark} {what}  {took:.1}s  {word}");
+            self.bars.suspend(|| host::say(line.trim_end()));
+        }
     }
 
     /// Takes a step from what runs, and writes its line.
@@ -88,6 +121,7 @@ impl Progress for Tty {
         let mut state = self.lock();
         match event {
             Event::Steps { steps, .. } => state.steps = steps.to_vec(),
+            Event::Fetching { what, state: how } => self.fetching(&mut state, what, *how),
             Event::Started { step, .. } => self.start(&mut state, *step),
             Event::Output { step, bytes, .. } => {
                 let text = String::from_utf8_lossy(bytes);

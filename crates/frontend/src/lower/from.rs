@@ -1,16 +1,11 @@
-//! FROM: the state that a stage begins with; and what the file says of the build as a whole.
+//! FROM: the state that a stage begins with.
 
 use kiln_graph::{Copy, NodeId, Op, Select, Taken};
 use kiln_image::{Config, Platform};
-use kiln_parser::{Diagnostic, Dockerfile, Span, Stage};
+use kiln_parser::{Diagnostic, Span};
 
 use super::{Lowerer, Place, State};
-use crate::{
-    Options, StageBase, error,
-    origin::Origin,
-    scope::{Args, Globals},
-    stage::Ground,
-};
+use crate::{StageBase, origin::Origin, scope::Args, stage::Ground};
 
 /// Where programs are looked for when the image does not say.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -130,41 +125,4 @@ fn inherited(base: &Config) -> Config {
     // What old builders kept of the container that they worked in: its host name, its streams.
     image.config.other.clear();
     image
-}
-
-/// `SOURCE_DATE_EPOCH`: a build argument, or a global ARG.
-pub(super) fn epoch(
-    file: &Dockerfile<'_>,
-    options: &Options,
-    globals: &Globals,
-) -> Result<Option<i64>, Diagnostic> {
-    const NAME: &str = "SOURCE_DATE_EPOCH";
-    let given = options.build_args.get(NAME).map(String::as_str);
-    let text = match given.or_else(|| globals.get(NAME)) {
-        None | Some("") => return Ok(None),
-        Some(text) => text,
-    };
-    let declared = file.args.iter().find(|arg| {
-        let pairs = &arg.instruction.pairs;
-        pairs.iter().any(|pair| pair.name.raw() == NAME)
-    });
-    let span = declared.filter(|_| given.is_none());
-    let span = span.map_or(Span::default(), |arg| arg.span);
-    if text == "context" {
-        return Ok(options.context_time);
-    }
-    let stage = |stage: &Stage<'_>| stage.name() == Some(&text.to_lowercase());
-    if options.contexts.contains_key(text) {
-        return Ok(options.named_times.get(text).copied());
-    }
-    if file.stages.iter().any(stage) {
-        let what = format!("{NAME}={text}");
-        let help = "give the time itself, in seconds since 1970";
-        return Err(error::not_yet(span, &what, help));
-    }
-    text.parse().map(Some).map_err(|_| {
-        let message = format!("`{NAME}` is `{text}`, not a number");
-        let help = "it is in seconds since 1970, or `context` for the time of a remote context";
-        error::error("bad-epoch", span, message, help)
-    })
 }

@@ -6,6 +6,7 @@
 )]
 
 mod checks;
+mod epoch;
 mod examples;
 mod expansion;
 mod given;

@@ -5,10 +5,10 @@ use std::{path::Path, sync::Arc};
 
 use clap::Args;
 use kiln_build::{
-    Fetched, LayoutImage, LocalContext, Named, NamedContext, Request, RunSettings, image::Reference,
+    Fetched, LayoutImage, LocalContext, Named, NamedContext, Purpose, Request, image::Reference,
 };
 
-use super::input::fetch;
+use super::input::Fetch;
 use crate::failure::Failure;
 
 #[derive(Args)]
@@ -20,7 +20,7 @@ pub(super) struct Contexts {
 }
 
 impl Contexts {
-    pub(super) fn apply(&self, request: &mut Request) -> Result<(), Failure> {
+    pub(super) fn apply(&self, request: &mut Request, fetch: &Fetch<'_>) -> Result<(), Failure> {
         for given in &self.build_contexts {
             let wrong = |what: String| {
                 Failure::new(format!("--build-context: {what}"))
@@ -37,8 +37,7 @@ impl Contexts {
             }
             let context = value.parse::<NamedContext>();
             let context = context.map_err(|e| wrong(format!("`{name}`: {e}")))?;
-            let plain_modes = request.settings.reproducible;
-            let opened = open(&context, plain_modes, &request.run);
+            let opened = open((&name, &context), request, fetch);
             let opened = opened.map_err(|e| e.before(&format!("--build-context {name}: ")))?;
             request.contexts.insert(name, opened);
         }
@@ -46,18 +45,23 @@ impl Contexts {
     }
 }
 
-fn open(context: &NamedContext, plain_modes: bool, given: &RunSettings) -> Result<Named, Failure> {
+fn open(
+    (name, context): (&str, &NamedContext),
+    request: &Request,
+    fetch: &Fetch<'_>,
+) -> Result<Named, Failure> {
     Ok(match context {
         NamedContext::Folder(path) => {
             let context = LocalContext::open(Path::new(path), None)?;
-            Named::Files(Arc::new(context.plain_modes(plain_modes)))
+            Named::Files(Arc::new(context.plain_modes(request.settings.reproducible)))
         }
         NamedContext::Image(name) if name == "scratch" => Named::Scratch,
         NamedContext::Image(name) => Named::Image(name.parse()?),
         NamedContext::Layout(text) => Named::Layout(LayoutImage::open(text)?),
         NamedContext::Target(stage) => Named::Target(stage.clone()),
         other => {
-            let context = match fetch(&other.to_string(), false, given)? {
+            let fetched = fetch.address(&other.to_string(), Purpose::Named(name), &request.run)?;
+            let context = match fetched {
                 Some(Fetched::Repository(context)) => context,
                 // As docker has it: what was fetched stays one file, an archive too.
                 Some(Fetched::File(file)) => file.alone()?,

@@ -9,11 +9,14 @@ use std::{
 };
 
 use kiln_build::{
-    Cancel, Context, Fetched, FilesContext, LocalContext, RunSettings, layer::Archive,
+    Context, Event, Fetched, FilesContext, LocalContext, Purpose, RunSettings, layer::Archive,
 };
 
 use super::{Build, files};
-use crate::{failure::Failure, host};
+use crate::{
+    failure::Failure,
+    host::{self, Interrupt},
+};
 
 /// A Dockerfile: its name for messages, and its text.
 pub(super) struct Dockerfile {
@@ -30,13 +33,24 @@ pub(super) struct Input {
     pub(super) size: Option<u64>,
 }
 
+/// How things are fetched: what stops it, and who is told of it.
+pub(super) struct Fetch<'a> {
+    pub(super) interrupt: &'a Interrupt,
+    pub(super) on: &'a (dyn Fn(Event<'_>) + Sync),
+}
+
 /// How much of standard input is looked at to know what it is.
 const HEAD: u64 = 512;
 
 impl Build {
     /// Opens what is to be built. `sized` asks for the size of the context; of what is `given`, that is
     /// shown which ADD would show.
-    pub(super) fn input(&self, sized: bool, given: &RunSettings) -> Result<Input, Failure> {
+    pub(super) fn input(
+        &self,
+        sized: bool,
+        given: &RunSettings,
+        fetch: &Fetch<'_>,
+    ) -> Result<Input, Failure> {
         let Some(context) = &self.context else {
             let file = self.file.as_ref().map(|f| format!(" -f {}", f.display()));
             let given = format!("kiln build{}", file.unwrap_or_default());
@@ -48,12 +62,12 @@ impl Build {
             return self.standard_input();
         }
         if !Path::new(context).is_dir()
-            && let Some(fetched) = fetch(context, self.keeps_git_dir(), given)?
+            && let Some(fetched) = fetch.address(context, self.purpose(), given)?
         {
-            return self.fetched(fetched, given);
+            return self.fetched(fetched, given, fetch);
         }
         let folder = folder(context)?;
-        let dockerfile = self.dockerfile(&folder, given)?;
+        let dockerfile = self.dockerfile(&folder, given, fetch)?;
         let context = LocalContext::open(&folder, dockerfile.path.as_deref())?
             .plain_modes(self.records.reproducible);
         Ok(Input {
@@ -113,7 +127,12 @@ impl Build {
     }
 
     /// A repository or an archive, with the Dockerfile in it; or a Dockerfile alone.
-    fn fetched(&self, fetched: Fetched, given: &RunSettings) -> Result<Input, Failure> {
+    fn fetched(
+        &self,
+        fetched: Fetched,
+        given: &RunSettings,
+        fetch: &Fetch<'_>,
+    ) -> Result<Input, Failure> {
         let context = match fetched {
             Fetched::Repository(context) => context,
             Fetched::File(file) => {
@@ -126,16 +145,17 @@ impl Build {
                     }
                     None => {
                         let nothing = "a build whose Dockerfile was fetched, which has none";
+                        let context = FilesContext::empty(nothing).made(file.time());
                         return Ok(Input {
                             dockerfile: text("Dockerfile".to_owned(), None, file.bytes()?),
-                            context: Arc::new(FilesContext::empty(nothing)),
+                            context: Arc::new(context),
                             size: None,
                         });
                     }
                 }
             }
         };
-        let dockerfile = match self.elsewhere(given)? {
+        let dockerfile = match self.elsewhere(given, fetch)? {
             Some(dockerfile) => dockerfile,
             None => self.inside(&context, "what was fetched")?,
         };
@@ -147,7 +167,11 @@ impl Build {
     }
 
     /// The Dockerfile, where -f names one that is not in the context.
-    fn elsewhere(&self, given: &RunSettings) -> Result<Option<Dockerfile>, Failure> {
+    fn elsewhere(
+        &self,
+        given: &RunSettings,
+        fetch: &Fetch<'_>,
+    ) -> Result<Option<Dockerfile>, Failure> {
         let Some(file) = &self.file else {
             return Ok(None);
         };
@@ -160,7 +184,7 @@ impl Build {
         }
         let address = file.to_str().unwrap_or_default();
         if address.starts_with("https://") || address.starts_with("http://") {
-            return match fetch(address, false, given)? {
+            return match fetch.address(address, Purpose::Dockerfile, given)? {
                 Some(Fetched::File(fetched)) => {
                     Ok(Some(text("Dockerfile".to_owned(), None, fetched.bytes()?)))
                 }
@@ -175,13 +199,15 @@ impl Build {
         Ok(None)
     }
 
-    /// Whether a context that is a repository has a `.git`.
-    fn keeps_git_dir(&self) -> bool {
+    /// A context that is a repository has a `.git` where that is asked for.
+    fn purpose(&self) -> Purpose<'static> {
         let on = |pair: &String| {
             let value = pair.strip_prefix("BUILDKIT_CONTEXT_KEEP_GIT_DIR=");
             value.is_some_and(|value| matches!(value, "1" | "true" | "True" | "TRUE" | "t" | "T"))
         };
-        self.build_args.iter().any(on)
+        Purpose::Context {
+            keep_git_dir: self.build_args.iter().any(on),
+        }
     }
 
     fn reads_file_from_input(&self) -> bool {
@@ -209,10 +235,15 @@ impl Build {
         Err(Failure::new(what).hint(hint))
     }
 
-    fn dockerfile(&self, folder: &Path, given: &RunSettings) -> Result<Dockerfile, Failure> {
+    fn dockerfile(
+        &self,
+        folder: &Path,
+        given: &RunSettings,
+        fetch: &Fetch<'_>,
+    ) -> Result<Dockerfile, Failure> {
         let is_address = |file: &Path| file.to_str().is_some_and(|text| text.contains("://"));
         if (self.reads_file_from_input() || self.file.as_deref().is_some_and(is_address))
-            && let Some(dockerfile) = self.elsewhere(given)?
+            && let Some(dockerfile) = self.elsewhere(given, fetch)?
         {
             return Ok(dockerfile);
         }
@@ -259,17 +290,21 @@ impl Build {
     }
 }
 
-/// What an address names; `None` for a path.
-pub(super) fn fetch(
-    address: &str,
-    keep_git_dir: bool,
-    given: &RunSettings,
-) -> Result<Option<Fetched>, Failure> {
-    let cancel = Cancel::new();
-    if address.contains("://") || address.contains('@') || address.starts_with("github.com/") {
-        return Ok(host::builder()?.fetch(address, keep_git_dir, given, &cancel)?);
+impl Fetch<'_> {
+    /// What an address names; `None` for a path.
+    pub(super) fn address(
+        &self,
+        address: &str,
+        purpose: Purpose<'_>,
+        given: &RunSettings,
+    ) -> Result<Option<Fetched>, Failure> {
+        if address.contains("://") || address.contains('@') || address.starts_with("github.com/") {
+            let cancel = self.interrupt.armed();
+            let builder = host::builder()?;
+            return Ok(builder.fetch((address, purpose), given, cancel, self.on)?);
+        }
+        Ok(None)
     }
-    Ok(None)
 }
 
 /// The folder that is the context.

@@ -5,7 +5,10 @@ use std::{env, sync::Arc};
 
 use kiln_build::{Context, Request, RunSettings, image::Reference};
 
-use super::{Build, input::Dockerfile};
+use super::{
+    Build,
+    input::{Dockerfile, Fetch},
+};
 use crate::{failure::Failure, progress::Style};
 
 impl Build {
@@ -15,6 +18,7 @@ impl Build {
         context: Arc<dyn Context>,
         style: Style,
         given: RunSettings,
+        fetch: &Fetch<'_>,
     ) -> Result<Request, Failure> {
         let mut request = Request::new(dockerfile.text.clone(), context);
         request.file.clone_from(&dockerfile.name);
@@ -43,7 +47,7 @@ impl Build {
         request.settings.keep_steps = style == Style::Classic;
         request.settings.epoch = epoch()?;
         request.run = given;
-        self.contexts.apply(&mut request)?;
+        self.contexts.apply(&mut request, fetch)?;
         self.runs.apply(&mut request)?;
         self.outputs.apply(&mut request)?;
         Ok(request)

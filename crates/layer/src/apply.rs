@@ -8,9 +8,10 @@
 //! the same name the later wins.
 
 mod content;
+mod link;
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     io::{self, Read},
 };
 
@@ -23,7 +24,6 @@ use crate::{
     archive::{Limits, Member, Members, Type},
     links::LinkedTree,
     pack::kept_inline,
-    path::escaped,
     root::resolve,
 };
 
@@ -70,7 +70,8 @@ pub fn apply_within(
 pub(crate) enum Named {
     /// What it means in a layer, where some names stand for removals.
     Layer(LayerPath),
-    /// Itself.
+    /// Itself, in an archive that is no layer: for targets that keep nothing, as
+    /// [`Nothing`](crate::Nothing).
     Plain(LayerPath),
 }
 
@@ -86,7 +87,8 @@ pub(crate) fn apply_named(
         tree: LinkedTree::default(),
         to,
         named,
-        awaited: BTreeSet::new(),
+        awaited: BTreeMap::new(),
+        describes: false,
     };
     if let Err(e) = layer.all(&mut members) {
         // What the target has put off comes before it.
@@ -94,7 +96,16 @@ pub(crate) fn apply_named(
         return Err(e);
     }
     let (diff_id, size) = members.finish()?;
-    let Layer { tree, to, .. } = layer;
+    let Layer {
+        mut tree,
+        to,
+        awaited,
+        describes,
+        ..
+    } = layer;
+    if describes {
+        tree.describe_links(&awaited);
+    }
     let tree = tree.finish();
     to.finish(&tree)?;
     Ok(Applied {
@@ -108,8 +119,11 @@ struct Layer<'a> {
     tree: LinkedTree,
     to: &'a mut dyn Target,
     named: &'a dyn Fn(&[u8]) -> Result<Named, Error>,
-    /// What hard links of this layer name that was not in it when they came.
-    awaited: BTreeSet<LayerPath>,
+    /// What hard links of this layer name that was not in it when they came, and what the last of them
+    /// says of it.
+    awaited: BTreeMap<LayerPath, Meta>,
+    /// Whether a hard link said something of its file.
+    describes: bool,
 }
 
 const WHITEOUT: &[u8] = b".wh.";
@@ -226,7 +240,7 @@ impl Layer<'_> {
 
     /// An entry beneath a whiteout makes a folder of it that hides the lower layers'.
     fn reveal(&mut self, path: &LayerPath) -> Result<(), Error> {
-        if self.awaited.contains(path) {
+        if self.awaited.contains_key(path) {
             return Err(Error::refused("comes after a hard link to it"));
         }
         match self.whiteout_above(path) {
@@ -342,41 +356,6 @@ impl Layer<'_> {
                 Ok(())
             }
         }
-    }
-
-    fn link(&mut self, path: &LayerPath, target: &[u8], meta: Meta) -> Result<(), Error> {
-        let shown = escaped(target);
-        let of = |e: Error| Error::refused(format!("a hard link to `{shown}`")).because(e);
-        let target = LayerPath::parse(target).map_err(of)?;
-        let target = self.inside(&target).map_err(of)?;
-        let found = self.tree.tree().get(&target).cloned();
-        let (meta, kind) = match found.map(|e| (e.meta, e.kind)) {
-            Some((meta, Kind::File(_))) => (meta, Kind::Hardlink { target }),
-            Some((meta, kind @ Kind::Hardlink { .. })) => (meta, kind),
-            Some((_, kind @ (Kind::Dir { .. } | Kind::Whiteout))) => {
-                let what = format!("a hard link to `{target}`, which is a {}", kind.name());
-                return Err(Error::refused(what));
-            }
-            // Another name of a symbolic link, a device, a pipe: one more of its kind.
-            Some(other) => other,
-            None if target.is_root() => {
-                return Err(Error::refused("a hard link to the root"));
-            }
-            None => {
-                self.awaited.insert(target.clone());
-                (meta, Kind::Hardlink { target })
-            }
-        };
-        if let Kind::Hardlink { target } = &kind
-            && (target == path || target.starts_with(path))
-        {
-            // It is the same file already; or it would be lost with the folder that it replaces.
-            return match target == path {
-                true if self.tree.tree().get(path).is_some() => Ok(()),
-                _ => Err(Error::refused("a hard link to itself")),
-            };
-        }
-        self.put(path, meta, kind)
     }
 }
 

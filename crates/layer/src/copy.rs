@@ -13,6 +13,8 @@ mod unpacked;
 
 use std::collections::BTreeMap;
 
+use kiln_image::Digest;
+
 use crate::{
     Entry, Error, ErrorKind, File, Files, Keep, Kind, LayerPath, Meta, Root, Time, Tree,
     root::{Resolved, resolve},
@@ -82,7 +84,7 @@ pub struct Change {
 /// A file of one of the inputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// Which input.
+    /// Which input; one more than there are is the root that was copied onto.
     pub input: usize,
     /// Where in it.
     pub path: LayerPath,
@@ -102,6 +104,8 @@ pub struct Met {
     pub owner: (u32, u32),
     /// Where a symbolic link leads.
     pub link: Option<Vec<u8>>,
+    /// Of a file that became a part of the layer, a digest of its content and its attributes.
+    pub content: Option<Digest>,
 }
 
 /// A copy, planned.
@@ -339,7 +343,9 @@ impl<'a> Copy<'a, '_> {
         (meta.uid, meta.gid) = self.request.owner.or(own).unwrap_or((0, 0));
         meta.mtime = source.time.unwrap_or(meta.mtime);
         match (&self.request.mode, &entry.kind) {
-            (None, _) | (_, Kind::Symlink { .. }) => {}
+            // Whatever an archive says: it has none.
+            (_, Kind::Symlink { .. }) => meta.mode = 0o777,
+            (None, _) => {}
             (Some(_), _) if source.unpack => {}
             (Some(mode), _) => meta.mode = mode.of(meta.mode, entry.is_dir()),
         }
@@ -361,8 +367,13 @@ impl<'a> Copy<'a, '_> {
             return self.to.leaf(Entry { path, meta, kind }, None);
         };
         let content = file_entry.path.clone();
+        let origin = Origin {
+            input: source.input,
+            path: content.clone(),
+        };
         let kind = match self.names.get(&content) {
-            Some(first) if *first != path => Kind::Hardlink {
+            // Unless something else has taken its place since.
+            Some(first) if *first != path && self.to.is_from(first, &origin) => Kind::Hardlink {
                 target: first.clone(),
             },
             _ => Kind::File(File {
@@ -373,11 +384,9 @@ impl<'a> Copy<'a, '_> {
                 ..file.clone()
             }),
         };
-        self.names.entry(content.clone()).or_insert(path.clone());
-        let origin = Origin {
-            input: source.input,
-            path: content,
-        };
+        if !matches!(kind, Kind::Hardlink { .. }) {
+            self.names.insert(content, path.clone());
+        }
         self.to.leaf(Entry { path, meta, kind }, Some(origin))
     }
 }

@@ -44,6 +44,18 @@ pub struct Meta {
 }
 
 impl Meta {
+    /// What `entry` has after a program like tar put this on it: attributes are added to those that are
+    /// there, and a symbolic link has no mode and no time to put.
+    #[must_use]
+    pub(crate) fn put_on(mut self, entry: &Entry) -> Self {
+        if matches!(entry.kind, Kind::Symlink { .. }) {
+            (self.mode, self.mtime) = (entry.meta.mode, entry.meta.mtime);
+        }
+        let mut xattrs = entry.meta.xattrs.clone();
+        xattrs.append(&mut self.xattrs);
+        Self { xattrs, ..self }
+    }
+
     /// Metadata with `mode`, owned by 0:0, of 1970, without attributes.
     pub fn with_mode(mode: u32) -> Self {
         Self {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Entry, Kind, LayerPath, Tree};
+use crate::{Entry, Kind, LayerPath, Meta, Tree};
 
 #[derive(Debug, Default)]
 pub(crate) struct LinkedTree {
@@ -24,6 +24,32 @@ impl LinkedTree {
             links.insert(entry.path.clone());
         }
         self.tree.insert(entry);
+    }
+
+    /// Gives the entry at `path`, which is no hard link, other metadata. Of a file's other names see
+    /// [`describe_links`](Self::describe_links).
+    pub(crate) fn describe(&mut self, path: &LayerPath, meta: Meta) {
+        if let Some(entry) = self.tree.get(path) {
+            let (path, kind) = (path.clone(), entry.kind.clone());
+            self.tree.insert(Entry { path, meta, kind });
+        }
+    }
+
+    /// Gives each hard link the metadata of its file, or what `missing` says of one that is not there.
+    pub(crate) fn describe_links(&mut self, missing: &BTreeMap<LayerPath, Meta>) {
+        for (target, links) in &self.links {
+            let file = self.tree.get(target).map(|file| &file.meta);
+            let Some(meta) = file.or_else(|| missing.get(target)).cloned() else {
+                continue;
+            };
+            for link in links {
+                if let Some(entry) = self.tree.get(link).filter(|entry| entry.meta != meta) {
+                    let (path, kind) = (link.clone(), entry.kind.clone());
+                    let meta = meta.clone();
+                    self.tree.insert(Entry { path, meta, kind });
+                }
+            }
+        }
     }
 
     pub(crate) fn remove_within(&mut self, path: &LayerPath) {

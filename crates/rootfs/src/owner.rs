@@ -88,7 +88,8 @@ fn read(root: &Root, path: &str) -> Result<String, Error> {
     let Ok(resolved) = root.resolve(&path) else {
         return Ok(String::new());
     };
-    let Some(file) = resolved.entry.as_ref().and_then(|entry| entry.file()) else {
+    // Which may be known by another name as well.
+    let Some(file) = root.file(&resolved.path) else {
         return Ok(String::new());
     };
     let mut bytes = Vec::new();
@@ -149,13 +150,17 @@ fn groups(text: &str) -> impl Iterator<Item = Group<'_>> {
     })
 }
 
+/// The largest id that a process can be given, as docker has it, and the largest that a file can have.
+const LARGEST_OF_PROCESS: u32 = i32::MAX as u32;
+const LARGEST_OF_FILE: u32 = u32::MAX - 1;
+
 /// An id, where the text is a number at all.
-fn number(text: &str) -> Result<Option<u32>, Error> {
+fn number(text: &str, largest: u32) -> Result<Option<u32>, Error> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
         return Ok(None);
     }
-    let id = text.parse::<u32>().ok().filter(|id| *id <= i32::MAX as u32);
-    let out = || format!("`{text}`: uids and gids must be in range 0-2147483647");
+    let id = text.parse::<u32>().ok().filter(|id| *id <= largest);
+    let out = || format!("`{text}`: uids and gids must be in range 0-{largest}");
     id.map_or_else(
         || Err(Error::new(ErrorKind::User, out())),
         |id| Ok(Some(id)),
@@ -181,7 +186,7 @@ fn resolve_in(text: &str, tables: &Tables) -> Result<Ids, Error> {
     let wanted = if user.is_empty() {
         Some(0)
     } else {
-        number(user)?
+        number(user, LARGEST_OF_PROCESS)?
     };
     let line = users(&tables.passwd).find(|line| match wanted {
         Some(uid) => line.uid == uid,
@@ -202,7 +207,7 @@ fn resolve_in(text: &str, tables: &Tables) -> Result<Ids, Error> {
     };
     let mut more = Vec::new();
     if !group.is_empty() {
-        ids.gid = named_group(group, tables)?;
+        ids.gid = named_group(group, tables, LARGEST_OF_PROCESS)?;
     } else if let Some(line) = &line {
         let lists = |group: &Group<'_>| group.members.split(',').any(|m| m.trim() == line.name);
         more = groups(&tables.group)
@@ -219,8 +224,8 @@ fn resolve_in(text: &str, tables: &Tables) -> Result<Ids, Error> {
     Ok(ids)
 }
 
-fn named_group(group: &str, tables: &Tables) -> Result<u32, Error> {
-    if let Some(gid) = number(group)? {
+fn named_group(group: &str, tables: &Tables, largest: u32) -> Result<u32, Error> {
+    if let Some(gid) = number(group, largest)? {
         return Ok(gid);
     }
     let line = groups(&tables.group).find(|line| line.name == group);
@@ -231,18 +236,18 @@ fn named_group(group: &str, tables: &Tables) -> Result<u32, Error> {
 /// What needs no file: all parts are numbers.
 fn numbers(text: &str) -> Result<Option<(u32, u32)>, Error> {
     let (user, group) = parts(text);
-    let Some(uid) = number(user)? else {
+    let Some(uid) = number(user, LARGEST_OF_FILE)? else {
         return Ok(None);
     };
     if group.is_empty() {
         return Ok(Some((uid, uid)));
     }
-    Ok(number(group)?.map(|gid| (uid, gid)))
+    Ok(number(group, LARGEST_OF_FILE)?.map(|gid| (uid, gid)))
 }
 
 fn chown_in(text: &str, tables: &Tables) -> Result<(u32, u32), Error> {
     let (user, group) = parts(text);
-    let (uid, own) = match number(user)? {
+    let (uid, own) = match number(user, LARGEST_OF_FILE)? {
         Some(uid) => (uid, uid),
         None if user.is_empty() => (0, 0),
         None => {
@@ -253,7 +258,7 @@ fn chown_in(text: &str, tables: &Tables) -> Result<(u32, u32), Error> {
     };
     match group {
         "" => Ok((uid, own)),
-        group => Ok((uid, named_group(group, tables)?)),
+        group => Ok((uid, named_group(group, tables, LARGEST_OF_FILE)?)),
     }
 }
 
@@ -306,6 +311,7 @@ mod tests {
             ("55:66", (55, 66)),
             ("55:video", (55, 44)),
             (":video", (0, 44)),
+            ("4294967294:2147483648", (4_294_967_294, 2_147_483_648)),
         ] {
             assert_eq!(chown_in(text, &tables()).unwrap(), expected, "{text}");
         }

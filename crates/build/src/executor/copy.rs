@@ -15,6 +15,8 @@ use crate::{
 
 /// A COPY, planned: what it takes, and from where.
 pub(super) struct Planned {
+    /// What is copied onto: the last of the inputs.
+    onto: Arc<Root>,
     /// The inputs after the first.
     from: Vec<Arc<Root>>,
     /// What was unpacked: the inputs behind them.
@@ -25,7 +27,9 @@ pub(super) struct Planned {
 
 impl Planned {
     fn files(&self) -> Vec<&dyn Files> {
-        inputs(&self.from, &self.archives)
+        let mut files = inputs(&self.from, &self.archives);
+        files.push(&*self.onto);
+        files
     }
 }
 
@@ -101,6 +105,7 @@ impl Carrier<'_> {
             .map_err(|e| self.explain_copy(e.into(), op, inputs))?;
         let planned = Arc::new(Planned {
             owner: request.owner,
+            onto,
             from,
             archives,
             copied,

@@ -6,8 +6,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
+use kiln_image::Digest;
+
 use super::{Change, Copied, Met, Origin};
-use crate::{Entry, Error, ErrorKind, Kind, LayerPath, Meta, Root, links::LinkedTree, root};
+use crate::{Entry, Error, ErrorKind, File, Kind, LayerPath, Meta, Root, links::LinkedTree, root};
 
 pub(super) struct Destination<'r> {
     onto: &'r Root,
@@ -17,6 +19,8 @@ pub(super) struct Destination<'r> {
     /// The metadata of folders that are made.
     made: Meta,
     met: RefCell<BTreeSet<Met>>,
+    /// Whether a file got other metadata under one of its names.
+    describes: bool,
     /// Paths at which what was there counts no more.
     replaced: BTreeSet<LayerPath>,
 }
@@ -30,6 +34,7 @@ impl<'r> Destination<'r> {
             made,
             met: RefCell::default(),
             replaced: BTreeSet::new(),
+            describes: false,
         }
     }
 
@@ -41,7 +46,18 @@ impl<'r> Destination<'r> {
     /// What is at `path` now.
     pub(super) fn get(&self, path: &LayerPath) -> Option<Cow<'_, Entry>> {
         let changed = self.changes.tree().get(path).map(Cow::Borrowed);
-        changed.or_else(|| self.below(path).filter(|_| !self.replaced.contains(path)))
+        changed.or_else(|| self.below(path).filter(|_| !self.is_replaced(path)))
+    }
+
+    /// Whether what the root has at `path` counts no more.
+    fn is_replaced(&self, path: &LayerPath) -> bool {
+        let is_one = |path: &LayerPath| self.replaced.contains(path);
+        !self.replaced.is_empty() && (is_one(path) || path.ancestors().any(|above| is_one(&above)))
+    }
+
+    /// Whether the file at `path` is that of `origin`.
+    pub(super) fn is_from(&self, path: &LayerPath, origin: &Origin) -> bool {
+        self.changes.tree().file(path).is_some() && self.sources.get(path) == Some(origin)
     }
 
     /// Whether there is a folder at `path` now.
@@ -62,6 +78,7 @@ impl<'r> Destination<'r> {
             mode: if link.is_none() { found.meta.mode } else { 0 },
             owner: (found.meta.uid, found.meta.gid),
             link,
+            content: None,
         });
         Some(found)
     }
@@ -110,7 +127,7 @@ impl<'r> Destination<'r> {
                 Some(entry) => return Err(not_a_folder(&entry)),
                 None => Entry::folder(folder, made.clone()),
             };
-            self.changes.put(entry);
+            self.put_folder(entry);
         }
         Ok(())
     }
@@ -121,8 +138,101 @@ impl<'r> Destination<'r> {
         if let Some(entry) = self.get(&folder.path).filter(|e| !e.is_dir()) {
             return Err(not_a_folder(&entry));
         }
-        self.changes.put(folder);
+        self.put_folder(folder);
         Ok(())
+    }
+
+    /// Of a folder that was replaced and is made again, nothing of before is to be seen.
+    fn put_folder(&mut self, mut folder: Entry) {
+        if self.replaced.contains(&folder.path)
+            && self.below(&folder.path).is_some_and(|e| e.is_dir())
+        {
+            folder.kind = Kind::Dir { opaque: true };
+        }
+        self.changes.put(folder);
+    }
+
+    /// Makes `path` another name of what is at `file`, which gets `meta`. What only the root has is in
+    /// the changes then, with the input of the number `root` as its source.
+    pub(super) fn link(
+        &mut self,
+        path: LayerPath,
+        file: &LayerPath,
+        meta: Meta,
+        root: usize,
+    ) -> Result<(), Error> {
+        let changed = self
+            .changes
+            .tree()
+            .file(file)
+            .map(|(first, _)| first.clone());
+        let is_changed = changed.is_some();
+        let there = changed.or_else(|| self.get(file).map(Cow::into_owned));
+        let Some(there) = there.filter(|_| *file != path) else {
+            let what = format!("a hard link to `{file}`, which is not there");
+            return Err(Error::new(ErrorKind::NotFound, what).at(&path));
+        };
+        let meta = meta.put_on(&there);
+        if there.is_dir() {
+            let what = format!("a hard link to `{file}`, which is a folder");
+            return Err(Error::new(ErrorKind::Conflict, what).at(&path));
+        }
+        let origin = match &there.kind {
+            Kind::File(_) | Kind::Hardlink { .. } if is_changed => {
+                self.changes.describe(&there.path, meta.clone());
+                self.describes = true;
+                self.sources.get(&there.path).cloned()
+            }
+            Kind::File(_) | Kind::Hardlink { .. } => {
+                let origin = self.take(&there, meta.clone(), root)?;
+                Some(origin)
+            }
+            // One more of its kind.
+            kind => {
+                let kind = kind.clone();
+                let first = Entry {
+                    path: there.path,
+                    meta: meta.clone(),
+                    kind: kind.clone(),
+                };
+                self.leaf(first, None)?;
+                return self.leaf(Entry { path, meta, kind }, None);
+            }
+        };
+        let kind = Kind::Hardlink { target: there.path };
+        self.leaf(Entry { path, meta, kind }, origin)
+    }
+
+    /// Puts a file of the root into the changes.
+    fn take(&mut self, there: &Entry, meta: Meta, root: usize) -> Result<Origin, Error> {
+        let Some(file) = self.onto.file(&there.path) else {
+            let what = "a hard link to a file that is not there";
+            return Err(Error::new(ErrorKind::NotFound, what).at(&there.path));
+        };
+        self.met.borrow_mut().insert(Met {
+            path: there.path.clone(),
+            kind: "file",
+            mode: there.meta.mode,
+            owner: (there.meta.uid, there.meta.gid),
+            link: None,
+            content: Some(Digest::sha256(
+                format!("{} {:?}", file.digest, there.meta.xattrs).as_bytes(),
+            )),
+        });
+        let origin = Origin {
+            input: root,
+            path: there.path.clone(),
+        };
+        let entry = Entry {
+            path: there.path.clone(),
+            meta,
+            kind: Kind::File(File {
+                offset: 0,
+                ..file.clone()
+            }),
+        };
+        self.leaf(entry, Some(origin.clone()))?;
+        Ok(origin)
     }
 
     /// Puts everything else.
@@ -141,8 +251,9 @@ impl<'r> Destination<'r> {
                 .hint("end the destination in a slash to copy into a folder"));
         }
         self.changes.remove_within(&entry.path);
-        if let Some(source) = source {
-            self.sources.insert(entry.path.clone(), source);
+        match source {
+            Some(source) => drop(self.sources.insert(entry.path.clone(), source)),
+            None => drop(self.sources.remove(&entry.path)),
         }
         self.changes.put(entry);
         Ok(())
@@ -156,7 +267,10 @@ impl<'r> Destination<'r> {
         }
     }
 
-    pub(super) fn finish(self) -> Copied {
+    pub(super) fn finish(mut self) -> Copied {
+        if self.describes {
+            self.changes.describe_links(&BTreeMap::new());
+        }
         let sources = self.sources;
         let changes = self.changes.finish();
         let changes = changes

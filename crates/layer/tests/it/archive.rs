@@ -18,13 +18,14 @@ fn open(bytes: &[u8]) -> Result<Option<Archive>, Error> {
     Archive::read(bytes, tempfile::tempfile().unwrap(), &Limits::default())
 }
 
-/// A tar of files with these names, a hard link and a symbolic link where there is a target.
+/// A tar of files with these names and perhaps a mode, a hard link and a symbolic link where there is a target.
 fn tar(members: &[(&str, &str)]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (name, text) in members {
         let mut header = tar::Header::new_ustar();
+        let (name, mode) = name.split_once(' ').unwrap_or((name, "640"));
         header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
-        header.set_mode(0o640);
+        header.set_mode(u32::from_str_radix(mode, 8).unwrap());
         header.set_uid(7);
         header.set_gid(8);
         header.set_mtime(9);
@@ -108,6 +109,35 @@ fn names_and_links() {
     let expected = ["abs 1", "b 1", "etc/x 1", "hard == b", "out -> /etc"];
     assert_eq!(listing(archive.tree()), expected);
     assert_eq!(read(&archive, "hard"), b"2");
+}
+
+#[test]
+fn a_hard_link_says_of_its_file() {
+    let bytes = tar(&[
+        ("f 600", "1"),
+        ("a 644", "== f"),
+        ("b 711", "== a"),
+        ("there 640", "== beneath"),
+        ("more 755", "== ./x/../there"),
+        ("l 777", "-> f"),
+        ("same 600", "== l"),
+    ]);
+    let archive = open(&bytes).unwrap().unwrap();
+    let modes: Vec<_> = archive
+        .tree()
+        .iter()
+        .map(|e| format!("{} {:o}", e.path, e.meta.mode))
+        .collect();
+    let expected = [
+        "a 711",
+        "b 711",
+        "f 711",
+        "l 777",
+        "more 755",
+        "same 777",
+        "there 755",
+    ];
+    assert_eq!(modes, expected);
 }
 
 #[test]

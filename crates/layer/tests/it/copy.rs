@@ -1,7 +1,7 @@
 //! COPY and WORKDIR as plans.
 
 use kiln_layer::{
-    Error, ErrorKind, Files, Keep, Kind, LayerPath, Meta, Root, Time,
+    Entry, Error, ErrorKind, Files, Keep, Kind, LayerPath, Meta, Root, Time,
     copy::{self, Change, Copied, Inputs, Mode, Request, Source},
 };
 
@@ -336,8 +336,8 @@ fn parents_are_kept() {
     }
     let mut closed = files(&["a/b/c = 1"]);
     let folder = |mode| Meta::with_mode(mode);
-    closed.entry(kiln_layer::Entry::folder(path("a"), folder(0o700)));
-    closed.entry(kiln_layer::Entry::folder(path("a/b"), folder(0o710)));
+    closed.entry(Entry::folder(path("a"), folder(0o700)));
+    closed.entry(Entry::folder(path("a/b"), folder(0o710)));
     let request = Request {
         sources: vec![from("", "a/b/c")],
         ..request(&[], "/p")
@@ -510,4 +510,129 @@ fn devices_and_pipes_are_copied_and_an_archive_without_folders_is_taken() {
         .changes;
     let paths: Vec<_> = found.iter().map(|c| c.entry.path.to_string()).collect();
     assert_eq!(paths, ["n", "n/deep", "n/deep/f", "n/l", "n/pipe"]);
+}
+
+/// An archive with these entries unpacked at `/d` of a root.
+fn unpacked(entries: &[Entry], onto: &Root) -> Result<Copied, Error> {
+    let mut archive = kiln_layer::InMemory::new();
+    for entry in entries {
+        archive.entry(entry.clone());
+    }
+    let request = Request {
+        sources: vec![Source {
+            unpack: true,
+            keep_owner: true,
+            ..Source::default()
+        }],
+        ..request(&[], "/d")
+    };
+    plan(&archive, &request, onto)
+}
+
+fn hard(at: &str, target: &str, mode: u32) -> Entry {
+    Entry {
+        path: path(at),
+        meta: Meta {
+            uid: 5,
+            ..Meta::with_mode(mode)
+        },
+        kind: Kind::Hardlink {
+            target: path(target),
+        },
+    }
+}
+
+#[test]
+fn a_hard_link_of_an_archive_takes_what_the_root_has() {
+    let onto = |text: &str| {
+        let links = ["d/pipe-link -> orig", "d/sub -> /deep", "d/deep/"];
+        let texts = [&["d/", text, "d/deep/in = 1"][..], &links].concat();
+        root(vec![files(&texts)])
+    };
+    let of = |text: &str| {
+        let links = [
+            hard("a", "orig", 0o700),
+            hard("b", "orig", 0o700),
+            hard("c", "sub/in", 0o711),
+        ];
+        unpacked(&links, &onto(text)).unwrap()
+    };
+    let found = of("d/orig = there");
+    let lines = [
+        "d/",
+        "d/a < 1:d/orig",
+        "d/b == d/a",
+        "d/c < 1:d/deep/in",
+        "d/deep/",
+        "d/deep/in == d/c",
+        "d/orig == d/a",
+    ];
+    assert_eq!(show(&found.changes), lines);
+    let orig = |copied: &Copied| {
+        let change = copied
+            .changes
+            .iter()
+            .find(|c| c.entry.path == path("d/orig"));
+        change.map(|c| (c.entry.meta.mode, c.entry.meta.uid))
+    };
+    assert_eq!(orig(&found), Some((0o700, 5)));
+    // The content of what was taken is a part of what was met.
+    assert_ne!(found.met, of("d/orig = other").met);
+    assert_eq!(found.met, of("d/orig = there").met);
+
+    for (link, kind, said) in [
+        ("nothing", ErrorKind::NotFound, "hard link to `d/nothing`"),
+        ("deep", ErrorKind::Conflict, "which is a folder"),
+        ("h", ErrorKind::NotFound, "hard link to `d/h`"),
+    ] {
+        let e = unpacked(&[hard("h", link, 0o700)], &onto("d/orig = there")).unwrap_err();
+        assert_eq!(e.kind(), kind, "{link}: {e}");
+        assert!(e.to_string().contains(said), "{link}: {e}");
+    }
+}
+
+#[test]
+fn names_of_a_file_whose_first_one_was_replaced() {
+    let onto = root(vec![files(&["d/", "d/near -> real", "d/real/"])]);
+    let entries: Vec<Entry> = files(&["near/a = 1", "real/a = 22", "z == near/a"])
+        .tree()
+        .iter()
+        .cloned()
+        .collect();
+    let found = unpacked(&entries, &onto).unwrap();
+    assert!(
+        show(&found.changes).contains(&"d/z < near/a".to_owned()),
+        "{:?}",
+        show(&found.changes)
+    );
+}
+
+#[test]
+fn a_folder_that_was_replaced_and_is_made_again_hides_what_was_there() {
+    let onto = root(vec![files(&["d/", "d/x/", "d/x/l -> /elsewhere"])]);
+    let inputs = [files(&["x = file"]), files(&["x/", "x/l/", "x/l/y = 1"])];
+    let inputs: Vec<&dyn Files> = inputs.iter().map(|f| f as &dyn Files).collect();
+    let source = |input| Source {
+        input,
+        unpack: true,
+        ..Source::default()
+    };
+    let request = Request {
+        sources: vec![source(0), source(1)],
+        ..request(&[], "/d")
+    };
+    let from = Inputs {
+        files: &inputs,
+        keep: None,
+    };
+    let found = copy::plan(from, &request, &onto).unwrap();
+    assert_eq!(
+        show(&found.changes),
+        ["d/", "d/x/", "d/x/l/", "d/x/l/y < 1:x/l/y"]
+    );
+    let x = found.changes.iter().find(|c| c.entry.path == path("d/x"));
+    assert_eq!(
+        x.map(|c| c.entry.kind.clone()),
+        Some(Kind::Dir { opaque: true })
+    );
 }

@@ -1,9 +1,11 @@
 //! Devices by their CDI names (Container Device Interface 0.8): what the files in `/etc/cdi` and
-//! `/var/run/cdi` say that a process with a device sees. Reads JSON alone, and refuses hooks, which
-//! would be programs of the machine that run beside the sandbox.
+//! `/var/run/cdi` say that a process with a device sees, in JSON or YAML. Refuses hooks, which would be
+//! programs of the machine that run beside the sandbox.
+
+mod yaml;
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -83,21 +85,14 @@ pub(crate) fn find(wanted: &[kiln_graph::Device]) -> Result<Edits, Error> {
 }
 
 fn find_in(folders: &[&Path], wanted: &[kiln_graph::Device]) -> Result<Edits, Error> {
-    let (kinds, unread) = read(folders)?;
+    let kinds = read(folders)?;
     let mut edits = Edits::default();
     for device in wanted {
         let found = named(&kinds, &device.name);
         if found.is_empty() && device.required {
             let what = format!("there is no device `{}` on this machine", device.name);
-            let error = Error::new(ErrorKind::NotFound, what);
-            return Err(match unread.first() {
-                Some(path) => error.hint(format!(
-                    "`{}` is not read: devices are described in JSON here, which most tools write \
-                     when they are asked for it",
-                    path.display()
-                )),
-                None => error.hint("devices are described in `/etc/cdi` and `/var/run/cdi`"),
-            });
+            return Err(Error::new(ErrorKind::NotFound, what)
+                .hint("devices are described in `/etc/cdi` and `/var/run/cdi`"));
         }
         let mut of_kind: Vec<&str> = Vec::new();
         for (kind, device) in found {
@@ -149,9 +144,9 @@ fn named<'k>(kinds: &'k [Kind], name: &str) -> Vec<(&'k Kind, &'k Named)> {
     }
 }
 
-/// The files, and those that are in a language which is not read.
-fn read(folders: &[&Path]) -> Result<(Vec<Kind>, Vec<PathBuf>), Error> {
-    let (mut kinds, mut unread) = (Vec::new(), Vec::new());
+/// What the files say.
+fn read(folders: &[&Path]) -> Result<Vec<Kind>, Error> {
+    let mut kinds = Vec::new();
     for folder in folders {
         let mut paths: Vec<PathBuf> = match fs::read_dir(folder) {
             Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
@@ -159,21 +154,23 @@ fn read(folders: &[&Path]) -> Result<(Vec<Kind>, Vec<PathBuf>), Error> {
         };
         paths.sort();
         for path in paths {
-            match path.extension().and_then(|e| e.to_str()) {
-                Some("json") => {}
-                Some("yaml" | "yml") => {
-                    unread.push(path);
-                    continue;
-                }
+            let is_yaml = match path.extension().and_then(|e| e.to_str()) {
+                Some("json") => false,
+                Some("yaml" | "yml") => true,
                 _ => continue,
-            }
+            };
             let failed = |e| Error::io(format!("read `{}`", path.display()), e);
-            let text = fs::read(&path).map_err(failed)?;
-            let kind = serde_json::from_slice(&text).map_err(|e| failed(e.into()))?;
-            kinds.push(kind);
+            let text = fs::read_to_string(&path).map_err(failed)?;
+            let kind = match is_yaml {
+                false => serde_json::from_str(&text).map_err(io::Error::from),
+                true => yaml::value(&text)
+                    .map_err(io::Error::other)
+                    .and_then(|value| Ok(serde_json::from_value(value)?)),
+            };
+            kinds.push(kind.map_err(failed)?);
         }
     }
-    Ok((kinds, unread))
+    Ok(kinds)
 }
 
 impl Edits {
@@ -220,6 +217,22 @@ mod tests {
             {"name": "c", "containerEdits": {"hooks": [{"hookName": "createContainer"}]}}
         ]}"#;
 
+    const YAML: &str = "---
+cdiVersion: 0.6.0
+kind: other.com/class
+devices:
+- name: x
+  containerEdits:
+    additionalGids: [44, 109]
+    deviceNodes:
+    - path: /dev/x
+      hostPath: /dev/zero
+      permissions: rw
+containerEdits:
+  env:
+  - X=1
+";
+
     fn wanted(name: &str, required: bool) -> Vec<kiln_graph::Device> {
         let name = name.to_owned();
         vec![kiln_graph::Device { name, required }]
@@ -229,7 +242,7 @@ mod tests {
     fn devices_are_found_by_their_names() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("x.json"), FILE).unwrap();
-        fs::write(folder.path().join("y.yaml"), "kind: other.com/class").unwrap();
+        fs::write(folder.path().join("y.yaml"), YAML).unwrap();
         fs::write(folder.path().join("z.txt"), "?").unwrap();
         let find = |name, required| find_in(&[folder.path()], &wanted(name, required));
         let targets = |name| {
@@ -265,11 +278,13 @@ mod tests {
                 .devices
                 .is_empty()
         );
-        let missing = find("other.com/class=x", true).unwrap_err();
+        let other = find("other.com/class=x", true).unwrap();
+        assert_eq!(other.devices[0].target, Path::new("/dev/x"));
+        assert_eq!((other.env.len(), &other.groups[..]), (1, &[44, 109][..]));
+        let missing = find("other.com/class=y", true).unwrap_err();
         assert_eq!(missing.kind(), ErrorKind::NotFound);
-        assert!(
-            missing.hint_text().unwrap().contains("y.yaml"),
-            "{missing:?}"
-        );
+        fs::write(folder.path().join("y.yml"), "kind: a\ndevices: *b\n").unwrap();
+        let broken = find("other.com/class=x", true).unwrap_err().to_string();
+        assert!(broken.contains("y.yml"), "{broken}");
     }
 }

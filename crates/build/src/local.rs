@@ -6,6 +6,7 @@ mod cache;
 mod emulation;
 mod limits;
 mod mounts;
+mod targets;
 
 use std::{
     ffi::OsString,
@@ -116,7 +117,7 @@ impl Local {
         spec.mounts.extend(mounts.all);
         // What lies in another mount comes after it.
         spec.mounts
-            .sort_by_key(|mount| mount.target().components().count());
+            .sort_by_key(|mount| targets::depth(mount.target()));
         spec.hostname = Some(host_name);
         spec.network = match step.network {
             Network::None => kiln_sandbox::Network::None,

@@ -10,9 +10,12 @@ use kiln_graph::{Mount, MountKind, SecretMount, SshMount};
 use kiln_image::Digest;
 use kiln_layer::{Entry, Kind, LayerPath, Root, Time};
 use kiln_rootfs::{Point, Prepared, Roots};
-use kiln_sandbox::{Hidden, Mount as Mounted, Owned, PointKind};
+use kiln_sandbox::{Hidden, Mount as Mounted, Owned, PointKind, RootSpec};
 
-use super::cache::{Caches, Taken};
+use super::{
+    cache::{Caches, Taken},
+    targets::{Seen, Target, depth},
+};
 use crate::{Error, ErrorKind, Step, StepIo};
 
 /// What the mounts of a step come to.
@@ -53,12 +56,15 @@ impl Maker<'_> {
             step: self.step,
             io: self.io,
         };
-        for mount in &self.step.mounts {
-            self.refuse(&mount.target)?;
-        }
         let taken = caches.take_all()?;
-        for (number, mount) in self.step.mounts.iter().enumerate() {
+        let mut mounts: Vec<(usize, &Mount)> = self.step.mounts.iter().enumerate().collect();
+        // As they are going to be mounted.
+        mounts.sort_by_key(|(_, mount)| depth(Path::new(&mount.target)));
+        let mut seen = Seen::new(self.onto);
+        for (number, mount) in mounts {
+            let at = self.place(&seen, mount)?;
             let target = PathBuf::from(&mount.target);
+            let mut shown = None;
             match &mount.kind {
                 MountKind::Bind {
                     input,
@@ -66,56 +72,66 @@ impl Maker<'_> {
                     writable,
                 } => {
                     let prepared = self.prepared(*input, number)?;
-                    let is_folder = found(prepared.root(), source)?.is_none_or(|e| e.is_dir());
-                    made.point(mount, is_folder);
+                    let entry = found(prepared.root(), source)?;
+                    made.point(&at, entry.as_ref().is_none_or(Entry::is_dir));
                     made.all.push(Mounted::Part {
                         root: prepared.root_spec(true),
                         path: Path::new("/").join(source),
                         target,
                         read_only: !writable,
                     });
+                    let path = entry.map_or_else(LayerPath::root, |entry| entry.path);
+                    shown = Some((Arc::clone(prepared.root()), path));
                 }
                 MountKind::Cache(cache) => {
-                    made.point(mount, true);
-                    made.all.push(Mounted::Bind {
-                        source: caches.folder(&taken, cache)?,
+                    made.point(&at, true);
+                    // Not as a bind: programs have put into it what they liked, links as well.
+                    made.all.push(Mounted::Part {
+                        root: RootSpec::Directory(caches.folder(&taken, cache)?),
+                        path: PathBuf::from("/"),
                         target,
                         read_only: cache.read_only,
                     });
                 }
                 MountKind::Tmpfs { size } => {
-                    made.point(mount, true);
+                    made.point(&at, true);
                     made.all.push(Mounted::Tmpfs {
-                        mode: self.mode_of(&mount.target),
+                        mode: self.mode_of(&at),
                         size: *size,
                         exec: true,
                         target,
                     });
                 }
-                MountKind::Secret(secret) => self.secret(mount, secret, &mut made)?,
-                MountKind::Ssh(ssh) => self.ssh(mount, ssh, number, &mut made)?,
+                MountKind::Secret(secret) => self.secret((mount, &at), secret, &mut made)?,
+                MountKind::Ssh(ssh) => self.ssh((mount, &at), ssh, number, &mut made)?,
                 _ => {
                     let what = format!("a mount on `{}`", mount.target);
                     return Err(Error::new(ErrorKind::Unsupported, what));
                 }
+            }
+            if let Some(at) = at {
+                seen.cover(&at, shown);
             }
         }
         made.held.caches = taken;
         Ok(made)
     }
 
-    /// Refuses to cover what a sandbox mounts itself, also where a link of the image leads there.
-    fn refuse(&self, target: &str) -> Result<(), Error> {
+    /// Where a mount is going to be. Refuses to cover what a sandbox mounts itself, also where a link
+    /// leads there.
+    fn place(&self, seen: &Seen<'_>, mount: &Mount) -> Result<Option<Target>, Error> {
+        let target = &mount.target;
         // A secret that is a variable alone is mounted nowhere.
         if target.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
-        let followed = LayerPath::parse(target).ok();
-        let followed = followed.and_then(|path| self.onto.resolve(&path).ok());
-        let followed = followed.map(|at| format!("/{}", at.path));
-        let led = followed.is_some_and(|path| is_systems(Path::new(&path)));
-        if !led && !is_systems(Path::new(target)) {
-            return Ok(());
+        let at = seen.find(target);
+        let is_led = |at: &Target| {
+            let path = at.path.to_path();
+            path.is_some_and(|path| is_systems(&Path::new("/").join(path)))
+        };
+        if !at.as_ref().is_some_and(is_led) && !is_systems(Path::new(target)) {
+            return Ok(at);
         }
         let what = format!("nothing can be mounted on `{target}`: it is the system's own");
         Err(Error::new(ErrorKind::Input, what).hint("choose another `target`"))
@@ -130,14 +146,18 @@ impl Maker<'_> {
     }
 
     /// A folder that is covered keeps its mode; a new one is for everybody.
-    fn mode_of(&self, target: &str) -> u32 {
-        let path = LayerPath::parse(target).ok();
-        let resolved = path.and_then(|path| self.onto.resolve(&path).ok());
-        let entry = resolved.and_then(|resolved| resolved.entry);
+    fn mode_of(&self, at: &Option<Target>) -> u32 {
+        let at = at.as_ref().filter(|at| at.in_root);
+        let entry = at.and_then(|at| self.onto.lookup(&at.path));
         entry.map_or(0o1777, |entry| entry.meta.mode)
     }
 
-    fn secret(&self, mount: &Mount, secret: &SecretMount, made: &mut Mounts) -> Result<(), Error> {
+    fn secret(
+        &self,
+        (mount, at): (&Mount, &Option<Target>),
+        secret: &SecretMount,
+        made: &mut Mounts,
+    ) -> Result<(), Error> {
         let id = &secret.id;
         let Some(value) = self.io.run.secrets.get(id)? else {
             if !secret.required {
@@ -158,7 +178,7 @@ impl Maker<'_> {
             made.env.push((name.clone(), value.bytes().to_vec()));
         }
         if let Some(file) = &secret.file {
-            made.point(mount, false);
+            made.point(at, false);
             made.all.push(Mounted::File {
                 content: Hidden::new(value.bytes()),
                 target: PathBuf::from(&mount.target),
@@ -174,7 +194,7 @@ impl Maker<'_> {
 
     fn ssh(
         &self,
-        mount: &Mount,
+        (mount, at): (&Mount, &Option<Target>),
         ssh: &SshMount,
         number: usize,
         made: &mut Mounts,
@@ -191,7 +211,7 @@ impl Maker<'_> {
         let source = made
             .held
             .forward(&self.at.join(format!("mount{number}")), agents, id)?;
-        made.point(mount, false);
+        made.point(at, false);
         made.all.push(Mounted::Socket {
             source,
             target: PathBuf::from(&mount.target),
@@ -206,13 +226,19 @@ impl Maker<'_> {
 }
 
 impl Mounts {
-    fn point(&mut self, mount: &Mount, is_folder: bool) {
+    /// What is missing in the root is made there and not seen afterwards; in what is mounted the sandbox
+    /// makes it.
+    fn point(&mut self, at: &Option<Target>, is_folder: bool) {
         let kind = match is_folder {
             true => PointKind::Directory,
             false => PointKind::File,
         };
-        let path = mount.target.clone();
-        self.points.push(Point { path, kind });
+        let at = at.as_ref().filter(|at| at.in_root);
+        let path = at.and_then(|at| std::str::from_utf8(at.path.as_bytes()).ok());
+        self.points.extend(path.map(|path| Point {
+            path: format!("/{path}"),
+            kind,
+        }));
     }
 }
 

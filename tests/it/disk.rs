@@ -146,6 +146,56 @@ fn a_step_that_fills_the_disk_fails_by_itself_and_leaves_nothing() {
 }
 
 #[test]
+fn a_secret_is_not_on_a_disk_that_is_full() {
+    const SECRET: &[u8] = b"4f11-on-no-disk-c93b";
+    let disk = Disk::new("30m");
+    let tar = base(&disk.kiln);
+    disk.ok(&["import", &tar, "base"]);
+    fs::write(disk.kiln.scratch().join("s"), SECRET).unwrap();
+    // The step that has it fills the disk; then there is no room for what a step needs.
+    for (name, fill) in [("in", "/zeros"), ("before", "/kept/zeros")] {
+        let text = format!(
+            "FROM base
+RUN --mount=type=cache,target=/kept true
+RUN --mount=type=secret,id=s --mount=type=secret,id=s,target=/made/here,env=VALUE \\
+    --mount=type=cache,target=/kept cat /run/secrets/s /made/here; echo $VALUE; \\
+    dd if=/dev/zero of={fill} bs=1M count=40
+RUN --mount=type=secret,id=s test -s /run/secrets/s
+"
+        );
+        let context = disk.kiln.context(name, &[("Dockerfile", &text)]);
+        let args = ["build", "--progress", "plain", "--secret", "id=s,src=s"];
+        let done = disk.run(&[&args[..], &[context.to_str().unwrap()]].concat());
+        assert_ne!(done.code, 0);
+        assert!(done.err.contains("No space left on device"), "{}", done.err);
+        let text = format!("{}{}", done.out, done.err);
+        assert!(
+            !text.contains(std::str::from_utf8(SECRET).unwrap()),
+            "{text}"
+        );
+        assert_eq!(below(Path::new(&disk.at()), SECRET), [""; 0], "{name}");
+        disk.ok(&["system", "check"]);
+    }
+}
+
+/// The files below `folder` that have `needle` in them.
+fn below(folder: &Path, needle: &[u8]) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            found.extend(below(&path, needle));
+        }
+        let has = |bytes: Vec<u8>| bytes.windows(needle.len()).any(|part| part == needle);
+        if kind.is_file() && fs::read(&path).is_ok_and(has) {
+            found.push(path.display().to_string());
+        }
+    }
+    found
+}
+
+#[test]
 fn a_pull_onto_a_full_disk_names_the_path() {
     let registry = Registry::start();
     let disk = Disk::new("5m");

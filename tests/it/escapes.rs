@@ -358,3 +358,93 @@ fn owner(kiln: &Kiln) -> u32 {
     use std::os::unix::fs::MetadataExt as _;
     fs::metadata(kiln.scratch()).unwrap().uid()
 }
+
+/// What a step does to the places that it is given mounts on: it has them away, and links that lead
+/// outside in their place. Of those that kiln made nothing is kept; the links are the program's.
+#[test]
+fn places_of_mounts_become_links_that_lead_nowhere() {
+    everybody(|who, kiln| {
+        let outside = Outside::new();
+        let out = outside.path().display().to_string();
+        fs::write(kiln.scratch().join("s"), "a-secret-of-this-test").unwrap();
+        let mounts = "--mount=type=secret,id=s,target=/new/deep/s --mount=type=cache,target=/kept/c \
+                      --mount=type=tmpfs,target=/etc/t --mount=target=/files/f,source=a";
+        // The folders above can be moved by anybody, and what is mounted goes with them.
+        let moves = format!(
+            "mv /new/deep /new/other; ln -s {out} /new/deep; mv /kept /elsewhere; ln -s {out} /kept; \
+             rm -rf /files; ln -s {out}/c /files; echo w > /kept/w; echo w >> /files; true"
+        );
+        // Who may unmount gets at the places themselves.
+        let places = format!(
+            "umount /new/deep/s /kept/c /etc/t /files/f && rm /new/deep/s /files/f && \
+             rmdir /kept/c /etc/t && ln -s {out}/c /new/deep/s && ln -s {out} /kept/c && \
+             ln -s {out} /etc/t && ln -s {out}/c /files/f; ls /kept/c/ /new/deep/s; true"
+        );
+        for (security, script) in [
+            ("sandbox", &moves),
+            ("insecure", &moves),
+            ("insecure", &places),
+        ] {
+            let text = format!(
+                "FROM busybox
+RUN --security={security} {mounts} {script}
+RUN {mounts} ls -l /new /new/deep /kept /files /etc/t; touch /kept/c/w /new/deep/w /etc/t/w; true
+RUN touch /new/deep/x /kept/x /files/x /etc/t/x; cat /new/deep/s /kept/c/c /files/f /etc/t/c; true
+COPY a /kept/
+COPY a /new/deep/
+COPY a /files/
+"
+            );
+            let files = [("Dockerfile", text.as_str()), ("a", "a")];
+            kiln.context("app", &files);
+            let args = ["--allow", "security.insecure", "--secret", "id=s,src=s"];
+            let said = build(
+                kiln,
+                &[&args[..], &["--no-cache", "-t", "app", "app"]].concat(),
+            );
+            outside.is_whole(script);
+            let known = said.code == 0 || said.err.contains(" --> Dockerfile:");
+            assert!(known, "{who:?} {script}: {}", said.err);
+            let tar = kiln.scratch().join("saved.tar");
+            if said.code == 0 {
+                kiln.ok(["save", "-o", tar.to_str().unwrap(), "app"]);
+                let saved = fs::read(&tar).unwrap();
+                let has = |what: &str| saved.windows(what.len()).any(|w| w == what.as_bytes());
+                assert!(!has(CANARY) && !has("a-secret-of-this-test"), "{script}");
+            }
+            kiln.ok(["system", "check"]);
+        }
+    });
+}
+
+#[test]
+fn places_of_mounts_leave_no_trace_whatever_is_done_to_them() {
+    everybody(|_, kiln| {
+        // One is taken away, one is replaced, one becomes a folder, one gets a neighbour.
+        let text = "FROM busybox
+RUN --security=insecure --mount=type=cache,target=/one/c --mount=type=tmpfs,target=/two \
+    --mount=source=a,target=/three --mount=type=tmpfs,target=/four/f \
+    umount /one/c /two /three && rm -rf /one && rmdir /two && echo mine > /two && \
+    rm /three && mkdir /three && touch /four/beside
+";
+        kiln.context("app", &[("Dockerfile", text), ("a", "a")]);
+        let args = [
+            "build",
+            "-q",
+            "--allow",
+            "security.insecure",
+            "-o",
+            "out",
+            "app",
+        ];
+        let out = kiln.scratch().join("out");
+        fs::create_dir(&out).unwrap();
+        std::os::unix::fs::chown(&out, Some(owner(kiln)), None).unwrap();
+        kiln.ok(args);
+        assert_eq!(fs::read_to_string(out.join("two")).unwrap(), "mine\n");
+        assert!(out.join("three").is_dir() && out.join("four/beside").exists());
+        for gone in ["one", "four/f"] {
+            assert!(!out.join(gone).exists(), "{gone}");
+        }
+    });
+}

@@ -2,6 +2,7 @@
 //! others use.
 #![allow(clippy::unwrap_used)]
 
+mod agents;
 mod attacks;
 mod build;
 mod chaos;
@@ -39,6 +40,7 @@ mod reproducible;
 mod rootless;
 mod run;
 mod secrets;
+mod sharing;
 mod sizes;
 mod terminal;
 mod tools;

@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use kiln_graph::{self as graph, Cancel, MountKind, Sharing};
@@ -17,6 +18,9 @@ use kiln_store::{CacheMount, Wanted};
 
 use super::mounts::{found, layers};
 use crate::{Error, ErrorKind, Step, StepIo, Stream, time};
+
+/// Who waits no longer than this does not speak of it.
+const SOON: Duration = Duration::from_millis(300);
 
 /// The cache mounts of a store, for a step.
 pub(super) struct Caches<'a> {
@@ -94,9 +98,9 @@ impl Caches<'_> {
                 Sharing::Locked => kiln_store::Sharing::Locked,
             },
         };
-        let mut told = false;
+        let (mut told, begun) = (false, Instant::now());
         let mut waiting = || {
-            if !std::mem::replace(&mut told, true) {
+            if begun.elapsed() > SOON && !std::mem::replace(&mut told, true) {
                 let line = format!(
                     "waiting for the cache mount `{}`: another step has it\n",
                     cache.id

@@ -71,17 +71,8 @@ impl Maker<'_> {
                     source,
                     writable,
                 } => {
-                    let prepared = self.prepared(*input, number)?;
-                    let entry = found(prepared.root(), source)?;
-                    made.point(&at, entry.as_ref().is_none_or(Entry::is_dir));
-                    made.all.push(Mounted::Part {
-                        root: prepared.root_spec(true),
-                        path: Path::new("/").join(source),
-                        target,
-                        read_only: !writable,
-                    });
-                    let path = entry.map_or_else(LayerPath::root, |entry| entry.path);
-                    shown = Some((Arc::clone(prepared.root()), path));
+                    let from = (*input, source.as_str(), *writable);
+                    shown = Some(self.bind((mount, &at), number, from, &mut made)?);
                 }
                 MountKind::Cache(cache) => {
                     made.point(&at, true);
@@ -135,6 +126,27 @@ impl Maker<'_> {
         }
         let what = format!("nothing can be mounted on `{target}`: it is the system's own");
         Err(Error::new(ErrorKind::Input, what).hint("choose another `target`"))
+    }
+
+    /// Mounts a part of an input; gives what is seen there.
+    fn bind(
+        &self,
+        (mount, at): (&Mount, &Option<Target>),
+        number: usize,
+        (input, source, writable): (usize, &str, bool),
+        made: &mut Mounts,
+    ) -> Result<(Arc<Root>, LayerPath), Error> {
+        let prepared = self.prepared(input, number)?;
+        let entry = found(prepared.root(), source)?;
+        made.point(at, entry.as_ref().is_none_or(Entry::is_dir));
+        made.all.push(Mounted::Part {
+            root: prepared.root_spec(true),
+            path: Path::new("/").join(source),
+            target: PathBuf::from(&mount.target),
+            read_only: !writable,
+        });
+        let path = entry.map_or_else(LayerPath::root, |entry| entry.path);
+        Ok((Arc::clone(prepared.root()), path))
     }
 
     /// An input, ready to be mounted: what is written to it is lost.

@@ -189,3 +189,52 @@ fn ignored_files_stay_out_and_an_error_says_why() {
     assert!(e.contains("Dockerfile:2:"), "{e}");
     assert!(e.contains("`*.key` in line 2 of `.dockerignore`"), "{e}");
 }
+
+#[test]
+fn stages_by_name_and_number_are_carried_out_again() {
+    const TEXT: &str = "FROM busybox AS one
+RUN cat /proc/sys/kernel/random/uuid > /one
+FROM busybox AS two
+COPY --link a.txt /
+RUN cat /proc/sys/kernel/random/uuid > /two
+FROM busybox
+COPY --from=one /one /
+COPY --from=two /two /
+";
+    let kiln = Kiln::new();
+    busybox(&kiln);
+    let context = kiln.context("app", &[("Dockerfile", TEXT), ("a.txt", "a")]);
+    let build = |more: &[&str]| {
+        let path = context.to_str().unwrap();
+        let args = [&["build", "--progress=plain", path], more].concat();
+        let said = kiln.run(args);
+        assert_eq!(said.code, 0, "{}", said.err);
+        said
+    };
+    let ran = |err: &str| {
+        let steps = steps(err).into_iter();
+        let ran = steps.filter(|(name, how)| how == "DONE" && !name.starts_with("FROM"));
+        ran.map(|(name, _)| name.split("/random").next().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let first = build(&[]);
+    let one = build(&["--no-cache-filter", "ONE,three"]);
+    assert_eq!(
+        ran(&one.err),
+        ["RUN cat /proc/sys/kernel", "COPY --from=one /one /"]
+    );
+    assert_ne!(one.out, first.out);
+    assert!(one.err.contains("there is no stage `three`"), "{}", one.err);
+    let two = build(&["--no-cache-filter=1"]);
+    let mut again = ran(&two.err);
+    again.sort();
+    assert_eq!(
+        again,
+        [
+            "COPY --from=two /two /",
+            "COPY --link a.txt /",
+            "RUN cat /proc/sys/kernel"
+        ]
+    );
+    assert_eq!(build(&[]).out, two.out, "what was found out last counts");
+}

@@ -3,6 +3,7 @@
 
 pub(crate) mod assemble;
 pub(crate) mod beside;
+mod fresh;
 pub(crate) mod jobs;
 pub(crate) mod lowering;
 pub(crate) mod progress;

@@ -54,6 +54,8 @@ pub struct Request {
 pub struct Settings {
     /// Use no record of an earlier build.
     pub no_cache: bool,
+    /// Use none for what these stages do, by name or number.
+    pub no_cache_stages: Vec<String>,
     /// Ask the registry for each base image, even where the store knows its name.
     pub pull: bool,
     /// `SOURCE_DATE_EPOCH`: seconds since 1970. Files of the context get exactly this time, all

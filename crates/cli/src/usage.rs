@@ -42,7 +42,6 @@ const DOCKERS: &[&str] = &[
     "--memory",
     "--memory-swap",
     "--network-alias",
-    "--no-cache-filter",
     "--no-healthcheck",
     "--oom-score-adj",
     "--pid",

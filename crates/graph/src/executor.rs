@@ -1,6 +1,6 @@
 //! The seam between a graph and those who carry it out, and the settings of both.
 
-use std::num::NonZeroUsize;
+use std::{collections::BTreeSet, num::NonZeroUsize};
 
 use kiln_cache::Record;
 use kiln_image::Digest;
@@ -92,10 +92,34 @@ pub trait Executor: Sync {
 pub struct Settings {
     /// Named parts of every key: the tar dialect's version, the epoch.
     pub salt: Vec<(&'static str, String)>,
-    /// Look nothing up; results are still recorded.
-    pub no_cache: bool,
+    /// What is carried out whatever is recorded.
+    pub fresh: Fresh,
     /// How much runs at a time.
     pub limits: Limits,
+}
+
+/// Nodes that are carried out whatever is recorded for them; what they give is recorded all the same.
+/// What stands on one is saved by its content only, once that one was carried out.
+#[derive(Clone, Debug, Default)]
+pub enum Fresh {
+    /// None.
+    #[default]
+    Nothing,
+    /// These.
+    Nodes(BTreeSet<NodeId>),
+    /// All.
+    Everything,
+}
+
+impl Fresh {
+    /// Whether the node is one of them.
+    pub fn has(&self, id: NodeId) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Nodes(nodes) => nodes.contains(&id),
+            Self::Everything => true,
+        }
+    }
 }
 
 /// How many nodes of a [`Class`] run at a time.

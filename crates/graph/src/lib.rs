@@ -13,7 +13,7 @@ mod solve;
 pub use cancel::{Cancel, Guard};
 pub use error::{SolveError, SolveErrorKind};
 pub use event::{By, Event};
-pub use executor::{Executor, Limits, Settings};
+pub use executor::{Executor, Fresh, Limits, Settings};
 pub use graph::{Graph, GraphBuilder, Node, NodeId, Origin};
 pub use op::{
     CacheMount, Class, Compression, Copy, Device, Folder, Git, Http, Inline, InlineFile, Mount,

@@ -168,9 +168,20 @@ impl<X: Executor> Planner<'_, X> {
         Ok(())
     }
 
+    /// Whether each node is to be carried out whatever is recorded, or stands on one that is.
+    fn upon_fresh(&self) -> Vec<bool> {
+        let mut upon: Vec<bool> = Vec::with_capacity(self.plan.graph.len());
+        for (id, node) in self.plan.graph.iter() {
+            let below = node.inputs.iter().any(|i| upon[i.index()]);
+            upon.push(below || self.settings.fresh.has(id));
+        }
+        upon
+    }
+
     /// From the targets downwards: stops where a definition is recorded.
     fn ask_definitions(&mut self, targets: &[NodeId]) -> Outcome<X> {
         let graph = self.plan.graph.clone();
+        let upon_fresh = self.upon_fresh();
         let mut needed = vec![false; graph.len()];
         for target in targets {
             needed[target.index()] = true;
@@ -184,7 +195,8 @@ impl<X: Executor> Planner<'_, X> {
                 self.plan.answers[index] = Answer::Leaf;
                 continue;
             }
-            if let Some(Identity::Step(keyed)) = &self.plan.identities[index]
+            if !upon_fresh[index]
+                && let Some(Identity::Step(keyed)) = &self.plan.identities[index]
                 && let Some(output) = self.look_up(&graph, id, &keyed.key, None)?
             {
                 self.hit(id, By::Definition, output);
@@ -201,7 +213,7 @@ impl<X: Executor> Planner<'_, X> {
     fn ask_contents(&mut self) -> Outcome<X> {
         let graph = self.plan.graph.clone();
         for (id, node) in graph.iter() {
-            let recorded = node.op.is_recorded() && !self.settings.no_cache;
+            let recorded = node.op.is_recorded() && !self.settings.fresh.has(id);
             if self.plan.answer(id) != Answer::Runs || !recorded {
                 continue;
             }
@@ -237,9 +249,6 @@ impl<X: Executor> Planner<'_, X> {
         key: &kiln_cache::Key,
         inputs: Option<&[X::Output]>,
     ) -> Result<Option<X::Output>, SolveError<X::Error>> {
-        if self.settings.no_cache {
-            return Ok(None);
-        }
         look_up(self.x, self.records, key, inputs).map_err(|kind| SolveError::at(graph, id, kind))
     }
 

@@ -165,7 +165,7 @@ impl<X: Executor> Solver<'_, X> {
         if recorded && !late {
             self.identify(id)?;
             content = self.content(id, &inputs)?;
-            if let Some(output) = self.found(content.as_ref(), &inputs)? {
+            if let Some(output) = self.found(id, content.as_ref(), &inputs)? {
                 return self.saved(id, output);
             }
         }
@@ -179,7 +179,7 @@ impl<X: Executor> Solver<'_, X> {
             self.identify_leaves(id)?;
             self.identify(id)?;
             content = self.content(id, &inputs)?;
-            if let Some(output) = self.found(content.as_ref(), &inputs)? {
+            if let Some(output) = self.found(id, content.as_ref(), &inputs)? {
                 return self.saved(id, output);
             }
         }
@@ -262,11 +262,12 @@ impl<X: Executor> Solver<'_, X> {
 
     fn found(
         &self,
+        id: NodeId,
         content: Option<&Keyed>,
         inputs: &[X::Output],
     ) -> Result<Option<X::Output>, SolveErrorKind<X::Error>> {
         match content {
-            Some(keyed) if !self.context.settings.no_cache => {
+            Some(keyed) if !self.context.settings.fresh.has(id) => {
                 look_up(self.x, self.context.records, &keyed.key, Some(inputs))
             }
             _ => Ok(None),

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use kiln_graph::{Graph, Op, Select};
+use kiln_graph::{Fresh, Graph, Op, Select};
 use kiln_image::Digest;
 use kiln_layer::{
     Entry, File, Files, Kind, LayerPath, Packed, Packing, Root, Tree, copy::Change, pack_entries,
@@ -30,7 +30,7 @@ pub(crate) struct Late(HashSet<(String, Select)>);
 
 impl Late {
     /// For a build of `graph`.
-    pub(crate) fn of(graph: &Graph, no_cache: bool) -> Self {
+    pub(crate) fn of(graph: &Graph, fresh: &Fresh) -> Self {
         let mut below_run = vec![false; graph.len()];
         for (id, node) in graph.iter().rev() {
             let stood_on = matches!(node.op, Op::Run(_)) || below_run[id.index()];
@@ -48,7 +48,7 @@ impl Late {
                 if let Op::Context { name, select } = &graph.node(*input).op {
                     // What a RUN mounts has to be known before it can be found.
                     let mounts = matches!(node.op, Op::Run(_));
-                    let set = match mounts || (below_run[id.index()] && !no_cache) {
+                    let set = match mounts || (below_run[id.index()] && !fresh.has(id)) {
                         true => &mut first,
                         false => &mut late,
                     };

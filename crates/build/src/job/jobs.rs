@@ -17,6 +17,7 @@ use crate::{
     job::{
         Job,
         beside::Beside,
+        fresh,
         progress::{Keep, Tracked, Tracker},
         solve_error,
     },
@@ -76,7 +77,10 @@ impl<'a> Jobs<'a> {
         }
         kiln_graph::Settings {
             salt,
-            no_cache: job.request.settings.no_cache,
+            fresh: fresh::fresh(
+                &job.request.settings,
+                self.jobs.iter().map(|job| job.lowered),
+            ),
             limits: job.builder.limits(),
         }
     }
@@ -166,7 +170,8 @@ impl<'a> Jobs<'a> {
         let keeping = job.request.settings.keep_steps;
         let keep: Option<&Keep<'_>> = if keeping { Some(&keep) } else { None };
         let tracker = Tracker::new(self.tracked(), keep, &size, job.on);
-        let late = Late::of(&job.lowered.graph, job.request.settings.no_cache);
+        let settings = self.settings();
+        let late = Late::of(&job.lowered.graph, &settings.fresh);
         let beside = Beside::of(job.request, job.builder);
         let carrier = self.carrier(&tracker, late).pushing(beside);
         carrier.fetch_ahead(&job.lowered.graph, &self.targets(), cancel)?;
@@ -174,7 +179,7 @@ impl<'a> Jobs<'a> {
         self.can_run(&plan)?;
         let plan = self.with_uploads(plan, &carrier)?;
         carrier.planned(&plan);
-        let (settings, records) = (self.settings(), job.records());
+        let records = job.records();
         let context = kiln_graph::Context {
             records: &records,
             settings: &settings,

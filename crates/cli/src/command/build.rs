@@ -9,6 +9,7 @@ mod input;
 mod limits;
 mod outputs;
 mod platforms;
+mod records;
 mod request;
 mod runs;
 mod secrets;
@@ -48,7 +49,7 @@ pub(crate) struct Build {
     #[command(flatten)]
     contexts: contexts::Contexts,
     #[command(flatten)]
-    records: Records,
+    records: records::Records,
     #[command(flatten)]
     shown: Shown,
     /// What COPY and ADD take files from: a folder, a git repository (`URL.git#REF:SUBDIR`), an archive at
@@ -62,20 +63,6 @@ pub(crate) struct Build {
     instead: Instead,
     #[command(flatten)]
     dockers: docker::Dockers,
-}
-
-/// What is taken from earlier builds, and what must be the same in later ones.
-#[derive(Args)]
-struct Records {
-    /// Carry every instruction out
-    #[arg(long)]
-    no_cache: bool,
-    /// Ask the registry for each base image, even one that is here
-    #[arg(long)]
-    pull: bool,
-    /// The same image from every checkout: plain modes, and times of SOURCE_DATE_EPOCH or zero
-    #[arg(long)]
-    reproducible: bool,
 }
 
 /// How the build is shown.

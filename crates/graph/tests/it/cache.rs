@@ -1,6 +1,6 @@
 //! What is found again, and what is not.
 
-use kiln_graph::{Answer, By, Event, Graph, GraphBuilder, NodeId, Op, SolveErrorKind};
+use kiln_graph::{Answer, By, Event, Fresh, Graph, GraphBuilder, NodeId, Op, SolveErrorKind};
 
 use crate::counters::{Bench, Counters, Trick, copy, hold, run};
 
@@ -122,7 +122,7 @@ fn no_cache_looks_nothing_up_and_still_writes() {
     let (graph, steps) = chain();
     let mut bench = Bench::default();
     bench.build(&graph, steps[3], &files("1", "1")).unwrap();
-    bench.settings.no_cache = true;
+    bench.settings.fresh = Fresh::Everything;
     let x = files("1", "1");
     bench.build(&graph, steps[3], &x).unwrap();
     assert_eq!(x.steps().len(), 4);
@@ -140,6 +140,32 @@ fn no_cache_looks_nothing_up_and_still_writes() {
             .plan(&graph, steps[3], &x)
             .is_full_hit()
     );
+}
+
+#[test]
+fn fresh_nodes_are_carried_out_and_save_those_upon_them_by_what_they_give() {
+    let (graph, steps) = chain();
+    let mut bench = Bench::default();
+    bench.build(&graph, steps[3], &files("1", "1")).unwrap();
+    bench.settings.fresh = Fresh::Nodes([steps[1]].into());
+    let x = files("1", "1");
+    let plan = bench.plan(&graph, steps[3], &x);
+    let answers: Vec<_> = steps.iter().map(|s| plan.answer(*s)).collect();
+    let hit = Answer::Hit(By::Definition);
+    assert_eq!(
+        answers,
+        [hit, Answer::Runs, Answer::Depends, Answer::Depends]
+    );
+    bench.build(&graph, steps[3], &x).unwrap();
+    assert_eq!(x.steps(), ["run one"], "it gave what it gave before");
+
+    let other = files("1", "1").trick("run one", Trick::Give("other"));
+    bench.build(&graph, steps[3], &other).unwrap();
+    assert_eq!(other.steps(), ["copy b /", "run one", "run two"]);
+
+    // What was found out is the rule from now on.
+    bench.settings.fresh = Fresh::Nothing;
+    assert!(bench.plan(&graph, steps[3], &files("1", "1")).is_full_hit());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Leaves whose content is not known before somebody who stands on them has read it.
 
-use kiln_graph::{Answer, By, Event, Graph, GraphBuilder, NodeId, Op};
+use kiln_graph::{Answer, By, Event, Fresh, Graph, GraphBuilder, NodeId, Op};
 use proptest::prelude::*;
 
 use crate::counters::{Bench, Counters, Trick, copy, hold, run};
@@ -80,7 +80,7 @@ fn without_the_cache_nothing_is_found_late_either() {
     let (graph, steps) = chain();
     let mut bench = Bench::default();
     bench.build(&graph, steps[3], &files("1", "1")).unwrap();
-    bench.settings.no_cache = true;
+    bench.settings.fresh = Fresh::Everything;
     let x = files("1", "1").read_late();
     bench.build(&graph, steps[3], &x).unwrap();
     assert_eq!(x.steps().len(), 4);

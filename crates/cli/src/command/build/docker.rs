@@ -31,8 +31,6 @@ pub(super) struct Dockers {
     cache_from: Vec<String>,
     #[arg(long, hide = true, value_name = "CACHE")]
     cache_to: Vec<String>,
-    #[arg(long, hide = true, value_name = "STAGE")]
-    no_cache_filter: Vec<String>,
     #[command(flatten)]
     attest: Attest,
 }
@@ -76,12 +74,6 @@ impl Dockers {
         if !self.cache_to.is_empty() {
             let what = "--cache-to: kiln does not write caches to elsewhere yet";
             return Err(refused(what, CACHE));
-        }
-        if !self.no_cache_filter.is_empty() {
-            let what = "--no-cache-filter: kiln does not leave out the cache of single stages yet";
-            let hint = "`--no-cache` carries every instruction out; an ARG before the step, with another \
-                        value each time, renews a stage from there on";
-            return Err(refused(what, hint));
         }
         self.attest.check()
     }

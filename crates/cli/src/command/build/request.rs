@@ -41,9 +41,7 @@ impl Build {
         }
         // As docker: an empty name is none, for scripts with `--target "$TARGET"`.
         request.target = self.target.clone().filter(|name| !name.is_empty());
-        request.settings.no_cache = self.records.no_cache;
-        request.settings.pull = self.records.pull;
-        request.settings.reproducible = self.records.reproducible;
+        self.records.apply(&mut request);
         request.settings.keep_steps = style == Style::Classic;
         request.settings.epoch = epoch()?;
         request.run = given;

@@ -19,6 +19,7 @@ mod doctor;
 mod escapes;
 mod everybody;
 mod exec;
+mod fetching;
 mod files;
 mod forms;
 mod images;

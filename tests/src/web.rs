@@ -154,6 +154,14 @@ pub fn answer(
     to.write_all(body)
 }
 
+/// Answers as [`Web::folder`] does: for whoever answers some requests otherwise.
+///
+/// # Errors
+/// When the other side has gone.
+pub fn from_folder(folder: &Path, asked: &Asked, to: &mut TcpStream) -> io::Result<()> {
+    files::answer(folder, asked, to)
+}
+
 /// Writes a status and headers; an empty line is still to come.
 ///
 /// # Errors

@@ -4,6 +4,9 @@ use std::{fmt::Write as _, process::ExitCode};
 
 use crate::{excerpt, host};
 
+/// The exit code of what was told to stop, as shells give it for Ctrl-C.
+const CANCELED: u8 = 130;
+
 /// Why a command did not come to its end.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -40,9 +43,11 @@ impl Failure {
         self
     }
 
-    /// The same with something said before its message.
+    /// The same with something said before its message. Who asked to stop knows what was going on.
     pub(crate) fn before(mut self, what: &str) -> Self {
-        self.message.insert_str(0, what);
+        if self.code != CANCELED {
+            self.message.insert_str(0, what);
+        }
         self
     }
 
@@ -92,7 +97,7 @@ impl Failure {
         failure.causes = chain(e);
         failure.hint = e.hint_text().map(str::to_owned);
         match e.kind() {
-            kiln_build::ErrorKind::Canceled => failure.code(130),
+            kiln_build::ErrorKind::Canceled => failure.code(CANCELED),
             _ => failure,
         }
     }

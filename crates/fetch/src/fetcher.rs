@@ -199,6 +199,15 @@ impl Fetcher {
         }
     }
 
+    /// Removes what kills left behind and is of no use: locks of what is not kept.
+    ///
+    /// # Errors
+    /// When something cannot be removed.
+    pub fn sweep(&self) -> Result<(), Error> {
+        slot::sweep(&self.of(Source::Http))?;
+        slot::sweep(&self.of(Source::Git))
+    }
+
     pub(crate) fn of(&self, source: Source) -> PathBuf {
         self.folder.join(source.name())
     }

@@ -11,6 +11,7 @@ mod modules;
 mod program;
 mod remote;
 mod resolve;
+mod talk;
 mod trouble;
 
 use std::path::PathBuf;

@@ -9,6 +9,7 @@ mod client;
 mod download;
 mod failure;
 mod headers;
+mod moved;
 mod retry;
 mod run;
 
@@ -23,6 +24,7 @@ use address::Address;
 pub(crate) use address::decoded;
 use ask::{Answer, Asking};
 pub use download::Download;
+pub(crate) use moved::moved;
 
 /// A file that is asked for.
 #[derive(Clone, Debug)]

@@ -38,10 +38,16 @@ impl Slot {
         };
         let folder = all.join(name);
         fs::create_dir_all(&folder).map_err(|e| Error::io(shown("make", &folder), e))?;
-        Ok(Self {
+        let slot = Self {
             folder,
             _lease: lease,
-        })
+        };
+        // What a kill left in the middle of a note.
+        let torn = slot.names().into_iter();
+        for name in torn.filter(|name| name.starts_with(".new-")) {
+            slot.remove(&name)?;
+        }
+        Ok(slot)
     }
 
     /// Takes a folder that is there, unless somebody works in it.
@@ -95,6 +101,19 @@ impl Slot {
             _ => Ok(()),
         }
     }
+}
+
+/// Removes the locks that kills left behind where nothing is kept.
+pub(crate) fn sweep(all: &Path) -> Result<(), Error> {
+    for entry in fs::read_dir(all).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let is_lock = path.extension().is_some_and(|ending| ending == "lock");
+        if is_lock && !path.with_extension("").exists() {
+            // Dropped, it goes with its file.
+            Lease::try_take(&path)?;
+        }
+    }
+    Ok(())
 }
 
 fn lock_of(all: &Path, name: &str) -> PathBuf {

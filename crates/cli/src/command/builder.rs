@@ -1,13 +1,19 @@
-//! `kiln builder du`: what builds keep to be faster next time, records and cache mounts.
+//! `kiln builder du`: what builds keep to be faster next time: records, cache mounts, and what they fetched.
 
 use std::{
     collections::HashSet,
     process::ExitCode,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use clap::Args;
-use kiln_build::{Builder, image::Digest, store::CacheMountInfo, time};
+use kiln_build::{
+    Builder,
+    fetch::{Kept, Source},
+    image::Digest,
+    store::{CacheMountInfo, Row},
+    time,
+};
 use serde_json::{Value, json};
 
 use super::prune::before;
@@ -25,11 +31,12 @@ pub(crate) struct Du {
     verbose: bool,
 }
 
-/// Which records and cache mounts are meant.
+/// Which of it is meant.
 #[derive(Args, Default)]
 pub(crate) struct Which {
     /// Only what matches: `until=TIME` (used before a date, or a duration before now as `24h`),
-    /// `id=ID`, `type=exec.cachemount|regular`, `description=TEXT`, `inuse=true|false`
+    /// `id=ID`, `type=regular|exec.cachemount|source.http|source.git.checkout`, `description=TEXT`,
+    /// `inuse=true|false`
     #[arg(long, value_name = "KEY=VALUE")]
     filter: Vec<String>,
 }
@@ -37,7 +44,7 @@ pub(crate) struct Which {
 /// One thing that is kept.
 pub(crate) struct Item {
     pub(crate) id: String,
-    /// What it is for: the id of a cache mount.
+    /// What it is for: the id of a cache mount, an address.
     description: String,
     created: SystemTime,
     used: SystemTime,
@@ -49,6 +56,8 @@ pub(crate) enum What {
     /// The record of a step, by the name of its root.
     Record(String),
     Mount(CacheMountInfo),
+    /// A file or a repository that was fetched.
+    Fetched(Kept),
 }
 
 const TABLE: Table = Table {
@@ -117,14 +126,18 @@ impl Item {
     }
 
     fn kind(&self) -> &'static str {
-        match self.what {
+        match &self.what {
             What::Record(_) => "regular",
             What::Mount(_) => "exec.cachemount",
+            What::Fetched(kept) => match kept.source {
+                Source::Git => "source.git.checkout",
+                Source::Http => "source.http",
+            },
         }
     }
 
-    /// Bytes: of a record those of its layers that were not `seen` before; of a cache mount those on
-    /// the disk.
+    /// Bytes: of a record those of its layers that were not `seen` before; of all else those on the
+    /// disk.
     pub(crate) fn size(
         &self,
         builder: &Builder,
@@ -132,6 +145,7 @@ impl Item {
     ) -> Result<u64, Failure> {
         let name = match &self.what {
             What::Mount(info) => return bytes_of(builder, info),
+            What::Fetched(kept) => return Ok(kept.size),
             What::Record(name) => name,
         };
         let found = builder.store().refs().get(name)?;
@@ -149,7 +163,7 @@ impl Item {
     fn value(&self, size: u64) -> Value {
         let now = seconds(SystemTime::now());
         let uses = match &self.what {
-            What::Record(_) => Value::Null,
+            What::Record(_) | What::Fetched(_) => Value::Null,
             What::Mount(info) => info.uses.into(),
         };
         json!({
@@ -199,6 +213,7 @@ impl Which {
                 what: What::Mount(info),
             });
         }
+        all.extend(fetched(builder)?);
         for text in &self.filter {
             filter(text, &mut all)?;
         }
@@ -227,13 +242,44 @@ fn filter(text: &str, all: &mut Vec<Item>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The bytes of all cache mounts.
-pub(crate) fn mount_bytes(builder: &Builder) -> Result<u64, Failure> {
-    let mut bytes = 0;
+/// What builds fetched.
+fn fetched(builder: &Builder) -> Result<Vec<Item>, Failure> {
+    let kept = builder.fetcher()?.kept().map_err(kiln_build::Error::from)?;
+    let item = |kept: Kept| {
+        let used = UNIX_EPOCH + Duration::from_secs(u64::try_from(kept.used).unwrap_or(0));
+        Item {
+            id: kept.id.clone(),
+            description: match kept.source {
+                Source::Git => format!("git repository {}", kept.from),
+                Source::Http => format!("file {}", kept.from),
+            },
+            created: used,
+            used,
+            what: What::Fetched(kept),
+        }
+    };
+    Ok(kept.into_iter().map(item).collect())
+}
+
+/// Cache mounts and what was fetched: all that is kept for builds beside records.
+pub(crate) fn beside_records(builder: &Builder) -> Result<Row, Failure> {
+    let mut row = Row::default();
     for info in builder.store().cache_mounts().list()? {
-        bytes += bytes_of(builder, &info)?;
+        let bytes = bytes_of(builder, &info)?;
+        row.total += 1;
+        row.size += bytes;
+        match info.in_use {
+            true => row.active += 1,
+            false => row.reclaimable += bytes,
+        }
     }
-    Ok(bytes)
+    for item in fetched(builder)? {
+        let bytes = item.size(builder, &mut HashSet::new())?;
+        row.total += 1;
+        row.size += bytes;
+        row.reclaimable += bytes;
+    }
+    Ok(row)
 }
 
 /// How much a cache mount takes on the disk.

@@ -5,11 +5,14 @@ mod verbose;
 use std::process::ExitCode;
 
 use clap::Args;
-use kiln_build::store::Row;
+use kiln_build::{Builder, store::Row};
 use kiln_container::{Containers, Volumes};
 use serde_json::{Value, json};
 
-use super::ps::{is_up, row::Seen};
+use super::{
+    builder::beside_records,
+    ps::{is_up, row::Seen},
+};
 use crate::{failure::Failure, host, table::Table, units};
 
 /// Nothing to say but that it is to be done.
@@ -66,11 +69,22 @@ impl Df {
             value("Images", &usage.images),
             value("Containers", &containers(&all, usage.containers)?),
             value("Local Volumes", &volumes(&all.volumes())?),
-            value("Build Cache", &usage.cache),
+            value("Build Cache", &cache(&builder, usage.cache)?),
         ];
         host::print(&TABLE.render(&rows, self.format.as_deref())?)?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Records, cache mounts, and what was fetched.
+fn cache(builder: &Builder, records: Row) -> Result<Row, Failure> {
+    let beside = beside_records(builder)?;
+    Ok(Row {
+        total: records.total + beside.total,
+        active: records.active + beside.active,
+        size: records.size + beside.size,
+        reclaimable: records.reclaimable + beside.reclaimable,
+    })
 }
 
 /// The store knows what only containers keep in it; what they changed is theirs.

@@ -39,7 +39,8 @@ pub(super) fn make(
     ] {
         git.run(&["config", key, value])?;
     }
-    let source = format!("file://{}", from.repository().display());
+    // As a path: of an address, escapes would be read.
+    let source = from.repository().display().to_string();
     let tip = commit.tag.as_deref().unwrap_or(&commit.id);
     let taken = format!("+refs/kiln/commit/{tip}:{TAKEN}");
     // The one place where a file of this machine is fetched from: its own mirror.

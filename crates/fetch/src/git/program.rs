@@ -1,30 +1,22 @@
 //! The git program, started with nothing of this user's: no configuration, no credentials, no hooks, no
-//! templates, no transports but four. Refuses to wait for one that has fallen silent, and to let one
-//! fill the disk.
+//! templates. Refuses to speak to anybody unless that is what it is started for.
 
 use std::{
+    env,
     io::{self, BufReader, Read, Write},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, Stdio},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
-        mpsc,
     },
     thread,
-    time::{Duration, Instant},
 };
 
-use super::{remote::Remote, trouble};
-use crate::{Error, ErrorKind, Fetcher, Progress, Watch, fetcher};
+use crate::{Error, ErrorKind, Fetcher, Options, Watch};
 
-/// How long it may say nothing while it speaks to the other side.
-const SILENCE: Duration = Duration::from_secs(120);
-const TICK: Duration = Duration::from_millis(100);
-/// How often it is looked at how much space a repository takes: that takes a while.
-const MEASURE: Duration = Duration::from_secs(1);
 /// The most that is kept of what it says.
-const SAID: usize = 64 << 10;
+pub(super) const SAID: usize = 64 << 10;
 
 /// Settings that hold for every command.
 const SETTINGS: &[(&str, &str)] = &[
@@ -39,7 +31,6 @@ const SETTINGS: &[(&str, &str)] = &[
     ("fetch.recurseSubmodules", "false"),
     ("transfer.bundleURI", "false"),
     ("init.defaultBranch", "main"),
-    ("http.followRedirects", "initial"),
     ("http.lowSpeedLimit", "1"),
     ("http.lowSpeedTime", "60"),
 ];
@@ -61,18 +52,11 @@ const PASSED: &[&str] = &[
     "SystemRoot",
 ];
 
-/// Without the user's settings, keys and forwardings. The host's key has to be known.
-const SSH: &str = "ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=yes -o IdentityFile=none \
-     -o ConnectTimeout=20 -o ServerAliveInterval=15 -o ClearAllForwardings=yes \
-     -o PermitLocalCommand=no";
-
 /// Commands on one repository.
 pub(super) struct Git<'a> {
-    program: &'a Path,
+    pub(super) options: &'a Options,
     repository: PathBuf,
-    watch: &'a Watch<'a>,
-    /// Bytes.
-    limit: u64,
+    pub(super) watch: &'a Watch<'a>,
 }
 
 /// What a command that was allowed to fail said.
@@ -81,10 +65,9 @@ pub(super) struct Failed(pub(super) String);
 impl<'a> Git<'a> {
     pub(super) fn new(fetcher: &'a Fetcher, repository: PathBuf, watch: &'a Watch<'a>) -> Self {
         Self {
-            program: &fetcher.options.git,
+            options: &fetcher.options,
             repository,
             watch,
-            limit: fetcher.options.limits.repository,
         }
     }
 
@@ -92,13 +75,17 @@ impl<'a> Git<'a> {
         &self.repository
     }
 
-    fn command(&self, settings: &[(String, String)]) -> Command {
-        let mut command = Command::new(self.program);
+    pub(super) fn command(&self, settings: &[(String, String)]) -> Command {
+        let mut command = Command::new(&self.options.git);
         command.env_clear();
         for name in PASSED {
-            if let Some(value) = std::env::var_os(name) {
+            if let Some(value) = env::var_os(name) {
                 command.env(name, value);
             }
+        }
+        // git itself passes over the name in capitals.
+        if let (None, Some(proxy)) = (env::var_os("http_proxy"), env::var_os("HTTP_PROXY")) {
+            command.env("http_proxy", proxy);
         }
         command
             .env("LC_ALL", "C")
@@ -111,9 +98,8 @@ impl<'a> Git<'a> {
             .env("GIT_NO_REPLACE_OBJECTS", "1")
             .env("GIT_NO_LAZY_FETCH", "1")
             .env("GIT_PROTOCOL_FROM_USER", "0")
-            .env("GIT_ALLOW_PROTOCOL", "http:https:ssh:git")
-            .env("GIT_SSH_VARIANT", "ssh")
-            .env("GIT_SSH_COMMAND", format!("{SSH} -o IdentityAgent=none"));
+            .env("GIT_ALLOW_PROTOCOL", "none")
+            .env("GIT_SSH_VARIANT", "ssh");
         let fixed = SETTINGS.iter().map(|(k, v)| (*k, *v));
         let own = settings.iter().map(|(k, v)| (k.as_str(), v.as_str()));
         let mut count = 0;
@@ -128,100 +114,15 @@ impl<'a> Git<'a> {
         command
     }
 
-    fn start(&self, command: &mut Command) -> Result<Child, Error> {
+    pub(super) fn start(&self, command: &mut Command) -> Result<Child, Error> {
         command.spawn().map_err(|e| match e.kind() {
             io::ErrorKind::NotFound => {
-                let what = format!("there is no program `{}`", self.program.display());
+                let what = format!("there is no program `{}`", self.options.git.display());
                 Error::new(ErrorKind::Unsupported, what)
                     .hint("git repositories are fetched by git: install it")
             }
-            _ => Error::io(format!("start `{}`", self.program.display()), e),
+            _ => Error::io(format!("start `{}`", self.options.git.display()), e),
         })
-    }
-
-    /// Has git speak to `remote`: what it writes. `args` hold no password: they are for all to see.
-    pub(super) fn talk(
-        &self,
-        remote: &Remote,
-        agent: Option<&Path>,
-        args: &[&str],
-    ) -> Result<Vec<u8>, Error> {
-        let mut settings = Vec::new();
-        if let (Some(origin), Some(shown)) = (remote.web_origin(), &remote.authorization) {
-            let header = format!("Authorization: {}", shown.reveal());
-            settings.push((format!("http.{origin}.extraHeader"), header));
-        }
-        let mut command = self.command(&settings);
-        if let Some(agent) = agent.filter(|_| remote.is_ssh()) {
-            command.env("SSH_AUTH_SOCK", agent);
-            command.env("GIT_SSH_COMMAND", SSH);
-        }
-        command.args(args);
-        let child = self.start(&mut command)?;
-        let (status, out, said) = self.watched(child, remote)?;
-        match status.success() {
-            true => Ok(out),
-            false => Err(trouble::of(remote, &said)),
-        }
-    }
-
-    /// Waits for a command and looks on: it is ended when the caller cancels, when it has been silent
-    /// for too long, and when the repository becomes too big.
-    fn watched(
-        &self,
-        mut child: Child,
-        remote: &Remote,
-    ) -> Result<(ExitStatus, Vec<u8>, String), Error> {
-        let (out, err) = (child.stdout.take(), child.stderr.take());
-        let said = Said::default();
-        let (done, ended) = mpsc::channel();
-        thread::scope(|scope| {
-            let out = scope.spawn(|| {
-                let out = out.map(|out| read_up_to(out, SAID << 6, &said));
-                // The one who waits may have given up.
-                let _ = done.send(());
-                out.unwrap_or_default()
-            });
-            let err = scope.spawn(|| err.map(|err| said.read(err)));
-            let stopped = self.until(&ended, &said, remote);
-            if stopped.is_err() {
-                // It may have ended by itself meanwhile.
-                let _ = child.kill();
-            }
-            let status = child.wait().map_err(|e| Error::io("wait for git", e));
-            let out = out.join().unwrap_or_default();
-            stopped?;
-            // What it said last tells why it failed.
-            let _ = err.join();
-            Ok((status?, out, said.text()))
-        })
-    }
-
-    fn until(&self, ended: &mpsc::Receiver<()>, said: &Said, remote: &Remote) -> Result<(), Error> {
-        let before = fetcher::size(&self.repository);
-        let (mut heard, mut since, mut measured) = (0, Instant::now(), Instant::now());
-        while let Err(mpsc::RecvTimeoutError::Timeout) = ended.recv_timeout(TICK) {
-            self.watch.check()?;
-            let now = said.heard.load(Ordering::Relaxed);
-            if now != heard {
-                (heard, since) = (now, Instant::now());
-            }
-            if since.elapsed() > SILENCE {
-                let why = format!("no answer for {} s", SILENCE.as_secs());
-                let what = format!("`{remote}`: {why}");
-                return Err(Error::new(ErrorKind::Unreachable, what));
-            }
-            if measured.elapsed() > MEASURE {
-                measured = Instant::now();
-                let done = fetcher::size(&self.repository).saturating_sub(before);
-                if done > self.limit {
-                    let what = format!("`{remote}`: more than {} bytes came", self.limit);
-                    return Err(Error::new(ErrorKind::Refused, what));
-                }
-                (self.watch.progress)(Progress { done, total: None });
-            }
-        }
-        Ok(())
     }
 
     /// Has git read the repository: gives what it writes to `read`, and `input` to it.
@@ -302,13 +203,13 @@ impl<'a> Git<'a> {
 
 /// What a command says on the side.
 #[derive(Default)]
-struct Said {
+pub(super) struct Said {
     text: Mutex<Vec<u8>>,
-    heard: AtomicU64,
+    pub(super) heard: AtomicU64,
 }
 
 impl Said {
-    fn read(&self, mut from: impl Read) {
+    pub(super) fn read(&self, mut from: impl Read) {
         let mut buffer = [0; 4096];
         while let Ok(n @ 1..) = from.read(&mut buffer) {
             self.heard.fetch_add(1, Ordering::Relaxed);
@@ -320,20 +221,8 @@ impl Said {
         }
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let text = self.text.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&text).into_owned()
     }
-}
-
-/// Reads all, and keeps the first `most` bytes.
-fn read_up_to(mut from: impl Read, most: usize, said: &Said) -> Vec<u8> {
-    let mut all = Vec::new();
-    let mut buffer = [0; 16 << 10];
-    while let Ok(n @ 1..) = from.read(&mut buffer) {
-        said.heard.fetch_add(1, Ordering::Relaxed);
-        let room = most.saturating_sub(all.len()).min(n);
-        all.extend_from_slice(&buffer[..room]);
-    }
-    all
 }

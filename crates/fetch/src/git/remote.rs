@@ -138,6 +138,17 @@ impl Remote {
         web.then(|| format!("{}://{}/", self.scheme, self.authority))
     }
 
+    /// What git may use to get there, redirects included: nothing that is not encrypted in the place of
+    /// what is.
+    pub(super) fn transports(&self) -> &'static str {
+        match self.scheme.as_str() {
+            "https" => "https",
+            "http" => "http:https",
+            "git" => "git",
+            _ => "ssh",
+        }
+    }
+
     /// Whether ssh carries it.
     pub(super) fn is_ssh(&self) -> bool {
         matches!(self.scheme.as_str(), "" | "ssh")

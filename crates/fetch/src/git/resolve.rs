@@ -36,13 +36,21 @@ pub(super) fn remote(request: &GitRequest) -> Result<Remote, Error> {
     Ok(remote)
 }
 
+/// What is asked for: `HEAD` is what the repository has as its default.
+fn named(request: &GitRequest) -> &str {
+    match request.reference.as_str() {
+        "HEAD" => "",
+        name => name,
+    }
+}
+
 pub(super) fn commit(
     fetcher: &Fetcher,
     request: &GitRequest,
     watch: &Watch<'_>,
 ) -> Result<Commit, Error> {
     let remote = remote(request)?;
-    let reference = request.reference.as_str();
+    let reference = named(request);
     let sum = request.checksum.as_deref().map(str::to_ascii_lowercase);
     if let Some(sum) = &sum
         && (!is_hex(sum) || sum.is_empty() || sum.len() > 64)
@@ -100,7 +108,7 @@ fn ask(
     watch: &Watch<'_>,
 ) -> Result<String, Error> {
     let git = super::program::Git::new(fetcher, "/nonexistent".into(), watch);
-    let (address, reference) = (remote.to_string(), request.reference.as_str());
+    let (address, reference) = (remote.to_string(), named(request));
     let patterns = match reference {
         "" => vec!["HEAD".to_owned()],
         whole if whole.starts_with("refs/") => vec![whole.to_owned(), format!("{whole}^{{}}")],

@@ -76,6 +76,16 @@ const MEANINGS: &[(&str, ErrorKind, &str)] = &[
         ErrorKind::Unreachable,
         "the connection is too slow",
     ),
+    (
+        "certificate",
+        ErrorKind::Unreachable,
+        "its certificate is not trusted",
+    ),
+    (
+        "disabled in libcurl",
+        ErrorKind::Refused,
+        "it redirects to what is not encrypted",
+    ),
     ("SSL", ErrorKind::Unreachable, "TLS failed"),
     (
         "error: 5",
@@ -161,6 +171,14 @@ pub(super) fn of(remote: &Remote, said: &str) -> Error {
         ErrorKind::Denied => error.hint("give a token with `--secret id=GIT_AUTH_TOKEN`"),
         _ => error,
     }
+}
+
+/// Whether it failed because it was sent elsewhere.
+pub(super) fn is_redirect(said: &str) -> bool {
+    let codes = ["301", "302", "303", "307", "308"];
+    codes
+        .iter()
+        .any(|code| said.contains(&format!("error: {code}")))
 }
 
 /// The last line that says something.

@@ -31,7 +31,7 @@ use crate::{
 const SILENCE: Duration = Duration::from_secs(60);
 /// How often it is looked at whether the caller has cancelled.
 const TICK: Duration = Duration::from_millis(100);
-const REDIRECTS: usize = 10;
+pub(super) const REDIRECTS: usize = 10;
 
 /// What is asked for, and what is here already.
 pub(super) struct Asking<'a> {
@@ -157,7 +157,7 @@ impl Asking<'_> {
             request = request.header(RANGE, format!("bytes={here}-"));
             request = request.header(IF_RANGE, strong);
         }
-        let sent = self.waited(request.send(), url).await?;
+        let sent = waited(self.watch, request.send(), url).await?;
         sent.map_err(|e| Failure::connection(e, url))
     }
 
@@ -175,7 +175,7 @@ impl Asking<'_> {
             return Err(too_long());
         }
         loop {
-            let chunk = self.waited(response.chunk(), &url).await?;
+            let chunk = waited(self.watch, response.chunk(), &url).await?;
             let chunk = chunk.map_err(|e| Failure::connection(e, &url))?;
             let Some(chunk) = chunk else {
                 return Ok(());
@@ -187,22 +187,6 @@ impl Asking<'_> {
             part.write(&chunk)?;
             let done = part.len();
             (self.watch.progress)(Progress { done, total });
-        }
-    }
-
-    /// Waits for `work`, not too long, and not after the caller has cancelled.
-    async fn waited<T>(&self, work: impl Future<Output = T>, url: &Url) -> Result<T, Failure> {
-        let mut work = Box::pin(work);
-        let until = Instant::now() + SILENCE;
-        loop {
-            self.watch.check()?;
-            if let Ok(done) = timeout(TICK, &mut work).await {
-                return Ok(done);
-            }
-            if Instant::now() > until {
-                let why = format!("no answer for {} s", SILENCE.as_secs());
-                return Err(Failure::new(ErrorKind::Unreachable, url, why).retry(Retry::Soon));
-            }
         }
     }
 
@@ -234,5 +218,25 @@ impl Asking<'_> {
             content_type: headers::content_type(headers),
             boot: slot::boot(),
         })))
+    }
+}
+
+/// Waits for `work`, not too long, and not after the caller has cancelled.
+pub(super) async fn waited<T>(
+    watch: &Watch<'_>,
+    work: impl Future<Output = T>,
+    url: &Url,
+) -> Result<T, Failure> {
+    let mut work = Box::pin(work);
+    let until = Instant::now() + SILENCE;
+    loop {
+        watch.check()?;
+        if let Ok(done) = timeout(TICK, &mut work).await {
+            return Ok(done);
+        }
+        if Instant::now() > until {
+            let why = format!("no answer for {} s", SILENCE.as_secs());
+            return Err(Failure::new(ErrorKind::Unreachable, url, why).retry(Retry::Soon));
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use kiln_fetch::{Checkout, Error, ErrorKind, GitRequest, Limits, Options, Watch};
 use kiln_layer::Kind;
-use kiln_tests::web::{Web, answer};
+use kiln_tests::web::{Asked, Web, answer, from_folder};
 
 use crate::support::{Own, contents};
 
@@ -551,6 +551,72 @@ fn nothing_of_the_users_is_used_and_passwords_are_in_no_list_of_processes() {
             .all(|asked| asked.header("authorization") == Some("Basic bWU6aHVudGVyMg=="))
     );
     assert!(!String::from_utf8_lossy(&contents(own.folder.path())).contains("hunter2"));
+}
+
+/// What a server does with what is below `/old/`: it is elsewhere now.
+fn moving(folder: &Path, to: &str) -> Web {
+    let (folder, to) = (folder.to_owned(), to.to_owned());
+    let moved = move |asked: &Asked, out: &mut std::net::TcpStream| {
+        let known = asked.header("authorization").is_some();
+        match asked.target.strip_prefix("/old/") {
+            _ if !known => answer(out, 401, &[("WWW-Authenticate", "Basic realm=\"x\"")], b""),
+            Some(rest) => answer(out, 301, &[("Location", &format!("{to}/{rest}"))], b""),
+            None => from_folder(&folder, asked, out),
+        }
+    };
+    Web::start(moved).unwrap()
+}
+
+#[test]
+fn what_one_server_is_shown_no_other_sees() {
+    let hub = Hub::new();
+    let work = hub.repository("a.git");
+    work.write("a", "a");
+    work.commit();
+    // It stays on its server: as when a repository got another name.
+    let stays = moving(hub.folder.path(), "");
+    let url = stays
+        .url("old/a.git")
+        .replace("http://", "http://me:hunter2@");
+    let own = Own::new();
+    let found = get(&own, &GitRequest::new(&url)).unwrap();
+    assert_eq!(shown(&found), ["644 a = a"]);
+    // It goes to another one, which is asked nothing at all.
+    let leaves = moving(hub.folder.path(), &format!("http://{}", hub.web.address()));
+    let url = leaves
+        .url("old/a.git")
+        .replace("http://", "http://me:hunter2@");
+    let e = get(&Own::new(), &GitRequest::new(&url)).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Refused, "{e}");
+    assert!(e.to_string().contains("another server"), "{e}");
+    assert_eq!(hub.web.log().len(), 0);
+    // Whoever shows nothing may be sent anywhere.
+    let to = format!("http://{}", hub.web.address());
+    let sends = Web::start(move |asked: &Asked, out: &mut std::net::TcpStream| {
+        let to = format!("{to}{}", asked.target);
+        answer(out, 302, &[("Location", &to)], b"")
+    });
+    let sends = sends.unwrap();
+    let url = sends.url("a.git");
+    assert_eq!(
+        shown(&get(&Own::new(), &GitRequest::new(&url)).unwrap()),
+        ["644 a = a"]
+    );
+}
+
+#[test]
+fn a_store_may_have_any_name_and_head_is_the_default() {
+    let hub = Hub::new();
+    let work = hub.repository("a.git");
+    work.write("a", "a");
+    let commit = work.commit();
+    let folder = tempfile::tempdir().unwrap();
+    let odd = folder.path().join("%41 b:c");
+    let fetcher = kiln_fetch::Fetcher::open(&odd).unwrap();
+    let mut asked = request(&hub.url("a.git"), "HEAD");
+    asked.keep_git_dir = true;
+    let found = fetcher.git(&asked, &Watch::NOBODY).unwrap();
+    assert_eq!(found.commit(), commit);
 }
 
 #[test]

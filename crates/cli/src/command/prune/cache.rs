@@ -1,4 +1,5 @@
-//! `kiln builder prune`: records of builds and cache mounts go, those that were used longest ago first.
+//! `kiln builder prune`: records of builds, cache mounts and what was fetched go, those that were used
+//! longest ago first.
 
 use std::{collections::HashSet, process::ExitCode};
 
@@ -7,7 +8,7 @@ use kiln_build::Builder;
 
 use super::{collect, confirm, total};
 use crate::{
-    command::builder::{Item, What, Which, bytes_of, mount_bytes},
+    command::builder::{Item, What, Which, beside_records, bytes_of},
     failure::Failure,
     host, units,
 };
@@ -48,8 +49,8 @@ impl Cache {
     }
 }
 
-/// Removes records, all or those that keep something no image has, and cache mounts that nobody has.
-/// Tells which, and how many bytes the mounts had.
+/// Removes records, all or those that keep something no image has, cache mounts that nobody has, and what
+/// was fetched. Tells which, and how many bytes all but the records had.
 pub(super) fn remove(
     builder: &Builder,
     all: bool,
@@ -70,13 +71,14 @@ fn remove_until(
         .iter()
         .flat_map(|l| l.image.layers.iter().copied())
         .collect();
-    let mut mounts = match keep {
-        Some(_) => mount_bytes(builder)?,
+    let mut beside = match keep {
+        Some(_) => beside_records(builder)?.size,
         None => 0,
     };
+    let fetcher = builder.fetcher()?;
     let (mut text, mut freed) = (String::new(), 0);
     for item in which.items(builder)? {
-        if keep.is_some_and(|keep| is_within(builder, mounts, keep)) {
+        if keep.is_some_and(|keep| is_within(builder, beside, keep)) {
             break;
         }
         let Item { id, what, .. } = &item;
@@ -91,7 +93,15 @@ fn remove_until(
                 let gone = store.cache_mounts().remove(info)?;
                 if gone {
                     freed += size;
-                    mounts = mounts.saturating_sub(size);
+                    beside = beside.saturating_sub(size);
+                }
+                gone
+            }
+            What::Fetched(kept) => {
+                let gone = fetcher.remove(&kept.id).map_err(kiln_build::Error::from)?;
+                if gone {
+                    freed += kept.size;
+                    beside = beside.saturating_sub(kept.size);
                 }
                 gone
             }
@@ -100,6 +110,7 @@ fn remove_until(
             text.push_str(&format!("{id}\n"));
         }
     }
+    fetcher.sweep().map_err(kiln_build::Error::from)?;
     match text.is_empty() {
         true => Ok((text, freed)),
         false => Ok((format!("Deleted build cache objects:\n{text}\n"), freed)),
@@ -107,7 +118,7 @@ fn remove_until(
 }
 
 /// Whether the build cache takes no more than `keep` bytes. What cannot be told is too much.
-fn is_within(builder: &Builder, mounts: u64, keep: u64) -> bool {
+fn is_within(builder: &Builder, beside: u64, keep: u64) -> bool {
     let usage = builder.store().usage();
-    usage.is_ok_and(|usage| usage.cache.size + mounts <= keep)
+    usage.is_ok_and(|usage| usage.cache.size + beside <= keep)
 }

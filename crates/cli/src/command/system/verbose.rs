@@ -62,8 +62,8 @@ pub(super) fn report(builder: &Builder) -> Result<String, Failure> {
     text.push_str(&CONTAINERS.render(&containers(builder)?, None)?);
     text.push_str("\nLocal Volumes space usage:\n\n");
     text.push_str(&VOLUMES.render(&volumes(builder)?, None)?);
-    let size = units::size(usage.cache.size, 4);
-    let count = usage.cache.total;
+    let cache = super::cache(builder, usage.cache)?;
+    let (size, count) = (units::size(cache.size, 4), cache.total);
     text.push_str(&format!("\nBuild cache usage: {size} ({count} records)\n"));
     Ok(text)
 }

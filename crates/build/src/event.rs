@@ -68,6 +68,15 @@ pub enum Fetching {
     Canceled,
 }
 
+/// How far a layer is on its way to a registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// Bytes so far.
+    Bytes(u64),
+    /// It is there, and was before or came so.
+    Done(Taken),
+}
+
 /// Something that happened. Steps are named by their place in the list of [`Event::Steps`].
 #[derive(Debug)]
 #[non_exhaustive]
@@ -108,6 +117,15 @@ pub enum Event<'a> {
         blob: &'a Descriptor,
         /// Bytes so far; `None` when the blob is here.
         bytes: Option<u64>,
+    },
+    /// A layer is brought to a registry, while steps are carried out or after them.
+    Pushing {
+        /// A name in its repository.
+        to: &'a Reference,
+        /// The layer as it is there.
+        blob: &'a Descriptor,
+        /// How far.
+        how: Sent,
     },
     /// A process of a step wrote something.
     Output {

@@ -11,7 +11,7 @@ use kiln_image::{Config, Descriptor, Digest, Platform, Raw, Reference};
 
 use crate::{
     Annotated, Annotation, Builder, Built, Error, ErrorKind, Event, Export, FilesTo, ImageExport,
-    ImageForm, Report, Request,
+    ImageForm, Report, Request, WithDigest,
 };
 
 pub(crate) use image::PushedLayers;
@@ -78,6 +78,7 @@ pub(crate) fn export(target: &Target<'_>, made: &[Made]) -> Result<Built, Error>
     if outputs.exports.is_empty() {
         let store = ImageExport {
             names: Vec::new(),
+            with_digest: WithDigest::default(),
             store: true,
             unpack: false,
             push: None,

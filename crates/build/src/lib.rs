@@ -24,12 +24,12 @@ pub use context::{
     Fetched, FetchedFile, FilesContext, LayoutImage, LocalContext, Purpose, StoreIndexes,
 };
 pub use error::{Error, ErrorKind, Place, Report};
-pub use event::{Event, Fetching, How, StepInfo, Stream, Transfer};
+pub use event::{Event, Fetching, How, Sent, StepInfo, Stream, Transfer};
 pub use local::Local;
 pub use request::{
     Absent, Agents, Allow, Annotated, Annotation, ArchiveExport, Context, Destination, Entitlement,
     Export, FilesExport, FilesTo, ImageExport, ImageForm, Indexes, Look, Named, Nothing, Outputs,
-    PushTo, Receiver, Request, RunSettings, Secret, Secrets, Settings, Talk, Writing,
+    PushTo, Receiver, Request, RunSettings, Secret, Secrets, Settings, Talk, WithDigest, Writing,
 };
 pub use transfer::{From, Loaded, Pulled, Push, Pushed};
 pub use worker::{Bounds, Layer, Network, Step, StepIo, Worker};

@@ -17,7 +17,7 @@ mod run;
 pub use allow::{Allow, Entitlement};
 pub use outputs::{
     Annotated, Annotation, ArchiveExport, Destination, Export, FilesExport, FilesTo, ImageExport,
-    ImageForm, Outputs, PushTo, Receiver, Writing,
+    ImageForm, Outputs, PushTo, Receiver, WithDigest, Writing,
 };
 pub use run::{Agents, Nothing, RunSettings, Secret, Secrets, Talk};
 

@@ -19,7 +19,7 @@ use crate::{Builder, Error, ErrorKind, Transfer, time};
 pub use load::{From, Loaded};
 pub(crate) use plain::plain_layer;
 pub use push::{Push, Pushed};
-pub(crate) use push::{form, form_of, upload};
+pub(crate) use push::{form, form_of, learn, upload};
 
 /// What a pull gave.
 #[derive(Clone, Debug)]

@@ -3,6 +3,7 @@
 mod classic;
 mod fetches;
 pub(crate) mod layers;
+mod moving;
 mod plain;
 mod tail;
 mod tty;

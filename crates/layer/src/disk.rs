@@ -3,6 +3,8 @@
 #[cfg(unix)]
 mod at;
 #[cfg(unix)]
+mod closed;
+#[cfg(unix)]
 mod content;
 #[cfg(unix)]
 mod crew;
@@ -25,6 +27,8 @@ mod other;
 mod plain;
 #[cfg(unix)]
 mod refusals;
+#[cfg(unix)]
+mod same;
 #[cfg(unix)]
 mod scan;
 

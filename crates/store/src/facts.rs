@@ -129,6 +129,9 @@ pub struct Elsewhere {
 /// The compressor of blobs that kiln did not make.
 pub const FOREIGN: &str = "foreign";
 
+/// How many repositories are remembered to have a layer.
+const LOCATIONS: usize = 16;
+
 impl Facts {
     /// The facts in a file.
     pub(crate) fn decode(diff_id: &Digest, bytes: &[u8]) -> Result<Self, Error> {
@@ -162,6 +165,9 @@ impl Facts {
                 self.locations.push(location);
             }
         }
+        // The newest are those that are most likely there.
+        let old = self.locations.len().saturating_sub(LOCATIONS);
+        self.locations.drain(..old);
     }
 }
 

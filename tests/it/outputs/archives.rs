@@ -306,6 +306,13 @@ fn another_engine_is_handed_the_image() {
     );
     assert!(kiln.ok(["load", "-i", "got.tar"]).contains("app:latest"));
 
+    // The docker of another context, which takes it as it takes any.
+    engine("test \"$*\" = '--context far load' && cat > far.tar && echo Loaded image: far:2");
+    let to = "type=docker,context=far,name=far:2";
+    let said = run(&["build", "-o", to, "app"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(kiln.ok(["load", "-i", "far.tar"]).contains("far:2"));
+
     engine("head -c 10 > /dev/null; echo the engine is full >&2; exit 3");
     let failed = run(&["build", "--load=docker", "-t", "app", "app"]);
     assert_ne!(failed.code, 0);

@@ -249,3 +249,84 @@ fn an_epoch_is_the_latest_time_and_the_same_bytes_come_twice() {
     }
     assert!(all[0] == all[1]);
 }
+
+#[test]
+fn what_is_the_same_stays_and_what_is_not_is_written_again() {
+    everybody(|_, kiln| {
+        app(
+            kiln,
+            "FROM busybox AS made\n\
+             RUN mkdir -p /t/closed && cd /t && for f in same changed longer mode time two closed/in; do \
+             echo $f > $f; done && touch -d @1000000000 same mode && chmod 444 closed/in && chmod 555 closed\n\
+             FROM scratch\nCOPY --from=made /t /\n",
+        );
+        kiln_owns(kiln);
+        let at = kiln.scratch().join("out/t");
+        build(kiln, &["-o", "out/t"]);
+        let meta = |path: &str| fs::symlink_metadata(at.join(path)).unwrap();
+        let names = [
+            "same",
+            "changed",
+            "longer",
+            "mode",
+            "time",
+            "two",
+            "closed/in",
+        ];
+        let before = names.map(|name| meta(name).ino());
+        let time = meta("time").mtime();
+        // The same size and time, and other content: who looks at those alone misses it.
+        let change = |path: &str, text: &str, time: Option<i64>| {
+            fs::write(at.join(path), text).unwrap();
+            if let Some(time) = time {
+                let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(time as u64);
+                let file = fs::File::options()
+                    .append(true)
+                    .open(at.join(path))
+                    .unwrap();
+                file.set_modified(time).unwrap();
+            }
+        };
+        change("changed", "CHANGED\n", Some(meta("changed").mtime()));
+        change("longer", "longer\nand more\n", None);
+        change("time", "time\n", Some(1));
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(at.join("mode"), fs::Permissions::from_mode(0o600)).unwrap();
+        // Two names are one file: that of the output is another one afterwards.
+        fs::hard_link(at.join("two"), kiln.scratch().join("out/other")).unwrap();
+        build(kiln, &["-o", "out/t"]);
+        let after = names.map(|name| meta(name).ino());
+        let stays = |name: &str| {
+            let place = names.iter().position(|n| *n == name).unwrap();
+            before[place] == after[place]
+        };
+        for (name, expected) in [
+            ("same", true),
+            ("mode", true),
+            ("time", true),
+            ("closed/in", true),
+        ] {
+            assert_eq!(stays(name), expected, "{name}");
+        }
+        for name in names {
+            let text = fs::read_to_string(at.join(name)).unwrap();
+            assert_eq!(text, format!("{name}\n"));
+            assert_eq!(meta(name).nlink(), 1, "{name}");
+        }
+        assert_eq!(meta("mode").mode() & 0o7777, 0o644);
+        assert_eq!(meta("mode").mtime(), 1_000_000_000);
+        assert_eq!(meta("time").mtime(), time);
+        assert_eq!(meta("closed").mode() & 0o7777, 0o555);
+        // What has to be written into a closed folder is written all the same.
+        app(
+            kiln,
+            "FROM busybox AS made\n\
+             RUN mkdir -p /t/closed && echo new > /t/closed/in && echo x > /t/closed/more && chmod 555 /t/closed\n\
+             FROM scratch\nCOPY --from=made /t /\n",
+        );
+        build(kiln, &["-o", "type=local,dest=out/t,mode=delete"]);
+        assert_eq!(fs::read_to_string(at.join("closed/in")).unwrap(), "new\n");
+        assert!(at.join("closed/more").exists() && !at.join("same").exists());
+        assert_eq!(meta("closed").mode() & 0o7777, 0o555);
+    });
+}

@@ -212,3 +212,65 @@ fn layers_and_documents_have_the_form_that_is_asked_for() {
         "application/vnd.docker.container.image.v1+json"
     );
 }
+
+#[test]
+fn layers_on_their_way_are_told_of() {
+    let kiln = with_busybox();
+    let registry = Registry::start();
+    app(&kiln, APP);
+    let name = format!("{}/me/app:1", registry.address());
+    let push = |name: &str| {
+        let said = kiln.run(["build", "--progress=plain", "-t", name, "--push", "app"]);
+        assert_eq!(said.code, 0, "{}", said.err);
+        let lines = said.err.lines().filter(|line| line.starts_with("push to "));
+        let mut words: Vec<String> = lines
+            .map(|line| {
+                let (to, what) = line["push to ".len()..].split_once(": sha256:").unwrap();
+                let words: Vec<&str> = what.split(' ').skip(2).collect();
+                format!("{} {}", to.rsplit('/').next().unwrap(), words.join(" "))
+            })
+            .collect();
+        words.sort();
+        words
+    };
+    // One is new, and goes out beside the build; the other one after it.
+    assert_eq!(push(&name), ["app pushed"; 2]);
+    assert_eq!(push(&name), ["app is there already"; 2]);
+    let other = format!("{}/me/other:1", registry.address());
+    let mounted = "other taken from another repository there";
+    assert_eq!(push(&other), [mounted; 2]);
+}
+
+#[test]
+fn names_in_the_store_can_have_the_digest() {
+    let kiln = with_busybox();
+    let registry = Registry::start();
+    app(&kiln, APP);
+    let id = build(
+        &kiln,
+        &[
+            "-o",
+            "type=image,name=app:1,name-canonical=true,dangling-name-prefix=left",
+        ],
+    );
+    let digest = id.trim();
+    for name in ["app:1", &format!("app@{digest}"), &format!("left@{digest}")] {
+        assert_eq!(kiln.ok(["run", "--rm", name]), "hello\n", "{name}");
+    }
+    let name = format!("{}/me/app", registry.address());
+    let to = format!("type=registry,name={name}:1,name-canonical=1");
+    build(&kiln, &["-o", &to, "--metadata-file", "meta"]);
+    let meta = json(&kiln.scratch().join("meta"));
+    let digest = meta["containerimage.digest"].as_str().unwrap();
+    assert_ne!(digest, id.trim(), "that of the manifest");
+    assert_eq!(
+        kiln.ok(["run", "--rm", &format!("{name}@{digest}")]),
+        "hello\n"
+    );
+    // The name of nothing else has gone to the registry.
+    assert_eq!(
+        manifest_requests(&registry).len(),
+        2,
+        "the digest, and one tag"
+    );
+}

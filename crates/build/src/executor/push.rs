@@ -2,7 +2,7 @@
 //! is the root that they were given.
 
 use kiln_graph::{Pack, Upload};
-use kiln_image::Digest;
+use kiln_image::{Descriptor, Digest};
 
 use crate::{
     Error, ErrorKind,
@@ -24,7 +24,10 @@ impl Carrier<'_> {
     /// Brings it to a registry.
     pub(super) fn upload(&self, op: &Upload, root: &Output) -> Result<Output, Error> {
         match (&self.beside, made(root)) {
-            (Some(beside), Some(layer)) => beside.upload(self.roots, &op.to, &layer)?,
+            (Some(beside), Some(layer)) => {
+                let told = |blob: &Descriptor, how| self.tracker.pushing(&op.to, blob, how);
+                beside.upload(self.roots, &op.to, &layer, &told)?;
+            }
             (_, None) => {}
             (None, Some(_)) => {
                 let what = "an upload in a build that pushes nothing";

@@ -6,9 +6,10 @@ use kiln_image::{
     Descriptor, Digest, Location, Open, Platform, Progress, Reference, Select, Sink, Taken, copy,
 };
 use kiln_registry::{Client, Remote};
+use kiln_store::Store;
 
 use super::{Made, Target, documents::Documents};
-use crate::{Built, Error, ErrorKind, ImageExport, PushTo};
+use crate::{Built, Error, ErrorKind, Event, ImageExport, PushTo, Sent, transfer::learn};
 
 /// The blobs that were brought to registries while the build went on: repository and digest.
 pub(crate) type PushedLayers = HashSet<(String, Digest)>;
@@ -25,7 +26,7 @@ impl Target<'_> {
             self.push(export, to, &names, made, built)?;
         }
         if export.store {
-            self.store(&names, made)?;
+            let names = self.store(export, names, made, built)?;
             for name in names {
                 if !built.names.contains(&name) {
                     built.names.push(name);
@@ -44,7 +45,13 @@ impl Target<'_> {
     }
 
     /// Puts the images into the store; the names are set when the build is sealed.
-    fn store(&self, names: &[Reference], made: &[Made]) -> Result<(), Error> {
+    fn store(
+        &self,
+        export: &ImageExport,
+        mut names: Vec<Reference>,
+        made: &[Made],
+        built: &Built,
+    ) -> Result<Vec<Reference>, Error> {
         let mut records = Vec::new();
         for image in made {
             records.push(self.lease.put_image(&image.config, None, image.parent)?);
@@ -53,8 +60,16 @@ impl Target<'_> {
         let host = Platform::host();
         let own = records.iter().find(|r| r.platform.serves(&host));
         let Some(own) = own.or(records.first()) else {
-            return Ok(());
+            return Ok(names);
         };
+        let went = built.manifest.as_ref().filter(|_| export.push.is_some());
+        let digest = went.map_or(own.id, |manifest| manifest.digest);
+        let more = &export.with_digest;
+        let canonical = names.iter().filter(|_| more.canonical);
+        let with_digest = canonical
+            .chain(&more.dangling)
+            .map(|n| n.with_digest(digest));
+        names.extend(with_digest.collect::<Vec<_>>());
         let named = match &records[..] {
             [_] => own.clone(),
             several => own.clone().of_index(several),
@@ -62,7 +77,7 @@ impl Target<'_> {
         names
             .iter()
             .try_for_each(|name| self.lease.name(name, &named))?;
-        Ok(())
+        Ok(names)
     }
 
     fn push(
@@ -85,6 +100,7 @@ impl Target<'_> {
         for name in names {
             let remote = Known {
                 remote: client.repository(name),
+                store: self.builder.store(),
                 name,
                 made,
             };
@@ -93,20 +109,25 @@ impl Target<'_> {
                 false => std::slice::from_ref(name),
             };
             let what = documents.reference();
-            copy(
-                &documents,
-                &remote,
-                &what,
-                tags,
-                &Select::All,
-                &|_: Progress<'_>| {},
-            )?;
+            let told = |p: Progress<'_>| self.tell_pushing(&remote, &p);
+            copy(&documents, &remote, &what, tags, &Select::All, &told)?;
             built.pushed.push(match to.by_digest {
                 true => name.with_digest(documents.root.digest),
                 false => name.clone(),
             });
         }
         Ok(())
+    }
+
+    fn tell_pushing(&self, to: &Known<'_>, progress: &Progress<'_>) {
+        let (blob, how) = match progress {
+            Progress::Bytes(blob, bytes) => (*blob, Sent::Bytes(*bytes)),
+            // What went out beside the build was told of then.
+            Progress::Taken(blob, how) if !to.went(blob) => (*blob, Sent::Done(*how)),
+            _ => return,
+        };
+        let to = to.name;
+        (self.on)(Event::Pushing { to, blob, how });
     }
 
     pub(crate) fn client(&self, to: &PushTo) -> Client {
@@ -117,8 +138,16 @@ impl Target<'_> {
 /// A repository, of which it is known what was brought there while the build went on.
 struct Known<'a> {
     remote: Remote,
+    store: &'a Store,
     name: &'a Reference,
     made: &'a [Made],
+}
+
+impl Known<'_> {
+    fn went(&self, blob: &Descriptor) -> bool {
+        let key = (self.name.familiar_repository(), blob.digest);
+        self.made.iter().any(|image| image.pushed.contains(&key))
+    }
 }
 
 impl Sink for Known<'_> {
@@ -129,10 +158,13 @@ impl Sink for Known<'_> {
         known: &[Location],
         progress: &mut dyn FnMut(u64),
     ) -> Result<Taken, kiln_image::Error> {
-        let key = (self.name.familiar_repository(), blob.digest);
-        match self.made.iter().any(|image| image.pushed.contains(&key)) {
+        match self.went(blob) {
             true => Ok(Taken::Existed),
-            false => self.remote.put_blob(blob, open, known, progress),
+            false => {
+                let taken = self.remote.put_blob(blob, open, known, progress)?;
+                learn(self.store, &self.remote, &blob.digest);
+                Ok(taken)
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use kiln_registry::Client;
 use kiln_rootfs::Roots;
 
 use crate::{
-    Builder, Compression, Error, Export, Push, Request,
+    Builder, Compression, Error, Export, Push, Request, Sent,
     executor::output::Output,
     export::PushedLayers,
     transfer::{form, upload},
@@ -100,11 +100,14 @@ impl Beside {
         roots: &Roots,
         to: &Reference,
         layer: &Digest,
+        on: &dyn Fn(&Descriptor, Sent),
     ) -> Result<(), Error> {
         for to in self.to.iter().filter(|one| one.repository == *to) {
             let blob = roots.compressed(layer, form(&to.how)?)?.descriptor;
             let remote = to.client.repository(&to.repository);
-            upload(roots.store(), &remote, &blob, &mut |_| {})?;
+            let mut bytes = |bytes| on(&blob, Sent::Bytes(bytes));
+            let how = upload(roots.store(), &remote, &blob, &mut bytes)?;
+            on(&blob, Sent::Done(how));
             self.learn(to, &blob);
         }
         Ok(())

@@ -7,10 +7,10 @@ use std::{
 };
 
 use kiln_graph::{By, NodeId};
-use kiln_image::{Descriptor, Digest};
+use kiln_image::{Descriptor, Digest, Reference};
 use kiln_rootfs::Repeated;
 
-use crate::{Error, Event, How, Place, Stream, executor::output::Slots};
+use crate::{Error, Event, How, Place, Sent, Stream, executor::output::Slots};
 
 /// What the tracker knows of a step.
 #[derive(Clone, Debug)]
@@ -99,6 +99,10 @@ impl<'a> Tracker<'a> {
         if let Some(step) = self.owners(node).next() {
             (self.on)(Event::Pulling { step, blob, bytes });
         }
+    }
+
+    pub(crate) fn pushing(&self, to: &Reference, blob: &Descriptor, how: Sent) {
+        (self.on)(Event::Pushing { to, blob, how });
     }
 
     /// A node's layer has content once more that lies below.

@@ -74,6 +74,8 @@ impl Export {
 pub struct ImageExport {
     /// Names beside the tags of the request.
     pub names: Vec<Reference>,
+    /// Names in the store that have a digest.
+    pub with_digest: WithDigest,
     /// Whether it is put into the store.
     pub store: bool,
     /// Whether its layers are made ready to be mounted now, and not by who first runs it.
@@ -82,6 +84,16 @@ pub struct ImageExport {
     pub push: Option<PushTo>,
     /// How it looks there.
     pub form: ImageForm,
+}
+
+/// Names in the store that have the digest of the image: of its manifest, where one went out, else the
+/// image id.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WithDigest {
+    /// Each name with the digest as well.
+    pub canonical: bool,
+    /// This name with the digest.
+    pub dangling: Option<Reference>,
 }
 
 /// How an image is brought to a registry.

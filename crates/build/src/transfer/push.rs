@@ -17,7 +17,7 @@ use kiln_registry::Remote;
 use kiln_store::{FOREIGN, Form, ImageRecord, PackedAs};
 
 use self::pusher::Pusher;
-pub(crate) use self::pusher::upload;
+pub(crate) use self::pusher::{learn, upload};
 use super::{On, plain::whole, tell};
 use crate::{Builder, Error, ErrorKind};
 
@@ -160,7 +160,12 @@ impl Builder {
             let came = self.came(&manifest, image, form, how)?;
             if came.bare == 0 && (!how.force || came.others == 0) {
                 let source = self.store().source().giving(name.clone(), manifest);
-                let told = |p: Progress<'_>| tell(on, &p);
+                let told = |p: Progress<'_>| {
+                    if let Progress::Taken(blob, _) = &p {
+                        learn(self.store(), remote, &blob.digest);
+                    }
+                    tell(on, &p);
+                };
                 let descriptor = copy(&source, remote, name, names, &Select::All, &told)?;
                 return Ok(Pushed {
                     descriptor,

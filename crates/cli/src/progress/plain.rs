@@ -9,7 +9,7 @@ use std::{
 
 use kiln_build::{Event, How, StepInfo};
 
-use super::{Progress, fetches::Fetches, tail::title};
+use super::{Progress, fetches::Fetches, moving::Moving, tail::title};
 use crate::{host, units};
 
 /// Writes lines to standard error.
@@ -24,6 +24,7 @@ struct State {
     started: HashMap<usize, Instant>,
     /// Unfinished lines.
     open: HashMap<usize, Vec<u8>>,
+    moving: Moving,
     /// The step that was written of last.
     current: Option<usize>,
     fetches: Fetches,
@@ -55,6 +56,14 @@ impl State {
             host::say(&format!("#{} {}", step + 1, title(info)));
         }
         self.current = Some(step);
+    }
+
+    /// A line of no step, between those of steps.
+    fn aside(&mut self, text: &str) {
+        if self.current.take().is_some() {
+            host::say("");
+        }
+        host::say(text);
     }
 
     fn say(&mut self, step: usize, text: &str) {
@@ -145,6 +154,20 @@ impl Progress for Plain {
             } => {
                 let size = units::size(blob.size, 3);
                 state.say(*step, &format!("{} {size} pulled", blob.digest));
+            }
+            Event::Pulling {
+                step,
+                blob,
+                bytes: Some(bytes),
+            } => {
+                if let Some(line) = state.moving.so_far(blob, *bytes) {
+                    state.say(*step, &line);
+                }
+            }
+            Event::Pushing { to, blob, how } => {
+                if let Some(line) = state.moving.pushing(to, blob, *how) {
+                    state.aside(&line);
+                }
             }
             Event::Output { step, bytes, .. } => state.output(*step, bytes),
             Event::Finished {

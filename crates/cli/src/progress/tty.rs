@@ -7,9 +7,17 @@ use std::{
 };
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use kiln_build::{Event, Fetching, How, StepInfo};
+use kiln_build::{
+    Event, Fetching, How, Sent, StepInfo,
+    image::{Descriptor, Reference, Taken},
+};
 
-use super::{Progress, Tail, fetches::amount, tail::title};
+use super::{
+    Progress, Tail,
+    fetches::amount,
+    moving::{part, word},
+    tail::title,
+};
 use crate::{host, units};
 
 /// How many letters of a title are shown while its step runs.
@@ -89,6 +97,33 @@ impl Tty {
         }
     }
 
+    /// A layer on its way out, by what it is and where it goes.
+    fn pushing(&self, state: &mut State, to: &Reference, blob: &Descriptor, how: Sent) {
+        let to = to.familiar_repository();
+        let what = format!("push {} to {to}", blob.digest.short());
+        match how {
+            Sent::Bytes(bytes) => {
+                let bar = state.fetched.entry(what);
+                let bar = bar.or_insert_with_key(|what| (self.bar(what), Instant::now()));
+                bar.0.set_message(part(blob, bytes));
+            }
+            Sent::Done(how) => {
+                let took = state.fetched.remove(&what).map(|(bar, at)| {
+                    bar.finish_and_clear();
+                    format!("  {:.1}s", at.elapsed().as_secs_f64())
+                });
+                let mark = if how == Taken::Copied { "+" } else { "=" };
+                let size = units::size(blob.size, 3);
+                let line = format!(
+                    "{mark} {what}{}  {size} {}",
+                    took.unwrap_or_default(),
+                    word(how)
+                );
+                self.bars.suspend(|| host::say(&line));
+            }
+        }
+    }
+
     /// Takes a step from what runs, and writes its line.
     fn end(&self, state: &mut State, step: usize, mark: &str, word: &str) {
         let Some(info) = state.steps.get(step) else {
@@ -133,10 +168,10 @@ impl Progress for Tty {
             }
             Event::Pulling { step, blob, bytes } => {
                 if let (Some((bar, _)), Some(bytes)) = (state.running.get(step), bytes) {
-                    let (done, all) = (units::size(*bytes, 3), units::size(blob.size, 3));
-                    bar.set_message(format!("{} {done} / {all}", blob.digest.short()));
+                    bar.set_message(format!("{} {}", blob.digest.short(), part(blob, *bytes)));
                 }
             }
+            Event::Pushing { to, blob, how } => self.pushing(&mut state, to, blob, *how),
             Event::Finished {
                 step, how, layer, ..
             } => {

@@ -76,7 +76,7 @@ impl Holes<'_> {
 }
 
 /// Fills `buffer`; less only at the end.
-fn fill(content: &mut dyn Read, buffer: &mut [u8]) -> Result<usize, Error> {
+pub(super) fn fill(content: &mut dyn Read, buffer: &mut [u8]) -> Result<usize, Error> {
     let mut done = 0;
     while done < buffer.len() {
         match content.read(&mut buffer[done..]) {

@@ -1,13 +1,19 @@
 //! Deleting a tree by directory handle: follows nothing, one descriptor a level.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::{
-    fs::{AtFlags, Dir, Mode, chmodat, openat, unlinkat},
-    io::{Errno, Result},
+    fs::{AtFlags, Dir, Mode, chmodat, fchmod, openat, unlinkat},
+    io::Errno,
 };
 
-use super::at::FOLDER;
+use super::{
+    at::{FOLDER, io},
+    closed,
+};
+use crate::{Error, LayerPath, Tree};
+
+type Result<T, E = Errno> = std::result::Result<T, E>;
 
 /// Deletes `name` in `folder`, whatever it is, with all inside. What is not there is no error.
 pub(super) fn delete(folder: BorrowedFd<'_>, name: &[u8]) -> Result<()> {
@@ -35,7 +41,7 @@ fn empty(folder: BorrowedFd<'_>) -> Result<()> {
     for name in names(folder)? {
         match delete(folder, &name) {
             Err(Errno::ACCESS) => {
-                rustix::fs::fchmod(folder, Mode::RWXU)?;
+                fchmod(folder, Mode::RWXU)?;
                 delete(folder, &name)?;
             }
             done => done?,
@@ -55,4 +61,25 @@ pub(super) fn names(folder: BorrowedFd<'_>) -> Result<Vec<Vec<u8>>> {
         }
     }
     Ok(names)
+}
+
+/// Deletes what is in the folder `path` and not in `own`.
+pub(super) fn others(folder: OwnedFd, path: &LayerPath, own: &Tree) -> Result<(), Error> {
+    let mut todo = vec![(path.clone(), folder)];
+    while let Some((path, folder)) = todo.pop() {
+        let at = |what: &'static str| move |e| io(what, e);
+        let was = closed::open(folder.as_fd()).map_err(at("open the folder"))?;
+        for name in names(folder.as_fd()).map_err(at("read the folder"))? {
+            let inner = path.join(&name)?;
+            if own.within(&inner).next().is_none() {
+                delete(folder.as_fd(), &name).map_err(|e| io("delete it", e).at(&inner))?;
+            } else if let Ok(fd) = openat(&folder, &name[..], FOLDER, Mode::empty()) {
+                todo.push((inner, fd));
+            }
+        }
+        if let Some(was) = was {
+            fchmod(&folder, was).map_err(at("set the mode of a folder"))?;
+        }
+    }
+    Ok(())
 }

@@ -10,14 +10,15 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, FileType, Gid, Mode, Uid},
-    fs::{chownat, linkat, mkdirat, openat, statat, symlinkat, utimensat},
+    fs::{AtFlags, FileType, Mode},
+    fs::{linkat, mkdirat, openat, statat, symlinkat, utimensat},
     io::Errno,
 };
 
 use super::{
     Refusal, Whiteouts,
     at::{self, io},
+    closed::Opened,
     content,
     crew::{self, Crew, create},
     delete,
@@ -25,6 +26,7 @@ use super::{
     meta, node,
     open::open_root,
     refusals::Refusals,
+    same::{self, Met},
 };
 use crate::{Entry, Error, ErrorKind, Files, Kind, LayerPath, Meta, Target, Tree};
 
@@ -42,6 +44,7 @@ pub struct Directory {
     crew: Crew,
     /// Folders that were made without an entry of their own.
     made: Made,
+    opened: Opened,
     refused: Refusals,
     buffer: Vec<u8>,
 }
@@ -67,6 +70,7 @@ impl Directory {
             last: None,
             crew: Crew::default(),
             made: Made::default(),
+            opened: Opened::default(),
             refused: Refusals::default(),
             buffer: vec![0; 128 << 10],
         })
@@ -114,6 +118,10 @@ impl Directory {
             return Ok(fd.clone());
         }
         let fd = Arc::new(self.folder(&parent)?);
+        if self.whiteouts == Whiteouts::Apply {
+            let opened = self.opened.open(fd.as_fd(), &parent);
+            opened.map_err(|e| io("open the folder", e).at(&parent))?;
+        }
         self.last = Some((parent, fd.clone()));
         Ok(fd)
     }
@@ -264,17 +272,9 @@ impl Directory {
         entry: &Entry,
     ) -> Result<(), Error> {
         let meta = &entry.meta;
-        let (uid, gid) = (Uid::from_raw(meta.uid), Gid::from_raw(meta.gid));
-        let flags = AtFlags::SYMLINK_NOFOLLOW;
-        match chownat(folder, name, Some(uid), Some(gid), flags) {
-            Err(Errno::PERM | Errno::INVAL) => {
-                let now = statat(folder, name, flags).map_err(|e| io("look at it", e))?;
-                if (now.st_uid, now.st_gid) != (meta.uid, meta.gid) {
-                    let what = format!("owner {}:{}", meta.uid, meta.gid);
-                    self.refuse(&entry.path, what);
-                }
-            }
-            done => done.map_err(|e| io("set the owner", e))?,
+        if !meta::own_by_name(folder, name, meta).map_err(|e| io("set the owner", e))? {
+            let what = format!("owner {}:{}", meta.uid, meta.gid);
+            self.refuse(&entry.path, what);
         }
         if !meta.xattrs.is_empty() {
             self.refuse(&entry.path, "attributes of what is neither file nor folder");
@@ -339,7 +339,14 @@ impl Target for Directory {
             return added.map_err(|e| e.at(&entry.path));
         }
         self.at(&entry.path, |me, folder, name| {
-            me.write(folder, name, entry, content)
+            if me.whiteouts == Whiteouts::Overlay {
+                return me.write(folder, name, entry, content);
+            }
+            match same::look(folder, name, entry, content, &mut me.buffer)? {
+                Met::Same(_, true) => Ok(()),
+                Met::Same(file, false) => me.set(file.as_fd(), &entry.path, &entry.meta),
+                Met::Other(read) => me.write(folder, name, entry, &mut read.chain(content)),
+            }
         })
         .map_err(|e| e.at(&entry.path))
     }
@@ -363,19 +370,7 @@ impl Target for Directory {
                 .map_err(|e| io("make the folder opaque", e).at(path));
         }
         self.last = None;
-        let mut todo = vec![(path.clone(), folder)];
-        while let Some((path, folder)) = todo.pop() {
-            for name in delete::names(folder.as_fd()).map_err(|e| io("read the folder", e))? {
-                let inner = path.join(&name)?;
-                if own.within(&inner).next().is_none() {
-                    delete::delete(folder.as_fd(), &name)
-                        .map_err(|e| io("delete it", e).at(&inner))?;
-                } else if let Ok(fd) = openat(&folder, &name[..], at::FOLDER, Mode::empty()) {
-                    todo.push((inner, fd));
-                }
-            }
-        }
-        Ok(())
+        delete::others(folder, path, own)
     }
 
     fn settle(&mut self) -> Result<(), Error> {
@@ -395,6 +390,8 @@ impl Target for Directory {
             self.set(fd.as_fd(), &path, &meta)?;
         }
         self.refused.finish(tree);
-        Ok(())
+        let opened = std::mem::take(&mut self.opened);
+        let closed = opened.close(self.root.as_fd(), tree);
+        closed.map_err(|e| io("set the mode of a folder", e))
     }
 }

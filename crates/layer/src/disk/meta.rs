@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, os::fd::BorrowedFd};
 
 use rustix::{
-    fs::{Gid, Mode, Stat, Timespec, Timestamps, Uid, fchmod, fchown, fstat, futimens},
+    fs::{
+        AtFlags, Gid, Mode, Stat, Timespec, Timestamps, Uid, chownat, fchmod, fchown, fstat,
+        futimens, statat,
+    },
     io::{Errno, Result},
 };
 
@@ -33,6 +36,19 @@ pub(super) fn times(mtime: Time) -> Timestamps {
     Timestamps {
         last_access: time,
         last_modification: time,
+    }
+}
+
+/// Sets the owner of what cannot be opened; whether this process may, or it is his anyway.
+pub(super) fn own_by_name(folder: BorrowedFd<'_>, name: &[u8], meta: &Meta) -> Result<bool> {
+    let (uid, gid) = (Uid::from_raw(meta.uid), Gid::from_raw(meta.gid));
+    let flags = AtFlags::SYMLINK_NOFOLLOW;
+    match chownat(folder, name, Some(uid), Some(gid), flags) {
+        Err(Errno::PERM | Errno::INVAL) => {
+            let now = statat(folder, name, flags)?;
+            Ok((now.st_uid, now.st_gid) == (meta.uid, meta.gid))
+        }
+        done => done.map(|()| true),
     }
 }
 

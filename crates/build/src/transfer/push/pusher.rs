@@ -6,7 +6,7 @@ use kiln_cache::Record;
 use kiln_graph::{Cancel, Executor, Node, NodeId, Op};
 use kiln_image::{Descriptor, Digest, Sink, Taken};
 use kiln_registry::Remote;
-use kiln_store::{PackedAs, Store};
+use kiln_store::{Elsewhere, Facts, PackedAs, Store};
 
 use super::{super::On, form_of};
 use crate::{Builder, Error, ErrorKind, Transfer};
@@ -50,7 +50,29 @@ pub(crate) fn upload(
         Ok(Box::new(file))
     };
     let locations = kiln_image::Source::locations(&store.source(), blob);
-    Ok(remote.put_blob(blob, &open, &locations, progress)?)
+    let taken = remote.put_blob(blob, &open, &locations, progress)?;
+    learn(store, remote, &blob.digest);
+    Ok(taken)
+}
+
+/// Remembers that a repository has a blob: others of its registry can take it from there. Nothing but
+/// time depends on it, so nothing fails because of it.
+pub(crate) fn learn(store: &Store, remote: &Remote, blob: &Digest) {
+    let layers = store.layers();
+    let diff_id = layers.diff_id_of(blob).ok().flatten().unwrap_or(*blob);
+    let at = Elsewhere {
+        location: remote.location(),
+        digest: *blob,
+    };
+    let known = layers.get(&diff_id).ok().flatten();
+    if known.is_none_or(|layer| layer.facts.locations.contains(&at)) {
+        return;
+    }
+    let facts = Facts {
+        locations: vec![at],
+        ..Facts::default()
+    };
+    let _ = layers.put(&diff_id, facts, None);
 }
 
 impl Executor for Pusher<'_> {

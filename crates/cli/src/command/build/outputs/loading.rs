@@ -36,7 +36,7 @@ impl Engine {
             Engine::Kiln | Engine::Docker => "docker",
         };
         Export::Archive(ArchiveExport {
-            to: Destination::Stream(Arc::new(Load(program))),
+            to: Load::of(program, None),
             names: Vec::new(),
             form: ImageForm {
                 packed: Push {
@@ -47,6 +47,11 @@ impl Engine {
             },
         })
     }
+}
+
+/// The engine that a context of docker leads to.
+pub(super) fn docker(context: String) -> Destination {
+    Load::of("docker", Some(context))
 }
 
 /// Standard output.
@@ -62,11 +67,21 @@ impl Receiver for Stdout {
 }
 
 /// `docker load`, `podman load`.
-struct Load(&'static str);
+struct Load {
+    program: &'static str,
+    /// Which of docker's contexts.
+    context: Option<String>,
+}
+
+impl Load {
+    fn of(program: &'static str, context: Option<String>) -> Destination {
+        Destination::Stream(Arc::new(Self { program, context }))
+    }
+}
 
 impl Receiver for Load {
     fn receive(&self, write: Writing<'_>) -> Result<(), Error> {
-        let name = self.0;
+        let name = self.program;
         let failed = |e: io::Error| {
             let kind = match e.kind() {
                 io::ErrorKind::NotFound => ErrorKind::NotFound,
@@ -74,7 +89,9 @@ impl Receiver for Load {
             };
             Error::new(kind, format!("run `{name} load`")).because(e)
         };
+        let context = self.context.iter().flat_map(|name| ["--context", name]);
         let child = Command::new(name)
+            .args(context)
             .arg("load")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

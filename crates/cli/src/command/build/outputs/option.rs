@@ -1,6 +1,8 @@
 //! One value of `--output`: a path, `-`, or `type=…` and its options, in the form that buildx has them
 //! (fields of CSV). Refuses what has no such option, and what kiln has nothing for.
 
+mod form;
+
 use std::{
     fs,
     io::IsTerminal as _,
@@ -9,11 +11,15 @@ use std::{
 };
 
 use kiln_build::{
-    Annotation, ArchiveExport, Compression, Destination, Export, FilesExport, FilesTo, ImageExport,
-    ImageForm, Push, PushTo, image::Reference,
+    ArchiveExport, Compression, Destination, Export, FilesExport, FilesTo, ImageExport, ImageForm,
+    PushTo, WithDigest, image::Reference,
 };
 
-use super::{super::csv::fields, annotated, loading::Stdout};
+use super::{
+    super::csv::fields,
+    annotated,
+    loading::{self, Stdout},
+};
 use crate::failure::Failure;
 
 /// An output, and what it says of the layers themselves.
@@ -39,6 +45,7 @@ impl Output {
 pub(super) fn image() -> ImageExport {
     ImageExport {
         names: Vec::new(),
+        with_digest: WithDigest::default(),
         store: true,
         unpack: false,
         push: None,
@@ -194,11 +201,14 @@ impl Options {
     }
 
     fn archive(&mut self, kind: &str, wrong: Wrong<'_>) -> Result<Output, Failure> {
-        if kind == "docker" && !self.given.iter().any(|(key, _)| key == "dest") {
+        let has = |me: &Self, wanted: &str| me.given.iter().any(|(key, _)| key == wanted);
+        let context = has(self, "context");
+        if kind == "docker" && !has(self, "dest") && !context {
             return self.load(wrong);
         }
         let as_tar = self.flag("tar").map_err(wrong)?.unwrap_or(true);
         let to = match as_tar {
+            true if kind == "docker" && context => self.engine(wrong)?,
             true => self.destination(wrong)?,
             false if kind == "docker" => {
                 return Err(wrong(
@@ -226,12 +236,20 @@ impl Options {
         })))
     }
 
+    /// The docker that `context` leads to.
+    fn engine(&mut self, wrong: Wrong<'_>) -> Result<Destination, Failure> {
+        let context = self.take("context").unwrap_or_default();
+        if self.take("dest").is_some() {
+            return Err(wrong("`dest` and `context` are two places".to_owned()));
+        }
+        match context.is_empty() || context.starts_with('-') {
+            true => Err(wrong(format!("`{context}` is no context of docker"))),
+            false => Ok(loading::docker(context)),
+        }
+    }
+
     /// Into the store: what loading is here.
     fn load(&mut self, wrong: Wrong<'_>) -> Result<Output, Failure> {
-        if self.take("context").is_some() {
-            return Err(wrong("kiln knows no contexts of docker".to_owned())
-                .hint("`--load=docker` hands the image to the docker at hand"));
-        }
         let names = self.names().map_err(wrong)?;
         self.in_store_only(wrong)?;
         let image = ImageExport { names, ..image() };
@@ -254,12 +272,14 @@ impl Options {
             return Err(wrong("`unpack=true` needs `store=true`".to_owned()));
         }
         let names = self.names().map_err(wrong)?;
+        let with_digest = self.with_digest(store, wrong)?;
         if !push {
             self.in_store_only(wrong)?;
         }
         let form = self.form().map_err(wrong)?;
         Ok(Output::plain(Export::Image(ImageExport {
             names,
+            with_digest,
             store,
             unpack,
             push: push.then_some(PushTo {
@@ -274,7 +294,8 @@ impl Options {
     fn in_store_only(&self, wrong: Wrong<'_>) -> Result<(), Failure> {
         let of_form = |key: &str| {
             let compression = ["compression", "compression-level", "force-compression"];
-            compression.contains(&key) || key.starts_with("annotation") || key == "oci-mediatypes"
+            let types = ["oci-mediatypes", "compatibility-version"];
+            compression.contains(&key) || types.contains(&key) || key.starts_with("annotation")
         };
         match self.given.iter().find(|(key, _)| of_form(key)) {
             None => Ok(()),
@@ -297,74 +318,8 @@ impl Options {
             .collect()
     }
 
-    fn form(&mut self) -> Result<ImageForm, String> {
-        let compression = match self.take("compression").as_deref() {
-            None => None,
-            Some("gzip") => Some(Compression::Gzip),
-            Some("zstd") => Some(Compression::Zstd),
-            Some("estargz") => Some(Compression::EStargz),
-            Some("zstd:chunked") => Some(Compression::ZstdChunked),
-            Some("uncompressed") => Some(Compression::None),
-            Some(other) => {
-                let forms = "uncompressed, gzip, estargz, zstd, zstd:chunked";
-                return Err(format!(
-                    "there is no compression `{other}` (there are: {forms})"
-                ));
-            }
-        };
-        let level = match self.take("compression-level") {
-            None => None,
-            Some(level) => Some(
-                level
-                    .parse()
-                    .map_err(|_| format!("compression-level: `{level}` is no number"))?,
-            ),
-        };
-        Ok(ImageForm {
-            packed: Push {
-                compression,
-                level,
-                force: self.flag("force-compression")?.unwrap_or(false),
-            },
-            docker_types: !self.flag("oci-mediatypes")?.unwrap_or(true),
-            annotations: self.annotations()?,
-        })
-    }
-
-    /// `annotation[-TYPE][[PLATFORM]].KEY=VALUE`.
-    fn annotations(&mut self) -> Result<Vec<Annotation>, String> {
-        let mut found = Vec::new();
-        let mut rest = Vec::new();
-        for (key, value) in std::mem::take(&mut self.given) {
-            let Some((kind, name)) = key
-                .strip_prefix("annotation")
-                .and_then(|key| key.split_once('.'))
-            else {
-                rest.push((key, value));
-                continue;
-            };
-            let (on, platform) = annotated(kind.strip_prefix('-').unwrap_or(kind))?;
-            found.push(Annotation {
-                on,
-                platform,
-                key: name.to_owned(),
-                value,
-            });
-        }
-        self.given = rest;
-        Ok(found)
-    }
-
     /// What is left is not known, or known and not done.
     fn rest(&mut self, kind: &str, wrong: Wrong<'_>) -> Result<(), Failure> {
-        const NOT_DONE: [&str; 6] = [
-            "attestation-prefix",
-            "context",
-            "dangling-name-prefix",
-            "name-canonical",
-            "oci-artifact",
-            "compatibility-version",
-        ];
         match self.given.first() {
             None => Ok(()),
             // What is the case anyway may be said.
@@ -372,8 +327,9 @@ impl Options {
                 self.take("oci-artifact");
                 self.rest(kind, wrong)
             }
-            Some((key, _)) if NOT_DONE.contains(&key.as_str()) => {
-                Err(wrong(format!("kiln does not carry out `{key}`")))
+            Some((key, _)) if ["oci-artifact", "attestation-prefix"].contains(&key.as_str()) => {
+                let what = format!("`{key}` is about attestations, and kiln makes none");
+                Err(wrong(what).hint("leave it out"))
             }
             Some((key, _)) => Err(wrong(format!("there is no option `{key}` of type={kind}"))),
         }
@@ -417,10 +373,24 @@ mod tests {
             ("type=image,push=perhaps", "non-bool value for push"),
             ("type=image,push-by-digest=true", "need `push=true`"),
             ("type=image,name=Foo", "lower"),
-            ("type=image,name-canonical=true", "does not carry out"),
+            ("type=registry,oci-artifact=true", "kiln makes none"),
+            ("type=image,name-canonical=x", "non-bool value"),
+            (
+                "type=registry,store=false,name-canonical=1",
+                "need `store=true`",
+            ),
+            (
+                "type=image,dangling-name-prefix=A",
+                "dangling-name-prefix: ",
+            ),
+            (
+                "type=oci,dest=x,compatibility-version=7",
+                "there are: 10, 20, 30",
+            ),
             ("type=oci,tar=false", "dest is required"),
             ("type=docker,tar=false,dest=x", "is a tar"),
-            ("type=docker,context=other", "no contexts"),
+            ("type=docker,context=-x", "is no context"),
+            ("type=docker,context=x,dest=y", "two places"),
             (
                 "type=oci,dest=x,annotation-other.a=b",
                 "unknown annotation type",

@@ -243,3 +243,44 @@ RUN test -z \"$SSH_AUTH_SOCK\" && test ! -e /run/buildkit && cat /listed
         assert!(is_below(&kiln.root(), b"SSH SIGNATURE").is_some());
     });
 }
+
+#[test]
+fn keys_in_files_have_an_agent_that_ends_with_the_build() {
+    let agents = || processes(|line| line == "ssh-agent -D -s");
+    everybody(|_, kiln| {
+        let key = kiln.scratch().join("key");
+        let mut keygen = Command::new("ssh-keygen");
+        keygen.args(["-q", "-t", "ed25519", "-N", "", "-C", "kiln-test", "-f"]);
+        if keygen.arg(&key).status().is_err() {
+            println!("not run: there is no ssh-keygen on this machine");
+            return;
+        }
+        let owner = fs::metadata(kiln.scratch()).unwrap();
+        chown(&key, Some(owner.uid()), Some(owner.gid())).unwrap();
+        let seed = seed(&fs::read_to_string(&key).unwrap());
+        let public = fs::read_to_string(kiln.scratch().join("key.pub")).unwrap();
+        let text = "FROM busybox
+COPY root /
+RUN --mount=type=ssh,id=mine ssh-add -L && sleep 1000
+";
+        let context = kiln.context("app", &[("Dockerfile", text)]);
+        program("ssh-add", &context.join("root"));
+        let flag = format!("mine={}", key.display());
+        let context = context.to_str().unwrap();
+        let mut build = kiln.command(["build", "--progress=plain", "--ssh", &flag, context]);
+        let err = File::create(kiln.scratch().join("err")).unwrap();
+        let mut build = build.stderr(err).stdout(Stdio::null()).spawn().unwrap();
+        let said = || fs::read_to_string(kiln.scratch().join("err")).unwrap();
+        so("the key is shown", || said().contains(public.trim()));
+        let own = agents().into_iter().map(|(pid, _)| pid);
+        let own: Vec<String> = own.filter(|pid| is_of(pid, build.id())).collect();
+        assert_eq!(own.len(), 1);
+        assert_eq!(is_below(&kiln.root(), &seed), None);
+        // Nobody is left who has the key, however the build ends.
+        build.kill().unwrap();
+        build.wait().unwrap();
+        so("the agent ends", || {
+            !agents().iter().any(|(pid, _)| own.contains(pid))
+        });
+    });
+}

@@ -200,7 +200,7 @@ fn flags_that_say_nothing_that_can_be_are_refused() {
         ("--secret", "id=x,src=nowhere", "read `nowhere`"),
         ("--secret", "id=x,type=tape", "no type `tape`"),
         ("--ssh", "default", "SSH_AUTH_SOCK"),
-        ("--ssh", "k=app/Dockerfile", "ssh-add app/Dockerfile"),
+        ("--ssh", "k=app/Dockerfile", "`app/Dockerfile` is no key"),
     ] {
         let said = kiln.fails(["build", flag, value, context]);
         assert!(said.err.contains(words), "{flag} {value}: {}", said.err);

@@ -1,5 +1,6 @@
 //! `kiln build`.
 
+mod agents;
 mod call;
 mod contexts;
 mod csv;

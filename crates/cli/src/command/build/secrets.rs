@@ -1,17 +1,17 @@
 //! `--secret` and `--ssh`: what RUNs may ask for. Each is read or looked at before anything is built, so
-//! that a mistake is told at once. Refuses private keys: who loads those is an agent.
+//! that a mistake is told at once. Refuses to read anything again.
 
 use std::{
     collections::BTreeMap,
-    env, fs,
+    env,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use clap::Args;
-use kiln_build::{Agents, Error, ErrorKind, RunSettings, Secret, Secrets, Talk};
+use kiln_build::{Error, RunSettings, Secret, Secrets};
 
-use super::files;
+use super::{agents::Sockets, files};
 use crate::{failure::Failure, host};
 
 /// What RUNs may ask for.
@@ -21,8 +21,9 @@ pub(crate) struct Given {
     /// A secret for `RUN --mount=type=secret`: from a file, or from a variable
     #[arg(long = "secret", value_name = "id=ID[,src=FILE|env=NAME]")]
     secrets: Vec<String>,
-    /// The SSH agent for `RUN --mount=type=ssh`: that of SSH_AUTH_SOCK, or the one at a socket
-    #[arg(long, value_name = "default|ID[=SOCKET]")]
+    /// The SSH agent for `RUN --mount=type=ssh`: that of SSH_AUTH_SOCK, the one at a socket, or one
+    /// for keys without a passphrase
+    #[arg(long, value_name = "default|ID[=SOCKET|KEY,…]")]
     ssh: Vec<String>,
     /// Do not fail when a layer contains the value of a secret
     #[arg(long)]
@@ -37,14 +38,9 @@ impl Given {
             let (id, from) = parse(text).map_err(|e| e.before("--secret: ").code(125))?;
             secrets.insert(id, from.read().map_err(|e| e.before("--secret: "))?);
         }
-        let mut agents = BTreeMap::new();
-        for text in &self.ssh {
-            let (id, socket) = agent(text).map_err(|e| e.before("--ssh: "))?;
-            agents.insert(id, socket);
-        }
         Ok(RunSettings {
             secrets: Arc::new(Read(secrets)),
-            agents: Arc::new(Sockets(agents)),
+            agents: Arc::new(Sockets::read(&self.ssh)?),
             allow_secret_in_layer: self.allow_secret_in_layer,
             ..RunSettings::default()
         })
@@ -139,50 +135,6 @@ fn file(path: &Path) -> Result<Secret, Failure> {
     read.map_err(|e| Failure::new(format!("read `{}`", path.display())).because(&e))
 }
 
-/// An agent's id, and where its socket is.
-fn agent(text: &str) -> Result<(String, PathBuf), Failure> {
-    let (id, path) = match text.split_once('=') {
-        Some((id, path)) => (id, Some(path)),
-        None => (text, None),
-    };
-    let id = match id {
-        "" => "default".to_owned(),
-        id => id.to_owned(),
-    };
-    let path = match path {
-        Some(path) => PathBuf::from(path),
-        None => match env::var_os("SSH_AUTH_SOCK").filter(|path| !path.is_empty()) {
-            Some(path) => path.into(),
-            None => {
-                return Err(Failure::new(format!("there is no agent for `{id}`"))
-                    .hint("SSH_AUTH_SOCK is not set: start one with eval $(ssh-agent)"));
-            }
-        },
-    };
-    let shown = path.display();
-    let meta = fs::metadata(&path);
-    let meta = meta.map_err(|e| Failure::new(format!("look at `{shown}`")).because(&e))?;
-    match is_socket(&meta) {
-        true => Ok((id, path)),
-        false => Err(
-            Failure::new(format!("`{shown}` is not the socket of an agent")).hint(format!(
-                "a key is not loaded here: eval $(ssh-agent); ssh-add {shown}; then --ssh {id}"
-            )),
-        ),
-    }
-}
-
-#[cfg(unix)]
-fn is_socket(meta: &fs::Metadata) -> bool {
-    use std::os::unix::fs::FileTypeExt as _;
-    meta.file_type().is_socket()
-}
-
-#[cfg(not(unix))]
-fn is_socket(_: &fs::Metadata) -> bool {
-    false
-}
-
 /// Secrets that were read.
 struct Read(BTreeMap<String, Secret>);
 
@@ -193,41 +145,6 @@ impl Secrets for Read {
 
     fn ids(&self) -> Vec<String> {
         self.0.keys().cloned().collect()
-    }
-}
-
-/// Agents by their sockets.
-struct Sockets(BTreeMap<String, PathBuf>);
-
-impl Agents for Sockets {
-    #[cfg(unix)]
-    fn connect(&self, id: &str) -> Result<Option<Box<dyn Talk>>, Error> {
-        let Some(path) = self.0.get(id) else {
-            return Ok(None);
-        };
-        match std::os::unix::net::UnixStream::connect(path) {
-            Ok(stream) => Ok(Some(Box::new(stream))),
-            Err(e) => Err(Error::new(
-                ErrorKind::Io,
-                format!("connect to the SSH agent `{id}` at `{}`", path.display()),
-            )
-            .because(e)),
-        }
-    }
-
-    #[cfg(not(unix))]
-    fn connect(&self, id: &str) -> Result<Option<Box<dyn Talk>>, Error> {
-        match self.has(id) {
-            true => Err(Error::new(
-                ErrorKind::Unsupported,
-                "SSH agents need a unix system",
-            )),
-            false => Ok(None),
-        }
-    }
-
-    fn has(&self, id: &str) -> bool {
-        self.0.contains_key(id)
     }
 }
 

@@ -3,7 +3,7 @@
 mod container;
 mod switches;
 
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
@@ -14,6 +14,7 @@ use crate::{
         build::Build,
         builder,
         commit::Commit,
+        completion::Completion,
         cp::Cp,
         create::Create,
         diff::Diff,
@@ -71,10 +72,19 @@ impl Args {
     /// The command line of this process.
     pub(crate) fn read() -> Result<Self, clap::Error> {
         let mut command = Self::command();
-        let words = switches::plain(&command, std::env::args_os().collect());
+        let words = switches::plain(&command, helped(std::env::args_os().collect()));
         let matches = command.try_get_matches_from_mut(words)?;
         Self::from_arg_matches(&matches).map_err(|e| e.format(&mut command))
     }
+}
+
+/// `kiln help build` as `kiln build --help`.
+fn helped(mut words: Vec<OsString>) -> Vec<OsString> {
+    if words.get(1).is_some_and(|word| word == "help") {
+        words.remove(1);
+        words.push("--help".into());
+    }
+    words
 }
 
 #[derive(Subcommand)]
@@ -141,6 +151,8 @@ pub(crate) enum Command {
     Pull(Pull),
     /// Tell what this machine offers for running containers, and what mends what it lacks
     Doctor(Doctor),
+    /// Print the script by which a shell completes commands and flags
+    Completion(Completion),
     /// Log in to a registry
     Login(Login),
     /// Log out from a registry
@@ -269,6 +281,7 @@ impl Command {
             Command::Push(c) | Command::Image(Image::Push(c)) => c.run(),
             Command::Pull(c) | Command::Image(Image::Pull(c)) => c.run(),
             Command::Doctor(c) => c.run(),
+            Command::Completion(c) => c.run(),
             Command::Login(c) => c.run(),
             Command::Logout(c) => c.run(),
             Command::Image(Image::Prune(c)) => c.run(),

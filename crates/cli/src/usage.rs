@@ -63,6 +63,54 @@ const DOCKERS: &[&str] = &[
     "--volumes-from",
 ];
 
+/// Commands of docker that kiln has not, each with what there is instead.
+const COMMANDS: &[(&str, &str)] = &[
+    (
+        "bake",
+        "write the builds one after another: `kiln build -t NAME FOLDER`",
+    ),
+    ("compose", "start containers one by one with `kiln run -d`"),
+    (
+        "events",
+        "`kiln ps -a` and `kiln logs` tell what became of containers",
+    ),
+    (
+        "info",
+        "`kiln doctor` tells what this machine offers, `kiln system df` what is kept",
+    ),
+    (
+        "manifest",
+        "`kiln build --platform A,B` makes an index of several images, `kiln push` takes it along",
+    ),
+    (
+        "network",
+        "a container has this machine's network, with `-p` one of its own, or `--network none`",
+    ),
+    (
+        "pause",
+        "`kiln kill --signal STOP` holds a container's own process, `--signal CONT` lets it go on",
+    ),
+    ("search", "look at the registry's own page"),
+    ("stats", "`kiln top` lists what runs in a container"),
+    (
+        "unpause",
+        "`kiln kill --signal CONT` lets a container's own process go on",
+    ),
+    ("update", "give the limits to `kiln run` anew"),
+    ("version", "`kiln --version`"),
+];
+
+/// What is said of a command that docker has and kiln has not.
+fn docker_command(e: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(word)) = e.get(ContextKind::InvalidSubcommand) else {
+        return None;
+    };
+    let (name, instead) = COMMANDS.iter().find(|(name, _)| name == word)?;
+    Some(format!(
+        "error: kiln has no command `{name}`\n  hint: {instead}"
+    ))
+}
+
 /// What is said where `build` is given a second context.
 fn one_too_many(e: &clap::Error) -> Option<String> {
     let Some(ContextValue::String(word)) = e.get(ContextKind::InvalidArg) else {
@@ -90,7 +138,7 @@ pub(crate) fn report(mut e: clap::Error) -> ExitCode {
             return ExitCode::from(125);
         }
     }
-    if let Some(text) = one_too_many(&e) {
+    if let Some(text) = one_too_many(&e).or_else(|| docker_command(&e)) {
         crate::host::say(&text);
         return ExitCode::from(125);
     }

@@ -29,6 +29,8 @@ fn help_and_version_are_results() {
         &["--help"][..],
         &["build", "--help"],
         &["image", "ls", "--help"],
+        &["help"],
+        &["help", "image", "ls"],
     ] {
         let (out, err, code) = kiln(args);
         assert_eq!((code, err.as_str()), (0, ""), "{args:?}");
@@ -48,6 +50,8 @@ fn a_wrong_command_line_is_125_and_says_what_was_meant() {
         (&["image", "lss"], "'ls'"),
         (&["tag", "one"], "TARGET"),
         (&["rmi"], "IMAGE"),
+        (&["info"], "no command `info`\n  hint: `kiln doctor`"),
+        (&["version"], "`kiln --version`"),
     ] {
         let (out, err, code) = kiln(args);
         assert_eq!((code, out.as_str()), (125, ""), "{args:?}: {err}");
@@ -109,4 +113,97 @@ fn flags_of_docker_that_are_not_carried_out() {
     let (_, err, _) = kiln(&["run", "--nonsense", "x"]);
     assert!(err.contains("unexpected argument '--nonsense'"), "{err}");
     assert!(!err.contains("tip:"), "{err}");
+}
+
+/// Each flag of docker's `build`, as `docker build --help` lists them and the engine's first builder had
+/// them: with a value that it may have, and whether kiln carries it out or says why not.
+#[test]
+fn every_flag_of_dockers_build() {
+    let carried_out = [
+        "--add-host=a:1.2.3.4",
+        "--allow=network.host",
+        "--annotation=a=b",
+        "--build-arg=a=b",
+        "--build-context=a=src",
+        "--builder=default",
+        "--call=check",
+        "--cgroup-parent=a",
+        "--check",
+        "--compress",
+        "--cpu-period=100000",
+        "--cpu-quota=50000",
+        "--cpu-shares=512",
+        "--cpuset-cpus=0",
+        "--cpuset-mems=0",
+        "--debug",
+        "-D",
+        "--file=README.md",
+        "--force-rm",
+        "--iidfile=a",
+        "--isolation=default",
+        "--label=a=b",
+        "--load",
+        "--memory=64m",
+        "--memory-swap=64m",
+        "--metadata-file=a",
+        "--network=none",
+        "--no-cache",
+        "--output=out",
+        "--platform=linux/amd64",
+        "--progress=plain",
+        "--provenance=false",
+        "--pull",
+        "--push",
+        "--quiet",
+        "--rm",
+        "--sbom=false",
+        "--secret=id=a,src=README.md",
+        "--shm-size=64m",
+        "--squash",
+        "--tag=a:b",
+        "--target=a",
+        "--ulimit=nofile=10",
+    ];
+    let refused = [
+        "--attest=type=sbom",
+        "--cache-from=a",
+        "--cache-to=a",
+        "--isolation=hyperv",
+        "--no-cache-filter=a",
+        "--policy=filename=a",
+        "--provenance=mode=max",
+        "--sbom=true",
+        "--security-opt=a=b",
+        // A key; an agent is taken.
+        "--ssh=default=README.md",
+    ];
+    let name = |flag: &str| flag.split('=').next().unwrap().to_owned();
+    for flag in carried_out {
+        let (_, err, _) = kiln(&["build", flag, "nowhere"]);
+        let taken = !err.contains(&format!("error: {}", name(flag)));
+        assert!(taken && !err.contains("unexpected"), "{flag}: {err}");
+    }
+    for flag in refused {
+        let (_, err, code) = kiln(&["build", flag, "nowhere"]);
+        assert_ne!(code, 0, "{flag}: {err}");
+        assert!(err.contains(&format!("error: {}", name(flag))), "{err}");
+        assert!(err.contains("hint: "), "{flag}: {err}");
+    }
+}
+
+#[test]
+fn shells_complete() {
+    for (shell, expected) in [
+        ("bash", "--build-arg"),
+        ("zsh", "#compdef kiln"),
+        ("fish", "complete -c kiln"),
+        ("powershell", "--build-arg"),
+    ] {
+        let (out, err, code) = kiln(&["completion", shell]);
+        assert_eq!((code, err.as_str()), (0, ""), "{shell}");
+        assert!(out.contains(expected), "{shell}: {out}");
+    }
+    let (_, err, code) = kiln(&["completion", "csh"]);
+    assert_eq!(code, 125);
+    assert!(err.contains("possible values"), "{err}");
 }

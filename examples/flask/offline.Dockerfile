@@ -1,6 +1,6 @@
 # The same instructions as in Dockerfile, with RUN lines that need no network: the page is served by
 # what python itself has.
-FROM debian:demo
+FROM debian:bookworm-slim
 
 RUN python3 --version > /etc/python-version
 

@@ -229,7 +229,7 @@ fn a_server_by(kiln: &Kiln) {
     python_modules(&root).unwrap();
     let tar = kiln.scratch().join("root.tar");
     pack(&root, &tar).unwrap();
-    kiln.ok(["import", tar.to_str().unwrap(), "debian:demo"]);
+    kiln.ok(["import", tar.to_str().unwrap(), "debian:bookworm-slim"]);
     let folder = copied(kiln, "flask");
     let file = folder.join("offline.Dockerfile");
     let (file, context) = (file.to_str().unwrap(), folder.to_str().unwrap());

@@ -54,7 +54,7 @@ fn build(root: &Path) -> Result<PathBuf> {
 
 fn play(stage: &mut Stage<'_>, place: &Place, base: &base::Base) -> Result<()> {
     let app = place.copy_application()?;
-    stage.kiln(&["import", &base.tar, "debian:demo"])?;
+    stage.kiln(&["import", &base.tar, "debian:bookworm-slim"])?;
 
     stage.title("Build the application");
     let dockerfile = match base.online {
@@ -84,7 +84,7 @@ fn play(stage: &mut Stage<'_>, place: &Place, base: &base::Base) -> Result<()> {
     let name = format!("{}/{APP}", registry.address());
     stage.kiln(&["tag", APP, &name])?;
     stage.kiln(&["push", &name])?;
-    stage.kiln(&["rmi", APP, &name, "debian:demo"])?;
+    stage.kiln(&["rmi", APP, &name, "debian:bookworm-slim"])?;
     stage.kiln(&["system", "prune", "-f", "-a"])?;
     stage.kiln(&["pull", &name])?;
 

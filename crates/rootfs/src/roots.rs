@@ -1,7 +1,7 @@
 //! From layers to a root that a process can stand on.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -164,6 +164,9 @@ impl Roots {
         }
         let mut lowers = self.all_unpacked(layers)?;
         lowers.reverse();
+        // The kernel refuses a folder twice, and what a layer says counts where it is topmost.
+        let mut seen = HashSet::new();
+        lowers.retain(|lower| seen.insert(lower.clone()));
         let root = Arc::new(self.root(layers)?);
         let mut stubs = stubs(&root, points, made)?;
         for implied in self.implied(layers)? {

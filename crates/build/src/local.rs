@@ -18,7 +18,7 @@ use std::{
 use kiln_image::Platform;
 use kiln_layer::{Time, Times};
 use kiln_rootfs::{Commit, NetworkFiles, Point, Prepared, Roots, owner};
-use kiln_sandbox::{Io, Process, Runner, Spec, User, UserNamespace};
+use kiln_sandbox::{Io, PointKind, Process, Runner, Spec, User, UserNamespace};
 
 use self::mounts::{Held, Maker, Mounts};
 use crate::local::emulation::Emulators;
@@ -65,7 +65,10 @@ impl Local {
         at: &Path,
     ) -> Result<(Mounts, Prepared), Error> {
         if step.mounts.is_empty() {
-            return Ok((Mounts::default(), self.roots.prepare(&step.layers, at)?));
+            let prepared = self.roots.prepare(&step.layers, at)?;
+            // A step before this one may have removed it; it comes back, and is a part of the layer.
+            prepared.make_folder(&step.cwd, &**self.roots.bodies())?;
+            return Ok((Mounts::default(), prepared));
         }
         let maker = Maker {
             roots: &self.roots,
@@ -75,7 +78,11 @@ impl Local {
             onto: &self.roots.root(&step.layers)?,
         };
         let mounts = maker.mounts()?;
-        let points = [Point::usual(), mounts.points.clone()].concat();
+        let cwd = Point {
+            path: step.cwd.clone(),
+            kind: PointKind::Directory,
+        };
+        let points = [Point::usual(), mounts.points.clone(), vec![cwd]].concat();
         let now = Time::at(time::now());
         let prepared = self.roots.prepare_with(&step.layers, &points, now, at)?;
         Ok((mounts, prepared))

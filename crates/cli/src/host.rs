@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    io::{self, Write as _},
+    io::{self, BufRead as _, IsTerminal as _, Write as _},
     path::PathBuf,
     sync::{Mutex, OnceLock, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -46,6 +46,25 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 pub(crate) fn say(text: &str) {
     // Standard error is the last resort: there is nowhere to tell of its failure.
     let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Whether the person at the terminal agrees.
+pub(crate) fn confirm(warning: &str) -> Result<bool, Failure> {
+    if !io::stdin().is_terminal() {
+        return Err(Failure::new("there is nobody to ask").hint("use --force"));
+    }
+    print(&format!(
+        "{warning}\nAre you sure you want to continue? [y/N] "
+    ))?;
+    io::stdout()
+        .flush()
+        .map_err(|e| Failure::new("write to standard output").because(&e))?;
+    let mut answer = String::new();
+    io::stdin()
+        .lock()
+        .read_line(&mut answer)
+        .map_err(|e| Failure::new("read the answer").because(&e))?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// Seconds since 1970.

@@ -28,6 +28,12 @@ pub(crate) fn parse(text: &str) -> Result<Nanos, Failure> {
     })
 }
 
+/// The time that `text` names, in seconds since 1970.
+pub(crate) fn in_seconds(text: &str) -> Result<i64, Failure> {
+    let seconds = parse(text)?.div_euclid(SECOND);
+    Ok(i64::try_from(seconds).unwrap_or(i64::MAX))
+}
+
 /// As docker shows the time of a line of a log: nine digits, UTC.
 pub(crate) fn shown(nanos: Nanos) -> String {
     let time = Timestamp::from_nanosecond(nanos).unwrap_or(Timestamp::UNIX_EPOCH);

@@ -16,8 +16,7 @@ use kiln_build::{
 };
 use serde_json::{Value, json};
 
-use super::prune::before;
-use crate::{failure::Failure, host, table::Table, units};
+use crate::{failure::Failure, host, moment, table::Table, units};
 
 #[derive(Args)]
 pub(crate) struct Du {
@@ -226,7 +225,7 @@ fn filter(text: &str, all: &mut Vec<Item>) -> Result<(), Failure> {
     let (key, value) = text.split_once('=').unwrap_or((text, "true"));
     match key {
         "until" => {
-            let until = before(value)?;
+            let until = moment::in_seconds(value)?;
             all.retain(|item| seconds(item.used) <= until);
         }
         "id" => all.retain(|item| item.id.starts_with(value)),

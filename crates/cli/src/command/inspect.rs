@@ -2,6 +2,7 @@
 
 mod container;
 mod image;
+pub(crate) mod volume;
 
 use std::process::ExitCode;
 
@@ -14,7 +15,6 @@ use kiln_build::{
 use kiln_container::{Containers, ErrorKind};
 use serde_json::Value;
 
-use super::volume;
 use crate::{failure::Failure, host, template::Template};
 
 #[derive(Args)]

@@ -4,10 +4,7 @@ mod cache;
 mod containers;
 mod filter;
 
-use std::{
-    io::{self, BufRead as _, IsTerminal as _, Write as _},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use clap::Args;
 use kiln_build::{
@@ -17,7 +14,6 @@ use kiln_build::{
 };
 
 use self::filter::Filter;
-pub(crate) use self::filter::before;
 pub(crate) use self::{cache::Cache, containers::Containers};
 use super::{builder::Which, volume};
 use crate::{failure::Failure, host, units};
@@ -60,7 +56,7 @@ impl Images {
             }
             false => "This will remove all dangling images.",
         };
-        if !self.force && !confirm(&format!("WARNING! {what}"))? {
+        if !self.force && !host::confirm(&format!("WARNING! {what}"))? {
             return Ok(ExitCode::SUCCESS);
         }
         let filter = Filter::parse(&self.filter)?;
@@ -89,7 +85,7 @@ impl System {
             if self.all { "all" } else { "unused" }
         );
         let filter = Filter::parse(&self.filter)?;
-        if !self.force && !confirm(&what)? {
+        if !self.force && !host::confirm(&what)? {
             return Ok(ExitCode::SUCCESS);
         }
         let builder = host::builder()?;
@@ -149,22 +145,4 @@ fn collect(builder: &Builder) -> Result<Collected, Failure> {
 
 fn total(bytes: u64) -> String {
     format!("Total reclaimed space: {}\n", units::size(bytes, 4))
-}
-
-pub(crate) fn confirm(warning: &str) -> Result<bool, Failure> {
-    if !io::stdin().is_terminal() {
-        return Err(Failure::new("there is nobody to ask").hint("use --force"));
-    }
-    host::print(&format!(
-        "{warning}\nAre you sure you want to continue? [y/N] "
-    ))?;
-    io::stdout()
-        .flush()
-        .map_err(|e| Failure::new("write to standard output").because(&e))?;
-    let mut answer = String::new();
-    io::stdin()
-        .lock()
-        .read_line(&mut answer)
-        .map_err(|e| Failure::new("read the answer").because(&e))?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

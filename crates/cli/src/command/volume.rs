@@ -5,15 +5,13 @@ mod filter;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use kiln_build::time;
 use kiln_container::{Volume, Volumes};
 use serde_json::{Value, json};
 
 use self::filter::Filter;
 use super::{
     each::{all, containers},
-    inspect::render,
-    prune::confirm,
+    inspect::{self, render},
 };
 use crate::{failure::Failure, host, pairs, table::Table, units};
 
@@ -145,7 +143,7 @@ impl Inspect {
         let mut failed = None;
         for name in &self.volumes {
             match volumes.get(name) {
-                Ok(volume) => values.push(value(&volume)),
+                Ok(volume) => values.push(inspect::volume::value(&volume)),
                 // As docker has it: what was found is shown all the same.
                 Err(e) => failed = failed.or(Some(e)),
             }
@@ -179,7 +177,7 @@ impl Prune {
         };
         let filter = Filter::prune(&self.filter)?;
         let what = format!("WARNING! This will remove {which} not used by at least one container.");
-        if !self.force && !confirm(&what)? {
+        if !self.force && !host::confirm(&what)? {
             return Ok(ExitCode::SUCCESS);
         }
         let (mut text, bytes) = pruned(&volumes()?, self.all, &filter)?;
@@ -231,19 +229,5 @@ fn row(volume: &Volume) -> Value {
         "Scope": "local",
         "Size": "N/A",
         "Status": "N/A",
-    })
-}
-
-/// A volume as docker's JSON.
-pub(crate) fn value(volume: &Volume) -> Value {
-    let created = i64::try_from(volume.created / 1_000_000_000).unwrap_or(i64::MAX);
-    json!({
-        "CreatedAt": time::rfc3339(created),
-        "Driver": "local",
-        "Labels": volume.labels,
-        "Mountpoint": volume.mountpoint,
-        "Name": volume.name,
-        "Options": null,
-        "Scope": "local",
     })
 }

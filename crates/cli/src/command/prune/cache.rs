@@ -6,7 +6,7 @@ use std::{collections::HashSet, process::ExitCode};
 use clap::Args;
 use kiln_build::Builder;
 
-use super::{collect, confirm, total};
+use super::{collect, total};
 use crate::{
     command::builder::{Item, What, Which, beside_records, bytes_of},
     failure::Failure,
@@ -34,7 +34,7 @@ impl Cache {
             true => "This will remove all build cache.",
             false => "This will remove all dangling build cache.",
         };
-        if !self.force && !confirm(&format!("WARNING! {what}"))? {
+        if !self.force && !host::confirm(&format!("WARNING! {what}"))? {
             return Ok(ExitCode::SUCCESS);
         }
         let builder = host::builder()?;

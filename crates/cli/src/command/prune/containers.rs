@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::HashMap, process::ExitCode};
 
 use clap::Args;
 
-use super::{confirm, filter::Filter, total};
+use super::{filter::Filter, total};
 use crate::{
     command::{each::containers, ps::row::seconds},
     failure::Failure,
@@ -25,7 +25,7 @@ pub(crate) struct Containers {
 impl Containers {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let filter = Filter::parse(&self.filter)?;
-        if !self.force && !confirm("WARNING! This will remove all stopped containers.")? {
+        if !self.force && !host::confirm("WARNING! This will remove all stopped containers.")? {
             return Ok(ExitCode::SUCCESS);
         }
         let (mut text, bytes) = prune(&containers()?, &filter)?;

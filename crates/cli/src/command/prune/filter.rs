@@ -20,7 +20,7 @@ impl Filter {
         let mut filter = Self::default();
         for text in filters {
             if let Some(value) = text.strip_prefix("until=") {
-                filter.until = Some(before(value)?);
+                filter.until = Some(moment::in_seconds(value)?);
             } else if let Some(label) = text.strip_prefix("label!=") {
                 filter.labels.push(Self::label(false, label));
             } else if let Some(label) = text.strip_prefix("label=") {
@@ -58,12 +58,6 @@ impl Filter {
             .iter()
             .all(|(wanted, key, value)| has(key, value) == *wanted)
     }
-}
-
-/// The time that `until=` names, in seconds since 1970.
-pub(crate) fn before(value: &str) -> Result<i64, Failure> {
-    let seconds = moment::parse(value)?.div_euclid(1_000_000_000);
-    Ok(i64::try_from(seconds).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

@@ -318,6 +318,35 @@ fn a_folder_that_is_a_link_at_times_is_never_followed() {
 }
 
 #[test]
+fn a_file_that_is_a_link_at_times_is_never_followed() {
+    for who in [Who::Root, Who::WithoutIds] {
+        let kiln = who.kiln();
+        let outside = Outside::new();
+        for (number, line) in [
+            "COPY d /x/",
+            "COPY d/c /x/",
+            "COPY --link d/* /x/",
+            "ADD . /x/",
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let name = format!("app{number}");
+            let text = format!("FROM busybox\n{line}\nRUN cat /x/c /x/d/c || true\n");
+            let context = kiln.context(&name, &[("Dockerfile", &text), ("d/c", "inside\n")]);
+            let away = kiln.scratch().join(format!("away{number}"));
+            symlink(outside.path().join("c"), &away).unwrap();
+            exchanging(&context.join("d/c"), &away, || {
+                for _ in 0..6 {
+                    build(&kiln, &["--no-cache", &name]);
+                }
+            });
+            outside.is_whole(line);
+        }
+    }
+}
+
+#[test]
 fn a_local_output_stays_in_its_folder() {
     for who in [Who::Root, Who::WithoutIds] {
         let kiln = who.kiln();

@@ -12,6 +12,7 @@ mod commit;
 mod conformance;
 mod containers;
 mod contexts;
+mod copying;
 mod crowd;
 mod demo;
 mod disk;

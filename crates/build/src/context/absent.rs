@@ -10,6 +10,9 @@ use crate::Absent;
 /// How many names of a folder are listed.
 const LISTED: usize = 6;
 
+/// How many links a path may lead through.
+const LINKS: usize = 40;
+
 /// Looks for `path` in the folder `root` of which `ignore`, read from the file of that name, leaves
 /// things out. `None` when it is there.
 pub(super) fn find(root: &Path, ignore: &Ignore, file: &str, path: &str) -> Option<Absent> {
@@ -23,18 +26,11 @@ pub(super) fn find(root: &Path, ignore: &Ignore, file: &str, path: &str) -> Opti
         return None;
     }
     if let Ok(meta) = fs::symlink_metadata(root.join(&text)) {
-        let rule = ignore
-            .decide(&text, meta.is_dir())
-            .filter(|rule| !rule.negated)?;
-        // Something in it may be taken back.
-        if meta.is_dir() && ignore.has_negation() {
-            return None;
+        if let Some(rule) = left_out(ignore, &text, &meta) {
+            let why = format!("it is there, but {rule} of `{file}` leaves it out");
+            return some("copy-source-ignored", Some(why));
         }
-        let why = format!(
-            "it is there, but `{}` in line {} of `{file}` leaves it out",
-            rule.pattern, rule.line
-        );
-        return some("copy-source-ignored", Some(why));
+        return at_its_end(root, ignore, file, &inside);
     }
     if let Some(why) = in_other_case(root, &inside) {
         return some("copy-source-case", Some(why));
@@ -43,6 +39,72 @@ pub(super) fn find(root: &Path, ignore: &Ignore, file: &str, path: &str) -> Opti
         return some("copy-source-outside", Some(why));
     }
     some("copy-source-missing", beside(root, &inside))
+}
+
+/// The rule that leaves out what is at a path.
+fn left_out(ignore: &Ignore, path: &str, meta: &fs::Metadata) -> Option<String> {
+    let rule = ignore.decide(path, meta.is_dir());
+    let rule = rule.filter(|rule| !rule.negated)?;
+    // Something in it may be taken back.
+    if meta.is_dir() && ignore.has_negation() {
+        return None;
+    }
+    Some(format!("`{}` in line {}", rule.pattern, rule.line))
+}
+
+/// What is wrong with what a path leads to, itself where it is no link.
+fn at_its_end(root: &Path, ignore: &Ignore, file: &str, parts: &[&str]) -> Option<Absent> {
+    let missing = |why| some("copy-source-missing", Some(why));
+    let Some(end) = followed(root, parts) else {
+        return missing("it leads through links in a circle".to_owned());
+    };
+    let Ok(meta) = fs::symlink_metadata(root.join(&end)) else {
+        return missing(format!("it is a link to `{end}`, which is not there"));
+    };
+    if is_socket(&meta) {
+        return missing("it is a socket, which an image cannot hold".to_owned());
+    }
+    let rule = left_out(ignore, &end, &meta)?;
+    let why = format!("it is a link to `{end}`, which {rule} of `{file}` leaves out");
+    some("copy-source-ignored", Some(why))
+}
+
+/// Where a path leads through links, with the folder as the root of them all; `None` for ever.
+fn followed(root: &Path, parts: &[&str]) -> Option<String> {
+    let mut todo: Vec<String> = parts.iter().rev().map(|part| (*part).to_owned()).collect();
+    let mut at: Vec<String> = Vec::new();
+    let mut links = 0;
+    while let Some(name) = todo.pop() {
+        match &*name {
+            "" | "." => continue,
+            ".." => drop(at.pop()),
+            _ => at.push(name),
+        }
+        let Ok(target) = fs::read_link(root.join(at.join("/"))) else {
+            continue;
+        };
+        links += 1;
+        if links > LINKS {
+            return None;
+        }
+        let target = target.to_string_lossy().into_owned();
+        match target.starts_with('/') {
+            true => at.clear(),
+            false => drop(at.pop()),
+        }
+        todo.extend(target.split('/').rev().map(str::to_owned));
+    }
+    Some(at.join("/"))
+}
+
+#[cfg(unix)]
+fn is_socket(meta: &fs::Metadata) -> bool {
+    std::os::unix::fs::FileTypeExt::is_socket(&meta.file_type())
+}
+
+#[cfg(not(unix))]
+fn is_socket(_: &fs::Metadata) -> bool {
+    false
 }
 
 fn some(code: &'static str, why: Option<String>) -> Option<Absent> {

@@ -50,6 +50,12 @@ fn tar(members: &[(&str, &str)]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
+fn gzipped(bytes: &[u8]) -> Vec<u8> {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(bytes).unwrap();
+    gzip.finish().unwrap()
+}
+
 #[test]
 fn every_compression() {
     let plain = tar(&[("d/f", "hello")]);
@@ -58,10 +64,16 @@ fn every_compression() {
         compress(&mut &plain[..], &mut out, with, None).unwrap();
         out
     };
-    let two_members = [packed(Compression::Gzip), Vec::new()].concat();
+    let gzip = packed(Compression::Gzip);
+    let (one, two) = plain.split_at(700);
+    let two_members = [gzipped(one), gzipped(two), gzipped(b"")].concat();
+    let with_more = |more: &[u8]| [&gzip, more].concat();
     for (name, bytes) in [
         ("plain", plain.clone()),
         ("gzip", two_members),
+        ("gzip and zeros", with_more(&[0; 512])),
+        ("gzip and what is none", with_more(b"signed by nobody")),
+        ("gzip and half a header", with_more(&[0x1f, 0x8b])),
         ("zstd", packed(Compression::Zstd)),
         ("bzip2", STANDARD.decode(BZIP2).unwrap()),
         ("xz", STANDARD.decode(XZ).unwrap()),
@@ -77,13 +89,12 @@ fn every_compression() {
 
 #[test]
 fn other_files_are_none() {
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gzip.write_all(b"no archive at all").unwrap();
+    let gzip = gzipped(b"no archive at all");
     for bytes in [
         &b""[..],
         b"FROM scratch\n",
         &[0; 10240],
-        &gzip.finish().unwrap(),
+        &gzip,
         &[0x1f, 0x8b, 8, 1, 2, 3],
         b"BZh9 is how this text begins",
         &[0xfd, b'7', b'z', b'X', b'Z', 0],
@@ -145,6 +156,9 @@ fn refused() {
     let whole = tar(&[("first", "1"), ("second", "2")]);
     let mut bent = whole.clone();
     bent[1024 + 3] ^= 1;
+    let gzip = gzipped(&whole);
+    let mut bent_gzip = gzip.clone();
+    bent_gzip[gzip.len() - 8] ^= 1;
     for (name, bytes, said) in [
         (
             "..",
@@ -168,6 +182,8 @@ fn refused() {
         ),
         ("cut", whole[..600].to_vec(), "ends"),
         ("bent", bent, "checksum"),
+        ("cut gzip", gzip[..gzip.len() - 1].to_vec(), "end of file"),
+        ("bent gzip", bent_gzip, "checksum"),
         ("wide", STANDARD.decode(XZ_WIDE).unwrap(), "memory"),
     ] {
         let error = open(&bytes).map(|found| found.is_some()).unwrap_err();

@@ -6,6 +6,7 @@ use kiln_tests::{
     base::{busybox_root, pack},
     kiln::{Kiln, Said, said, write},
     registry::Registry,
+    web::Web,
 };
 
 /// A small file system of its own, unmounted in the end.
@@ -257,4 +258,29 @@ fn a_root_that_is_a_file_or_holds_something_else_is_refused() {
     write(&folder.join("letter.txt"), "mine");
     refused(&kiln, &folder);
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+}
+
+#[test]
+fn a_fetch_that_fills_the_disk() {
+    let disk = Disk::new("5m");
+    let served = disk.kiln.scratch().join("served");
+    fs::create_dir(&served).unwrap();
+    let script = "head -c 8000000 /dev/urandom > file; mkdir w; cp file w; cd w; git init -q -b main .; \
+                  echo FROM scratch > Dockerfile; git add .; \
+                  git -c user.name=n -c user.email=e commit -qm x; git clone -q --bare . ../r.git";
+    let mut made = Command::new("sh");
+    assert!(
+        made.args(["-ec", script])
+            .current_dir(&served)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let web = Web::folder(&served).unwrap();
+    let text = format!("FROM scratch\nADD {} /\n", web.url("file"));
+    let adding = disk.kiln.context("adding", &[("Dockerfile", &text)]);
+    disk.fills(&["build", "-t", "x", adding.to_str().unwrap()]);
+    disk.ok(&["system", "prune", "-af"]);
+    disk.remount("size=5m");
+    disk.fills(&["build", "-t", "x", &web.url("r.git")]);
 }

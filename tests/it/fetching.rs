@@ -17,6 +17,7 @@ use std::{
 
 use kiln_tests::{
     kiln::{Kiln, Said, said, write},
+    pty::Pty,
     until::so,
     users::User,
     web::{Asked, Web, answer, from_folder, head},
@@ -77,6 +78,14 @@ fn kept(store: &Path) -> Vec<String> {
     }
     found.sort();
     found
+}
+
+/// Whether a process has this among its arguments.
+fn is_named(text: &str) -> bool {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let of = |entry: fs::DirEntry| fs::read(entry.path().join("cmdline")).unwrap_or_default();
+    let mut all = processes.map(of);
+    all.any(|line| String::from_utf8_lossy(&line).contains(text))
 }
 
 /// Sends a signal to a program.
@@ -301,6 +310,26 @@ fn a_request_to_stop_ends_a_fetch() {
 }
 
 #[test]
+fn a_terminal_shows_how_far_it_is() {
+    let kiln = Kiln::new();
+    let (web, open) = stalling(400_000);
+    let url = web.url("file");
+    let context = adding(&kiln, &url);
+    let mut pty = Pty::start(&kiln.command(["build", "-t", "x", &context]));
+    pty.expect(&url);
+    pty.expect("kB / 400kB");
+    pty.send("\u{3}");
+    pty.expect("canceled");
+    let (code, shown) = pty.wait();
+    assert_eq!(code, 130, "{shown}");
+    open.store(true, Ordering::SeqCst);
+    let mut pty = Pty::start(&kiln.command(["build", "-t", "x", &context]));
+    pty.expect(&format!("+ {url}"));
+    let (code, shown) = pty.wait();
+    assert_eq!(code, 0, "{shown}");
+}
+
+#[test]
 fn a_request_to_stop_ends_git() {
     let kiln = Kiln::new();
     let web = Web::start(|_, to| {
@@ -317,6 +346,8 @@ fn a_request_to_stop_ends_git() {
         let done = ended(child);
         assert_eq!(done.code, 130, "{args:?}: {}", done.err);
         assert!(done.err.ends_with("error: canceled\n"), "{}", done.err);
+        // Nor does a helper of git wait for the rest.
+        so("all are gone", || !is_named(&web.address()));
     }
 }
 

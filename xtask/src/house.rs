@@ -127,6 +127,7 @@ pub(crate) const DOORS: &[Door] = &[
                 "mounts, and file work by descriptor inside a user namespace",
             ),
             ("durable", "flock, fsync and syncfs"),
+            ("fetch", "a signal, to end git with all that it started"),
             (
                 "container",
                 "signals, terminals and sockets of a running container",

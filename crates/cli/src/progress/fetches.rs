@@ -35,7 +35,7 @@ impl Fetches {
             Fetching::Started => return Some(what.to_owned()),
             Fetching::Bytes { done, total } => {
                 fetch.done = done;
-                if fetch.told.elapsed() < QUIET {
+                if done == 0 || fetch.told.elapsed() < QUIET {
                     return None;
                 }
                 fetch.told = now;

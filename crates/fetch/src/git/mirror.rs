@@ -1,7 +1,7 @@
 //! The bare repository that is kept of a remote: a commit is fetched once, and alone. Refuses to be
 //! worked on by two at a time.
 
-use std::{fs, io::Read};
+use std::{fs, io::Read, path::Path};
 
 use super::{
     GitRequest,
@@ -208,8 +208,11 @@ impl<'a> Mirror<'a> {
         args.extend(options);
         args.extend(["--", address.as_str()]);
         args.extend(what.iter().map(String::as_str));
-        git.talk(self.remote, request.agent.as_deref(), &args)?;
-        Ok(())
+        let done = git.talk(self.remote, request.agent.as_deref(), &args);
+        if done.is_err() {
+            sweep(git);
+        }
+        done.map(drop)
     }
 
     /// Whether the name is there and leads to the commit, whose objects are all there.
@@ -233,13 +236,15 @@ impl Drop for Mirror<'_> {
     }
 }
 
-/// Packs and locks that a kill left behind: nobody else works here.
+/// What git left behind that was ended in the middle: objects that came in parts, and locks. Nobody else
+/// works here.
 fn sweep(git: &Git<'_>) {
-    let pack = git.repository().join("objects/pack");
-    for entry in fs::read_dir(pack).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        if name.to_string_lossy().starts_with("tmp_") {
-            let _ = fs::remove_file(entry.path());
+    let below = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
+    for folder in below(&git.repository().join("objects")) {
+        for entry in below(&folder.path()) {
+            if entry.file_name().to_string_lossy().starts_with("tmp_") {
+                let _ = fs::remove_file(entry.path());
+            }
         }
     }
     for lock in [

@@ -13,6 +13,7 @@ use std::{
     thread,
 };
 
+use super::trouble;
 use crate::{Error, ErrorKind, Fetcher, Options, Watch};
 
 /// The most that is kept of what it says.
@@ -192,7 +193,7 @@ impl<'a> Git<'a> {
         })?;
         text.map_err(|Failed(said)| {
             let verb = args.first().copied().unwrap_or_default();
-            let kind = match said.contains("No space left on device") {
+            let kind = match said.contains(trouble::FULL) {
                 true => ErrorKind::Full,
                 false => ErrorKind::Io,
             };

@@ -5,7 +5,7 @@
 use std::{
     io::Read,
     path::Path,
-    process::{Child, ExitStatus},
+    process::{Child, Command, ExitStatus},
     sync::{atomic::Ordering, mpsc},
     thread,
     time::{Duration, Instant},
@@ -44,6 +44,10 @@ impl Git<'_> {
             Ok(out) => return Ok(out),
             Err(Failed(said)) => said,
         };
+        if said.contains(trouble::FULL) {
+            let what = format!("write `{}`: the disk is full", self.repository().display());
+            return Err(Error::new(ErrorKind::Full, what).because(trouble::clean(&said)));
+        }
         let Some(shown) = remote
             .authorization
             .as_ref()
@@ -100,26 +104,13 @@ impl Git<'_> {
         };
         command.env("GIT_SSH_COMMAND", format!("{SSH} -o IdentityAgent={keys}"));
         command.args(args);
+        alone(&mut command);
         let child = self.start(&mut command)?;
         let (status, out, said) = self.watched(child, remote)?;
-        if status.code().is_none() {
-            self.wait_for_cancel()?;
-        }
         Ok(match status.success() {
             true => Ok(out),
             false => Err(Failed(said)),
         })
-    }
-
-    /// A signal ended git: a terminal sends one to all who are there, and this process may be about to
-    /// learn of it.
-    fn wait_for_cancel(&self) -> Result<(), Error> {
-        let since = Instant::now();
-        while since.elapsed() < TICK * 3 {
-            self.watch.check()?;
-            thread::sleep(TICK / 10);
-        }
-        Ok(())
     }
 
     /// Waits for a command and looks on: it is ended when the caller cancels, when it has been silent
@@ -142,8 +133,7 @@ impl Git<'_> {
             let err = scope.spawn(|| err.map(|err| said.read(err)));
             let stopped = self.until(&ended, &said, remote);
             if stopped.is_err() {
-                // It may have ended by itself meanwhile.
-                let _ = child.kill();
+                end(&mut child);
             }
             let status = child.wait().map_err(|e| Error::io("wait for git", e));
             let out = out.join().unwrap_or_default();
@@ -181,6 +171,26 @@ impl Git<'_> {
         }
         Ok(())
     }
+}
+
+/// Has a command and all that it starts be a group, to be ended as one.
+#[cfg(unix)]
+fn alone(command: &mut Command) {
+    std::os::unix::process::CommandExt::process_group(command, 0);
+}
+
+#[cfg(not(unix))]
+fn alone(_: &mut Command) {}
+
+/// Ends a command with all that it started: helpers of git speak to the other side, and would go on.
+fn end(child: &mut Child) {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Pid, Signal, kill_process_group};
+        // It may have ended by itself meanwhile; nobody else has its number before it is waited for.
+        let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
+    }
+    let _ = child.kill();
 }
 
 /// Reads all, and keeps the first `most` bytes.

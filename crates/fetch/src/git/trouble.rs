@@ -4,13 +4,12 @@
 use super::remote::Remote;
 use crate::{Error, ErrorKind};
 
+/// How git tells that the disk is full.
+pub(super) const FULL: &str = "No space left on device";
+
 /// What is in the text, and what it means.
 const MEANINGS: &[(&str, ErrorKind, &str)] = &[
-    (
-        "No space left on device",
-        ErrorKind::Full,
-        "the disk is full",
-    ),
+    (FULL, ErrorKind::Full, "the disk is full"),
     (
         "Host key verification failed",
         ErrorKind::Denied,
@@ -191,11 +190,50 @@ fn last(said: &str) -> String {
         .to_owned()
 }
 
-/// Without control characters but ends of lines, and not too much.
-fn clean(said: &str) -> String {
+/// Without control characters but ends of lines, without what tells how far it is, and not too much.
+pub(super) fn clean(said: &str) -> String {
     let end = said.len().saturating_sub(2000);
     let start = (end..said.len()).find(|at| said.is_char_boundary(*at));
     let said = &said[start.unwrap_or(said.len())..];
+    let is_progress = |line: &str| {
+        let line = line.trim_end();
+        line.contains("% (") || line.ends_with(", done.") || line.starts_with("remote: Total ")
+    };
+    let lines = said.split(['\n', '\r']).map(str::trim_end);
+    let lines = lines.filter(|line| !line.is_empty() && !is_progress(line));
+    let lines: Vec<&str> = lines.collect();
     let plain = |c: char| if c == '\n' || !c.is_control() { c } else { ' ' };
-    said.trim().chars().map(plain).collect()
+    lines.join("\n").chars().map(plain).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_of_it() {
+        let remote = Remote::parse("https://h/x").unwrap();
+        let said = "remote: Counting objects:  25% (1/4)\rremote: Counting objects: 100% (4/4), done.\n\
+                    remote: Total 4 (delta 0)\nremote: \u{1b}[31mred\nfatal: odd\n";
+        let e = of(&remote, said);
+        assert_eq!(
+            (e.kind(), e.to_string()),
+            (ErrorKind::Io, "`https://h/x`: fatal: odd".to_owned())
+        );
+        assert_eq!(clean(said), "remote:  [31mred\nfatal: odd");
+        for (said, kind) in [
+            ("fatal: No space left on device", ErrorKind::Full),
+            (
+                "SSL certificate problem: self-signed",
+                ErrorKind::Unreachable,
+            ),
+            ("Protocol \"http\" disabled in libcurl", ErrorKind::Refused),
+            ("The requested URL returned error: 404", ErrorKind::NotFound),
+            ("fatal: transport 'file' not allowed", ErrorKind::Refused),
+        ] {
+            assert_eq!(of(&remote, said).kind(), kind, "{said}");
+        }
+        assert!(is_redirect("The requested URL returned error: 301"));
+        assert!(!is_redirect("The requested URL returned error: 404"));
+    }
 }

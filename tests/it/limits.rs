@@ -1,8 +1,14 @@
 //! Limits on RUNs, end to end: what they do, that no key knows them, and what is refused.
 
-use std::fs;
+use std::{fs, sync::Arc};
 
-use kiln_tests::{base::busybox, kiln::Kiln, who::Who};
+use kiln_tests::{
+    base::busybox,
+    delegation::Delegated,
+    kiln::{Kiln, said},
+    users::User,
+    who::Who,
+};
 
 fn build(kiln: &Kiln, text: &str, more: &[&str]) -> kiln_tests::kiln::Said {
     busybox(kiln);
@@ -87,6 +93,48 @@ fn a_user_is_refused_what_a_user_cannot_have() {
         );
         let said = build(&kiln, text, &["--ulimit", "nofile=100", "--shm-size", "1m"]);
         assert_eq!(said.code, 0, "{}", said.err);
+    }
+}
+
+#[test]
+fn a_user_who_was_handed_a_control_group_has_limits() {
+    for user in [User::with_ids, User::without_ids] {
+        let user = Arc::new(user());
+        let kiln = Kiln::of(&user);
+        busybox(&kiln);
+        let group = match Delegated::to(&user) {
+            Ok(group) => group,
+            Err(reason) => {
+                println!("not run: {reason}");
+                return;
+            }
+        };
+        let build = |line: &str, more: &[&str]| {
+            let text = format!("FROM busybox\n{line}\n");
+            let context = kiln.context("limits", &[("Dockerfile", &text)]);
+            let args = ["build", "--no-cache", "--progress", "plain"];
+            let args = [&args[..], more, &[context.to_str().unwrap()]].concat();
+            said(&mut group.within(&kiln.command(args)))
+        };
+        let eats = "RUN x=$(yes | head -c 60000000); echo ${#x}";
+        let killed = build(eats, &["-m", "20m", "--memory-swap", "20m"]);
+        assert!(killed.err.contains("exit code: 137"), "{}", killed.err);
+        assert!(
+            killed.err.contains("than `--memory` allows"),
+            "{}",
+            killed.err
+        );
+        assert_eq!(build(eats, &["-m", "500m"]).code, 0);
+        let shows = "RUN cat /sys/fs/cgroup/cpu.max /sys/fs/cgroup/memory.max; \
+                     grep Cpus_allowed_list /proc/self/status";
+        let more = ["--cpus", "0.5", "--cpuset-cpus", "0", "-m", "64m"];
+        let bounded = build(shows, &more);
+        assert_eq!(bounded.code, 0, "{}", bounded.err);
+        assert!(
+            bounded.err.contains("Cpus_allowed_list:\t0\n"),
+            "{}",
+            bounded.err
+        );
     }
 }
 

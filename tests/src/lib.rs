@@ -6,6 +6,7 @@ pub mod base;
 #[cfg(unix)]
 pub mod conformance;
 #[cfg(unix)]
+pub mod delegation;
 pub mod entries;
 pub mod harness;
 #[cfg(unix)]

@@ -1,5 +1,6 @@
 //! Users of the machine who are not root, made for a test and removed after it.
 
+use crate::delegation::Delegated;
 use std::{
     env,
     ffi::OsStr,
@@ -143,8 +144,8 @@ impl Drop for User {
 }
 
 /// Runs the tests of this program again, those that were asked for, as a user with subordinate ids
-/// and as one without, after `prepare` has put into their home what they need; whether all went
-/// well.
+/// and as one without, after `prepare` has put into their home what they need, in a control group of
+/// theirs where this machine can give them one; whether all went well.
 ///
 /// # Panics
 /// When there can be no such users: tests need root.
@@ -153,7 +154,13 @@ pub fn again(prepare: impl Fn(&User)) -> bool {
     for user in [User::with_ids, User::without_ids] {
         let user = user();
         prepare(&user);
-        let done = user.again().args(env::args_os().skip(1)).status();
+        let mut again = user.again();
+        again.args(env::args_os().skip(1));
+        let group = Delegated::to(&user);
+        if let Ok(group) = &group {
+            again = group.within(&again);
+        }
+        let done = again.status();
         well &= done.expect("setpriv is installed").success();
     }
     well

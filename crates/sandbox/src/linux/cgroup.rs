@@ -5,6 +5,7 @@
 //! processes"): so the group lies beside the caller's own, below the nearest one above that is the
 //! caller's to change. What a killed caller left behind is removed by whoever comes next.
 
+mod control;
 mod hierarchy;
 
 use std::fs;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
+use self::control::{enable, inherit, set};
 use self::hierarchy::{Hierarchy, hierarchies};
 use crate::{Cpu, Error, ErrorKind, Limits, Memory};
 
@@ -303,46 +305,6 @@ fn child(parent: &Path, controllers: &[&str]) -> io::Result<PathBuf> {
     let directory = parent.join(name());
     fs::create_dir(&directory)?;
     Ok(directory)
-}
-
-/// Has a group of the second version hand a controller on.
-fn enable(group: &Path, controller: &str) -> io::Result<()> {
-    let has = |name| {
-        let text = fs::read_to_string(group.join(name))?;
-        io::Result::Ok(text.split_whitespace().any(|c| c == controller))
-    };
-    if has("cgroup.subtree_control")? {
-        return Ok(());
-    }
-    if !has("cgroup.controllers")? {
-        let what = format!("it was not given control of `{controller}`");
-        return Err(io::Error::new(io::ErrorKind::Unsupported, what));
-    }
-    set(group, "cgroup.subtree_control", &format!("+{controller}"))
-}
-
-/// A group of the first version has no processors of its own before it is given them.
-fn inherit(mount: &Path, directory: &Path) -> io::Result<()> {
-    for name in ["cpuset.cpus", "cpuset.mems"] {
-        let above = directory.ancestors().skip(1);
-        let mut above = above.take_while(|at| at.starts_with(mount));
-        let value = above.find_map(|at| {
-            let text = fs::read_to_string(at.join(name)).ok()?;
-            Some(text.trim().to_owned()).filter(|text| !text.is_empty())
-        });
-        if let Some(value) = value {
-            set(directory, name, &value)?;
-        }
-    }
-    Ok(())
-}
-
-/// Files of groups are there already; what is written is not appended.
-fn set(directory: &Path, name: &str, value: &str) -> io::Result<()> {
-    let file = fs::OpenOptions::new()
-        .write(true)
-        .open(directory.join(name));
-    io::Write::write_all(&mut file?, value.as_bytes())
 }
 
 /// The name of the group of the calling process's sandbox: which pid namespace, which process in it.

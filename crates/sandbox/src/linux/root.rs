@@ -168,7 +168,12 @@ impl Overlay {
         match self.configure(context.as_fd()) {
             Ok(()) => {}
             Err(Step::Layer) => return self.mount_by_text(),
-            Err(Step::Other(error)) => return Err(explained(context, error)),
+            // Before 6.5 the kernel takes every name, and looks at them here.
+            Err(Step::All(rustix::io::Errno::INVAL)) => {
+                let tried = self.mount_by_text();
+                return tried.map_err(|_| explained(context, rustix::io::Errno::INVAL));
+            }
+            Err(Step::All(error) | Step::Other(error)) => return Err(explained(context, error)),
         }
         let (flags, none) = (FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty());
         fsmount(&context, flags, none).map_err(|error| explained(context, error))
@@ -181,7 +186,7 @@ impl Overlay {
         fsconfig_set_string(context, "source", "overlay")?;
         for lower in &self.lowers {
             set("lowerdir+", lower).map_err(|error| match error {
-                // Kernels before 6.8 do not know the name.
+                // Kernels from 6.5 to 6.7 do not know the name.
                 rustix::io::Errno::INVAL => Step::Layer,
                 error => Step::Other(error),
             })?;
@@ -195,7 +200,7 @@ impl Overlay {
         if self.volatile {
             fsconfig_set_flag(context, "volatile")?;
         }
-        Ok(fsconfig_create(context)?)
+        fsconfig_create(context).map_err(Step::All)
     }
 
     /// For older kernels, whose options are one text of at most a page.
@@ -238,7 +243,10 @@ const VOLATILE: &[(&str, AtFlags)] = &[
 
 /// Where the configuration of an overlay failed.
 enum Step {
+    /// At a layer.
     Layer,
+    /// When all had been said.
+    All(rustix::io::Errno),
     Other(rustix::io::Errno),
 }
 
@@ -271,7 +279,7 @@ fn explained(context: OwnedFd, error: rustix::io::Errno) -> io::Error {
 mod tests {
     use super::*;
 
-    /// What a kernel of before 6.8 would be asked.
+    /// What a kernel before 6.8 would be asked.
     #[test]
     fn older_kernels_get_the_same_overlay() {
         if !rustix::process::geteuid().is_root() {

@@ -1,11 +1,13 @@
 //! An OCI layout in a folder, to read from and to add to (OCI image-spec, image-layout.md). Every
-//! file appears whole or not at all. Refuses to tidy up: what no image needs any more stays.
+//! file appears whole or not at all. Refuses to tidy up: what no image needs any more stays; but what a
+//! killed writer left half-written goes.
 
 use std::{
     fs, io,
     io::{Read, Write},
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use kiln_image::{
@@ -21,6 +23,11 @@ use crate::{
 };
 
 pub(crate) const LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
+
+/// How the names of files begin that are not whole yet.
+const UNFINISHED: &str = ".kiln-";
+/// How long after its last byte a file may be one that is just being written.
+const BEGUN: Duration = Duration::from_secs(60);
 
 /// A folder with an OCI layout.
 #[derive(Debug)]
@@ -38,6 +45,7 @@ impl LayoutDirectory {
     /// When `path` cannot be written to, or what is there is not a layout.
     pub fn create(path: &Path) -> Result<Self, Error> {
         fs::create_dir_all(path.join("blobs").join("sha256")).map_err(|e| at(path, e))?;
+        sweep(path);
         let new = Self::with(path, Index::new(Vec::new()));
         if !path.join("oci-layout").exists() {
             new.place("oci-layout", LAYOUT.as_bytes())?;
@@ -110,13 +118,15 @@ impl LayoutDirectory {
 
     fn temporary(&self) -> Result<NamedTempFile, Error> {
         let mut builder = tempfile::Builder::new();
-        builder.prefix(".kiln-");
+        builder.prefix(UNFINISHED);
         #[cfg(unix)]
         builder
             .permissions(<fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o644));
-        builder
-            .tempfile_in(&self.path)
-            .map_err(|e| at(&self.path, e))
+        let file = builder.tempfile_in(&self.path);
+        let file = file.map_err(|e| at(&self.path, e))?;
+        // While it is held, nobody takes it for one that was left; where nothing can be held, age tells.
+        let _ = file.as_file().lock();
+        Ok(file)
     }
 
     fn publish(&self, file: NamedTempFile, name: &str) -> Result<(), Error> {
@@ -135,6 +145,23 @@ impl LayoutDirectory {
                 ErrorKind::Unsupported,
                 format!("OCI layouts do not know `{}` digests", other.name()),
             )),
+        }
+    }
+}
+
+/// Removes what killed writers left: nobody holds it, and nobody has just begun it. Of files that cannot
+/// be removed nothing becomes worse.
+fn sweep(path: &Path) {
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        if !name.to_string_lossy().starts_with(UNFINISHED) {
+            continue;
+        }
+        let written = entry.metadata().and_then(|meta| meta.modified());
+        let is_old = written.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > BEGUN));
+        let idle = |file: fs::File| file.try_lock().is_ok();
+        if is_old && fs::File::open(entry.path()).is_ok_and(idle) {
+            let _ = fs::remove_file(entry.path());
         }
     }
 }

@@ -6,7 +6,9 @@ mod documents;
 mod files;
 mod folder;
 mod image;
+mod stop;
 
+use kiln_graph::Cancel;
 use kiln_image::{Config, Descriptor, Digest, Platform, Raw, Reference};
 
 use crate::{
@@ -34,6 +36,7 @@ pub(crate) struct Target<'a> {
     pub(crate) request: &'a Request,
     pub(crate) lease: &'a kiln_store::Build,
     pub(crate) epoch: Option<i64>,
+    pub(crate) cancel: &'a Cancel,
     pub(crate) on: &'a (dyn Fn(Event<'_>) + Sync),
 }
 
@@ -88,23 +91,32 @@ pub(crate) fn export(target: &Target<'_>, made: &[Made]) -> Result<Built, Error>
     }
     for export in &outputs.exports {
         built.is_image |= export.is_image();
-        match export {
-            Export::Image(image) => target.image(image, made, &mut built)?,
-            Export::Archive(archive) => target.archive(archive, made, &mut built)?,
-            Export::Files(files) => match &files.to {
-                FilesTo::Folder { path, delete } => {
-                    target.folder(path, *delete, files.split, made)?;
-                }
-                FilesTo::Tar(to) => target.tar(to, files.split, made)?,
-            },
-            Export::Nothing => {}
-        }
+        target.one(export, made, &mut built).map_err(|e| {
+            // Whatever broke off, this is why.
+            match target.cancel.is_canceled() {
+                true => Error::new(ErrorKind::Canceled, "canceled"),
+                false => e,
+            }
+        })?;
     }
     built.is_image |= outputs.exports.is_empty();
     Ok(built)
 }
 
 impl Target<'_> {
+    /// Brings the images to one place.
+    fn one(&self, export: &Export, made: &[Made], built: &mut Built) -> Result<(), Error> {
+        match export {
+            Export::Image(image) => self.image(image, made, built),
+            Export::Archive(archive) => self.archive(archive, made, built),
+            Export::Files(files) => match &files.to {
+                FilesTo::Folder { path, delete } => self.folder(path, *delete, files.split, made),
+                FilesTo::Tar(to) => self.tar(to, files.split, made),
+            },
+            Export::Nothing => Ok(()),
+        }
+    }
+
     /// The names of an image: the tags of the request, and those of the output.
     fn names(&self, own: &[Reference]) -> Vec<Reference> {
         let mut names: Vec<Reference> = Vec::new();

@@ -2,10 +2,11 @@
 //! never to somebody's terminal.
 
 use std::{
-    fs,
     io::{self, IsTerminal as _, Write},
     path::Path,
 };
+
+use kiln_build::durable::NewFile;
 
 use crate::failure::Failure;
 
@@ -28,31 +29,19 @@ pub(crate) fn archive(
             .flush()
             .map_err(|e| Failure::new("write to standard output").because(&e));
     };
-    // Beside its place first: an archive is there whole, or not at all.
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let beside = path.with_file_name(name);
-    let written = to_file(&beside, path, write)
-        .and_then(|()| fs::rename(&beside, path).map_err(|e| failed(path, &e)));
-    if written.is_err() {
-        // What went wrong is told; that the rest of it stays is not worse.
-        let _ = fs::remove_file(&beside);
-    }
-    written
-}
-
-/// The file is `beside` as long as it is not whole; messages name `path`, which people know.
-fn to_file(
-    beside: &Path,
-    path: &Path,
-    write: impl FnOnce(&mut (dyn Write + Send)) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    let file = fs::File::create(beside).map_err(|e| failed(path, &e))?;
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let file =
+        NewFile::unseen_in(folder.unwrap_or(Path::new("."))).map_err(|e| failed(path, &e))?;
     let mut out = io::BufWriter::with_capacity(BUFFER, file);
     write(&mut out)?;
-    out.flush().map_err(|e| failed(path, &e))
+    out.flush().map_err(|e| failed(path, &e))?;
+    let (file, _) = out.into_parts();
+    file.keep(path).map_err(|e| failed(path, &e))?;
+    Ok(())
 }
 
-fn failed(path: &Path, e: &io::Error) -> Failure {
+fn failed(path: &Path, e: &dyn std::error::Error) -> Failure {
     Failure::new(format!("write `{}`", path.display())).because(e)
 }

@@ -17,6 +17,8 @@ use crate::{Error, sync_folder};
 pub struct NewFile {
     file: Option<File>,
     temporary: PathBuf,
+    /// Whether it has its temporary name already.
+    named: bool,
 }
 
 impl NewFile {
@@ -39,11 +41,28 @@ impl NewFile {
                     return Ok(Self {
                         file: Some(file),
                         temporary,
+                        named: true,
                     });
                 }
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(Error::new("create a file in", folder, e)),
             }
+        }
+    }
+
+    /// The same without a name until it is kept, where the file system has that: of a kill nothing
+    /// stays, in a folder that nobody sweeps.
+    ///
+    /// # Errors
+    /// As [`create_in`](NewFile::create_in).
+    pub fn unseen_in(folder: &Path) -> Result<Self, Error> {
+        match unnamed(folder) {
+            Some(file) => Ok(Self {
+                file: Some(file),
+                temporary: folder.join(format!(".new-{:016x}", random())),
+                named: false,
+            }),
+            None => Self::create_in(folder),
         }
     }
 
@@ -64,6 +83,10 @@ impl NewFile {
     /// # Errors
     /// What the rename failed with; the temporary file is removed then.
     pub fn keep(mut self, path: &Path) -> Result<File, Error> {
+        if !self.named {
+            link(self.file(), &self.temporary).map_err(|e| Error::new("write", path, e))?;
+            self.named = true;
+        }
         let file = self.file.take().expect("`keep` is the only taker");
         match fs::rename(&self.temporary, path) {
             Ok(()) => Ok(file),
@@ -87,9 +110,47 @@ impl NewFile {
     }
 }
 
+/// A file without a name, which can be given one; `None` where there is no such thing.
+#[cfg(target_os = "linux")]
+fn unnamed(folder: &Path) -> Option<File> {
+    use rustix::fs::{Mode, OFlags, open};
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    let file = File::from(open(folder, flags, Mode::from_raw_mode(0o666)).ok()?);
+    // By this it gets its name.
+    by_number(&file).exists().then_some(file)
+}
+
+#[cfg(target_os = "linux")]
+fn link(file: &File, name: &Path) -> io::Result<()> {
+    use rustix::fs::{AtFlags, CWD, linkat};
+    Ok(linkat(
+        CWD,
+        by_number(file),
+        CWD,
+        name,
+        AtFlags::SYMLINK_FOLLOW,
+    )?)
+}
+
+#[cfg(target_os = "linux")]
+fn by_number(file: &File) -> PathBuf {
+    use std::os::fd::AsRawFd as _;
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn unnamed(_: &Path) -> Option<File> {
+    None
+}
+
+#[cfg(not(target_os = "linux"))]
+fn link(_: &File, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 impl Drop for NewFile {
     fn drop(&mut self) {
-        if self.file.take().is_some() {
+        if self.file.take().is_some() && self.named {
             let _ = fs::remove_file(&self.temporary);
         }
     }
@@ -97,7 +158,10 @@ impl Drop for NewFile {
 
 impl Write for NewFile {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let path = &self.temporary;
+        let path = match self.named {
+            true => &self.temporary,
+            false => parent(&self.temporary),
+        };
         let done = self.file.as_ref().map_or(Ok(0), |mut f| f.write(buf));
         done.map_err(|e| Error::new("write", path, e).into())
     }

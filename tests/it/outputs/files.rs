@@ -330,3 +330,83 @@ fn what_is_the_same_stays_and_what_is_not_is_written_again() {
         assert_eq!(meta("closed").mode() & 0o7777, 0o555);
     });
 }
+
+/// A build of one file of 64 MB.
+fn big(kiln: &Kiln) {
+    app(kiln, "FROM scratch\nCOPY big /\n");
+    let file = fs::File::create(kiln.scratch().join("app/big")).unwrap();
+    file.set_len(64 << 20).unwrap();
+    kiln.ok(["build", "-q", "-t", "big", "app"]);
+}
+
+#[test]
+fn who_is_killed_leaves_nothing_beside_the_file_and_no_half_of_it() {
+    let kiln = Kiln::new();
+    big(&kiln);
+    fs::create_dir(kiln.scratch().join("out")).unwrap();
+    for delay in [5, 20, 50, 100, 200] {
+        for to in [
+            "type=tar,dest=out/x",
+            "type=oci,dest=out/x",
+            "type=docker,dest=out/x",
+        ] {
+            let mut child = kiln
+                .command(["build", "-q", "-o", to, "app"])
+                .spawn()
+                .unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(delay));
+            let _ = child.kill();
+            child.wait().unwrap();
+            let left = fs::read_dir(kiln.scratch().join("out")).unwrap().flatten();
+            for file in left {
+                assert_eq!(file.file_name(), "x");
+                let tar = said(Command::new("tar").arg("-tf").arg(file.path()));
+                assert_eq!(tar.code, 0, "{to}: {}", tar.err);
+                fs::remove_file(file.path()).unwrap();
+            }
+        }
+    }
+    kiln.ok(["build", "-q", "-o", "type=tar,dest=out/x", "app"]);
+    assert!(kiln.scratch().join("out/x").is_file());
+}
+
+#[test]
+fn an_output_that_is_canceled_breaks_off() {
+    use std::io::Read as _;
+    let kiln = Kiln::new();
+    big(&kiln);
+    for to in [
+        "type=tar",
+        "type=oci,compression=uncompressed",
+        "type=docker,dest=-",
+    ] {
+        let mut command = kiln.command(["build", "-q", "-o", to, "app"]);
+        let pipes = command.stdout(std::process::Stdio::piped());
+        let mut child = pipes.stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let mut out = child.stdout.take().unwrap();
+        // It is writing, and waits for somebody who reads.
+        out.read_exact(&mut vec![0; 1 << 20]).unwrap();
+        let pid = child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-INT", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        // Slowly: it has time to hear of it before it is done.
+        let (mut rest, mut piece) = (0, vec![0; 256 << 10]);
+        loop {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            match out.read(&mut piece).unwrap() {
+                0 => break,
+                n => rest += n,
+            }
+        }
+        let ended = child.wait_with_output().unwrap();
+        let err = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(130), "{to}: {err}");
+        assert!(err.contains("canceled"), "{to}: {err}");
+        assert!(rest < 60 << 20, "{to}: {rest} bytes came");
+    }
+}

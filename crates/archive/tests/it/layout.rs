@@ -72,3 +72,24 @@ fn a_layout_of_another_age_is_refused() {
     let e = Reader::open(dir.path(), dir.path()).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Unsupported);
 }
+
+#[test]
+fn what_a_killed_writer_left_goes_and_what_another_one_writes_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    LayoutDirectory::create(dir.path()).unwrap();
+    let file = |name: &str, age: u64| {
+        let file = fs::File::create(dir.path().join(name)).unwrap();
+        let time = std::time::SystemTime::now() - std::time::Duration::from_secs(age);
+        file.set_modified(time).unwrap();
+        file
+    };
+    file(".kiln-left", 3600);
+    file(".kiln-just-begun", 0);
+    file("mine", 3600);
+    let held = file(".kiln-held", 3600);
+    held.lock().unwrap();
+    LayoutDirectory::create(dir.path()).unwrap();
+    let there = |name: &str| dir.path().join(name).exists();
+    assert!(!there(".kiln-left"));
+    assert!(there(".kiln-just-begun") && there(".kiln-held") && there("mine"));
+}

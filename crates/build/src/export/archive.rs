@@ -75,13 +75,49 @@ pub(super) fn stream(to: &Destination, write: crate::Writing<'_>) -> Result<(), 
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    let file = NewFile::create_in(folder).map_err(|e| failed(path, e))?;
-    let mut out = io::BufWriter::with_capacity(BUFFER, file);
-    write(&mut out)?;
-    out.flush().map_err(|e| failed(path, e))?;
-    let (file, _) = out.into_parts();
-    file.keep(path).map_err(|e| failed(path, e))?;
+    let file = NewFile::unseen_in(folder).map_err(|e| failed(path, e))?;
+    let mut out = io::BufWriter::with_capacity(BUFFER, Remembers::new(file));
+    if let Err(e) = write(&mut out).and_then(|()| out.flush().map_err(|e| failed(path, e))) {
+        // That the disk is full is not for whoever was writing to tell.
+        return Err(match out.get_mut().failed.take() {
+            Some(cause) => failed(path, cause),
+            None => e,
+        });
+    }
+    let (out, _) = out.into_parts();
+    out.inner.keep(path).map_err(|e| failed(path, e))?;
     Ok(())
+}
+
+/// A writer that remembers why it failed.
+struct Remembers<W> {
+    inner: W,
+    failed: Option<io::Error>,
+}
+
+impl<W> Remembers<W> {
+    fn new(inner: W) -> Self {
+        Self {
+            inner,
+            failed: None,
+        }
+    }
+}
+
+impl<W: io::Write> io::Write for Remembers<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.inner.write(bytes).map_err(|e| {
+            let kind = e.kind();
+            if kind != io::ErrorKind::Interrupted {
+                self.failed = Some(e);
+            }
+            kind.into()
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
 }
 
 fn failed(path: &Path, e: impl std::error::Error + Send + Sync + 'static) -> Error {

@@ -13,7 +13,7 @@ use kiln_image::{
 };
 use kiln_store::PackedAs;
 
-use super::{Made, Target};
+use super::{Made, Target, stop::Until};
 use crate::{
     Annotated, Annotation, Compression, ImageForm,
     transfer::{form, plain_layer},
@@ -223,12 +223,12 @@ impl Source for Documents<'_> {
         if blobs.has(&blob.digest) {
             let mut file = blobs.open(&blob.digest).map_err(Error::from)?;
             io::Seek::seek(&mut file, io::SeekFrom::Start(from))?;
-            return Ok(Box::new(file));
+            return Ok(Box::new(Until::new(file, self.target.cancel)));
         }
         let packed = self.target.builder.roots().packed(&blob.digest);
         let mut tar = packed.map_err(|e| io::Error::other(e.to_string()))?;
         io::copy(&mut (&mut tar).take(from), &mut io::sink())?;
-        Ok(tar)
+        Ok(Box::new(Until::new(tar, self.target.cancel)))
     }
 
     fn locations(&self, blob: &Descriptor) -> Vec<Location> {

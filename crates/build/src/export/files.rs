@@ -3,15 +3,17 @@
 
 use std::io::{self, Read};
 
+use kiln_graph::Cancel;
 use kiln_layer::{Content, Entry, Files, Kind, LayerPath, Opening, Root, Times, Tree, pack};
 
-use super::{Made, Target, archive::stream};
+use super::{Made, Target, archive::stream, stop::Until};
 use crate::{Destination, Error, ErrorKind};
 
 /// The roots of images, as one.
 pub(super) struct Joined {
     parts: Vec<(LayerPath, Root)>,
     tree: Tree,
+    cancel: Cancel,
 }
 
 /// Changes an entry on its way out.
@@ -38,14 +40,17 @@ impl Files for Joined {
 
     fn open(&self, path: &LayerPath) -> io::Result<Content> {
         let (root, inner) = self.find(path)?;
-        root.open(&inner)
+        Ok(Box::new(Until::new(root.open(&inner)?, &self.cancel)))
     }
 
     fn opening(&self) -> Opening<'_> {
         if let [(prefix, root)] = &self.parts[..]
             && prefix.is_root()
         {
-            return root.opening();
+            let mut open = root.opening();
+            return Box::new(move |path| {
+                Ok(Box::new(Until::new(open(path)?, &self.cancel)) as Content)
+            });
         }
         Box::new(|path| self.open(path))
     }
@@ -74,6 +79,7 @@ impl Target<'_> {
         let mut joined = Joined {
             parts: Vec::new(),
             tree: Tree::new(),
+            cancel: self.cancel.clone(),
         };
         for image in made {
             let root = self.builder.roots().root(&image.config.rootfs.diff_ids)?;
@@ -116,7 +122,7 @@ impl Target<'_> {
             None => Times::Keep,
         };
         stream(to, &mut |out| {
-            pack(&files, &mut *out, times)?;
+            pack(&files, Until::new(&mut *out, self.cancel), times)?;
             Ok(())
         })
     }

@@ -39,7 +39,7 @@ impl Target<'_> {
             false => Whiteouts::Apply,
         };
         let mut directory = Directory::new(path, how)?;
-        write(&files, &mut directory)?;
+        write(&files, &mut directory).map_err(|e| failed(path, e))?;
         if delete && how == Whiteouts::Apply {
             directory.clear(&LayerPath::root(), files.tree())?;
         }
@@ -71,7 +71,7 @@ impl Target<'_> {
 
 /// User and group of what is made in the folder by us.
 fn owner(folder: &Path) -> Result<(u32, u32), Error> {
-    let probe = NewFile::create_in(folder).map_err(|e| failed(folder, e))?;
+    let probe = NewFile::unseen_in(folder).map_err(|e| failed(folder, e))?;
     let meta = probe.file().metadata().map_err(|e| failed(folder, e))?;
     #[cfg(unix)]
     {

@@ -147,6 +147,7 @@ impl<'a> Jobs<'a> {
             request: job.request,
             lease: job.lease,
             epoch: job.epoch,
+            cancel,
             on: job.on,
         };
         export(&target, &made)

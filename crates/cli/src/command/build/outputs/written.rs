@@ -87,7 +87,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         // A pipe or a device is written to: nothing can be put in its place.
         return fs::write(path, bytes).map_err(|e| failed(path).because(&e));
     }
-    let mut file = NewFile::create_in(&folder(path)).map_err(|e| failed(path).because(&e))?;
+    let mut file = NewFile::unseen_in(&folder(path)).map_err(|e| failed(path).because(&e))?;
     file.write_all(bytes)
         .map_err(|e| failed(path).because(&e))?;
     file.keep(path).map_err(|e| failed(path).because(&e))?;

@@ -202,7 +202,7 @@ fn what_cannot_be_is_refused_before_anything_runs() {
         ),
         (
             &["-o", "type=image,dangling-name-prefix=x"],
-            "does not carry out",
+            "is about attestations",
         ),
         (&["-o", "-", "-o", "type=oci"], "only one archive"),
         (

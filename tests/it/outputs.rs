@@ -201,7 +201,7 @@ fn what_cannot_be_is_refused_before_anything_runs() {
             "there is no option `colour`",
         ),
         (
-            &["-o", "type=image,dangling-name-prefix=x"],
+            &["-o", "type=registry,oci-artifact=true"],
             "is about attestations",
         ),
         (&["-o", "-", "-o", "type=oci"], "only one archive"),

@@ -158,6 +158,105 @@ fn certificates() {
     );
 }
 
+/// Takes TLS off what comes in at a port, and hands it on to another.
+const UNWRAP: &str = "
+import socket, ssl, sys, threading
+port, to, pem, key = int(sys.argv[1]), sys.argv[2].split(':'), sys.argv[3], sys.argv[4]
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(pem, key)
+server = socket.create_server(('127.0.0.1', port))
+def pass_on(a, b):
+    try:
+        while data := a.recv(65536): b.sendall(data)
+    except OSError: pass
+def one(raw):
+    try: outside = context.wrap_socket(raw, server_side=True)
+    except OSError: return
+    inside = socket.create_connection((to[0], int(to[1])))
+    threading.Thread(target=pass_on, args=(outside, inside), daemon=True).start()
+    pass_on(inside, outside)
+    try: outside.unwrap()
+    except OSError: pass
+    outside.close()
+while True: threading.Thread(target=one, args=(server.accept()[0],), daemon=True).start()
+";
+
+#[test]
+fn certificates_for_git() {
+    if said(Command::new("python3").arg("--version")).code != 0 {
+        println!("not run: there is no python3");
+        return;
+    }
+    let kiln = Kiln::new();
+    let served = kiln.scratch().join("served");
+    let folder = kiln.context(
+        "context",
+        &[("Dockerfile", "FROM scratch\nCOPY a /\n"), ("a", "a")],
+    );
+    repository(&folder, &served.join("r.git"));
+    let web = Web::folder(&served).unwrap();
+    let tls = kiln.scratch().join("tls");
+    let (_file, _, ca) = https(&kiln, &served);
+    let port = port();
+    let mut unwrap = Command::new("python3");
+    unwrap
+        .args(["-c", UNWRAP])
+        .arg(port.to_string())
+        .arg(web.address());
+    unwrap
+        .arg(tls.join("pem"))
+        .arg(tls.join("key"))
+        .stderr(Stdio::null());
+    let _unwrap = Running(unwrap.spawn().unwrap());
+    so("it listens", || {
+        TcpStream::connect(("127.0.0.1", port)).is_ok()
+    });
+    let url = format!("https://127.0.0.1:{port}/r.git#main");
+    let unknown = kiln.fails(["build", &url]);
+    assert!(
+        unknown.err.contains("its certificate is not trusted"),
+        "{}",
+        unknown.err
+    );
+    for name in ["SSL_CERT_FILE", "GIT_SSL_CAINFO"] {
+        let known = said(kiln.command(["build", "-q", &url]).env(name, &ca));
+        assert_eq!(known.code, 0, "{name}: {}", known.err);
+    }
+    // From there nothing leads to what is not encrypted, whoever asks.
+    let plain = web.url("");
+    let leads = Web::start(move |asked: &Asked, to: &mut TcpStream| {
+        let there = format!("{plain}{}", asked.target.trim_start_matches('/'));
+        answer(to, 302, &[("Location", &there)], b"")
+    });
+    let leads = leads.unwrap();
+    let port = self::port();
+    let mut unwrap = Command::new("python3");
+    unwrap
+        .args(["-c", UNWRAP])
+        .arg(port.to_string())
+        .arg(leads.address());
+    unwrap
+        .arg(tls.join("pem"))
+        .arg(tls.join("key"))
+        .stderr(Stdio::null());
+    let _unwrap = Running(unwrap.spawn().unwrap());
+    so("it listens", || {
+        TcpStream::connect(("127.0.0.1", port)).is_ok()
+    });
+    let before = web.log().len();
+    for host in ["", "me:hunter2@"] {
+        let url = format!("https://{host}127.0.0.1:{port}/r.git#main");
+        let refused = said(
+            kiln.command(["build", "-q", &url])
+                .env("SSL_CERT_FILE", &ca),
+        );
+        let (code, err) = (refused.code, refused.err);
+        assert!(code != 0 && err.contains("not encrypted"), "{err}");
+        assert!(!err.contains("hunter2"), "{err}");
+    }
+    assert_eq!(web.log().len(), before);
+}
+
 #[test]
 fn proxies() {
     let kiln = Kiln::new();
@@ -651,6 +750,47 @@ fn a_dockerfile_is_found_and_has_an_end() {
             said.err
         );
     }
+}
+
+#[test]
+fn an_archive_without_a_date_is_as_old_as_its_newest_file() {
+    let kiln = Kiln::new();
+    let text = "FROM scratch AS source\nADD http://WEB/c.tar.gz /\nFROM scratch\nCOPY a /\n";
+    let folder = kiln.context("context", &[("a", "a"), ("b", "b")]);
+    let tar = kiln.scratch().join("c.tar.gz");
+    let served = tar.clone();
+    let web = Web::start(move |asked, to| match asked.path() {
+        "/c.tar.gz" => answer(to, 200, &[], &fs::read(&served)?),
+        _ => answer(to, 200, &[], b"no archive"),
+    });
+    let web = web.unwrap();
+    write(
+        &folder.join("Dockerfile"),
+        &text.replace("WEB", &web.address()),
+    );
+    shell(
+        &folder,
+        "touch -d @1000000000 a Dockerfile; touch -d @1100000000 b; touch -d @1200000000 .; tar -czf ../c.tar.gz .",
+    );
+    let folder = folder.to_str().unwrap();
+    let created = |epoch: &str, context: &str| {
+        let argument = format!("SOURCE_DATE_EPOCH={epoch}");
+        kiln.ok(["build", "-q", "-t", "x", "--build-arg", &argument, context]);
+        kiln.ok(["inspect", "-f", "{{.Created}}", "x"])
+            .trim()
+            .to_owned()
+    };
+    for (epoch, context) in [("source", folder), ("context", &web.url("c.tar.gz"))] {
+        assert_eq!(created(epoch, context), "2004-11-09T11:33:20Z", "{epoch}");
+    }
+    let other = text
+        .replace("WEB", &web.address())
+        .replace("c.tar.gz", "file");
+    write(&Path::new(folder).join("Dockerfile"), &other);
+    assert!(
+        created("source", folder) > "2020".to_owned(),
+        "nobody knows"
+    );
 }
 
 /// A daemon of ssh for one user, with keys of its own, that knows one key of theirs.

@@ -43,6 +43,7 @@ const PASSED: &[&str] = &[
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
     "GIT_SSL_CAINFO",
+    "GIT_SSL_CAPATH",
     "http_proxy",
     "https_proxy",
     "HTTPS_PROXY",
@@ -51,6 +52,13 @@ const PASSED: &[&str] = &[
     "no_proxy",
     "NO_PROXY",
     "SystemRoot",
+];
+
+/// What it has a name of its own for, and passes over by the name that others go by.
+const NAMED: &[(&str, &str)] = &[
+    ("http_proxy", "HTTP_PROXY"),
+    ("GIT_SSL_CAINFO", "SSL_CERT_FILE"),
+    ("GIT_SSL_CAPATH", "SSL_CERT_DIR"),
 ];
 
 /// Commands on one repository.
@@ -84,9 +92,10 @@ impl<'a> Git<'a> {
                 command.env(name, value);
             }
         }
-        // git itself passes over the name in capitals.
-        if let (None, Some(proxy)) = (env::var_os("http_proxy"), env::var_os("HTTP_PROXY")) {
-            command.env("http_proxy", proxy);
+        for (own, usual) in NAMED {
+            if let (None, Some(value)) = (env::var_os(own), env::var_os(usual)) {
+                command.env(own, value);
+            }
         }
         command
             .env("LC_ALL", "C")

@@ -85,6 +85,11 @@ const MEANINGS: &[(&str, ErrorKind, &str)] = &[
         ErrorKind::Refused,
         "it redirects to what is not encrypted",
     ),
+    (
+        "non-properly terminated",
+        ErrorKind::Unreachable,
+        "the connection broke",
+    ),
     ("SSL", ErrorKind::Unreachable, "TLS failed"),
     (
         "error: 5",

@@ -364,3 +364,24 @@ fn a_torn_copy_is_fetched_again() {
     std::fs::write(&note, value.to_string()).unwrap();
     assert_eq!(read(&own.get(&web.url("x")).unwrap()), b"whole");
 }
+
+#[test]
+fn what_a_kill_left_of_no_use_goes() {
+    let web = Web::start(|_, to| answer(to, 200, &[("ETag", "\"1\"")], b"x")).unwrap();
+    let own = Own::new();
+    own.get(&web.url("x")).unwrap();
+    let id = own.fetcher.kept().unwrap().remove(0).id;
+    let torn = own.folder.path().join(&id).join(".new-0123456789abcdef");
+    let all = own.folder.path().join("http");
+    let (left, held) = (all.join("left.lock"), all.join("held.lock"));
+    let of_kept = own.folder.path().join(format!("{id}.lock"));
+    for path in [&torn, &left, &held, &of_kept] {
+        std::fs::write(path, "").unwrap();
+    }
+    let holder = std::fs::File::open(&held).unwrap();
+    holder.lock().unwrap();
+    own.fetcher.sweep().unwrap();
+    assert!(!left.exists() && held.exists() && of_kept.exists());
+    own.get(&web.url("x")).unwrap();
+    assert!(!torn.exists() && !of_kept.exists());
+}

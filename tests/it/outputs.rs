@@ -218,6 +218,10 @@ fn what_cannot_be_is_refused_before_anything_runs() {
             &["--annotation", "other:a=b"],
             "unknown annotation type `other`",
         ),
+        (
+            &["-o", "out", "-o", "type=cacheonly", "--iidfile", "id"],
+            "no output of this build is an image",
+        ),
         (&["--load=lorry"], "invalid value 'lorry'"),
     ] {
         let refused = kiln.fails([&["build"], args, &["app"]].concat());
@@ -229,6 +233,37 @@ fn what_cannot_be_is_refused_before_anything_runs() {
             refused.err
         );
     }
+}
+
+#[test]
+fn what_is_told_of_a_build_is_of_what_came_of_it() {
+    let kiln = with_busybox();
+    app(&kiln, "FROM scratch\nCOPY Dockerfile /\n");
+    let keys = |args: &[&str]| {
+        let meta = ["build", "-q", "--metadata-file", "meta"];
+        kiln.ok([&meta[..], args, &["app"]].concat());
+        let meta = json(&kiln.scratch().join("meta"));
+        let keys = meta.as_object().unwrap().keys().cloned();
+        keys.collect::<Vec<_>>().join(" ")
+    };
+    let (config, digest) = ("containerimage.config.digest", "containerimage.digest");
+    let descriptor = "containerimage.descriptor";
+    let two = "--platform=linux/amd64,linux/arm64";
+    let oci = "type=oci,dest=o.tar";
+    for (args, expected) in [
+        (&["-o", "out"][..], String::new()),
+        (&["-o", "type=cacheonly"], String::new()),
+        (&[], format!("{config} {digest}")),
+        (&["-t", "a"], format!("{config} {digest} image.name")),
+        (&["-o", oci], format!("{config} {descriptor} {digest}")),
+        (&["-o", oci, two], format!("{descriptor} {digest}")),
+    ] {
+        assert_eq!(keys(args), expected, "{args:?}");
+    }
+    let meta = json(&kiln.scratch().join("meta"));
+    assert_eq!(meta[descriptor]["digest"], meta[digest]);
+    let kind = "application/vnd.oci.image.index.v1+json";
+    assert_eq!(meta[descriptor]["mediaType"], kind);
 }
 
 #[test]

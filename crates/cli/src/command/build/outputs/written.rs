@@ -7,7 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use kiln_build::{Built, durable::NewFile, image::Reference};
+use kiln_build::{
+    Built,
+    durable::NewFile,
+    image::{Reference, media},
+};
 use serde_json::{Map, Value, json};
 
 use super::Outputs;
@@ -55,7 +59,11 @@ impl Outputs {
 /// As docker tells of a build. Where no manifest went out, the image is known by its id alone.
 fn metadata(built: &Built) -> Value {
     let mut all = Map::new();
-    all.insert("containerimage.config.digest".to_owned(), json!(built.id));
+    let manifest = built.manifest.as_ref();
+    // An index has no config, and files are no image.
+    if built.is_image && !manifest.is_some_and(|m| media::is_index(&m.media_type)) {
+        all.insert("containerimage.config.digest".to_owned(), json!(built.id));
+    }
     match &built.manifest {
         Some(manifest) => {
             all.insert("containerimage.descriptor".to_owned(), json!(manifest));

@@ -101,6 +101,49 @@ RUN --mount=type=secret,id=file test -s /run/secrets/file && echo fine > /fine
 }
 
 #[test]
+fn what_was_built_before_a_secret_was_given_is_searched_for_it() {
+    everybody(|_, kiln| {
+        fs::write(kiln.scratch().join("s"), SECRET).unwrap();
+        let text = "FROM busybox\nRUN echo one > /one\nCOPY env /env\nRUN echo two > /two\n";
+        let env = format!("TOKEN={SECRET}\n");
+        let leaks = kiln.context("leaks", &[("Dockerfile", text), ("env", &env)]);
+        let clean = kiln.context("clean", &[("Dockerfile", text), ("env", "TOKEN=?")]);
+        for context in [&leaks, &clean] {
+            kiln.ok(["build", "-q", context.to_str().unwrap()]);
+        }
+        let given = ["--progress", "plain", "--secret", "id=file,src=s"];
+        let of = |more: &[&str], context: &Path| {
+            let args = [&given[..], more, &[context.to_str().unwrap()]].concat();
+            build(kiln, &args, SECRET)
+        };
+        let (well, err) = of(&[], &leaks);
+        assert!(!well, "{err}");
+        assert!(err.contains("secret `file`, in `/env`"), "{err}");
+        assert!(err.contains("--> Dockerfile:3"), "{err}");
+        assert!(err.contains("RUN echo one > /one\n#2 CACHED"), "{err}");
+        let (well, err) = of(&["--allow-secret-in-layer"], &leaks);
+        assert!(well, "{err}");
+        assert!(
+            !of(&[], &leaks).0,
+            "what was allowed once is not allowed to all"
+        );
+        // What has none is not built again, nor read.
+        for _ in 0..2 {
+            let (well, err) = of(&[], &clean);
+            assert!(well && err.matches("CACHED").count() >= 3, "{err}");
+        }
+        let searched = |name: &str| {
+            let layers = fs::read_dir(kiln.root().join("layers")).unwrap().flatten();
+            let facts = layers.filter_map(|layer| fs::read_to_string(layer.path()).ok());
+            facts
+                .filter(|facts| facts.contains(&format!("\"searched\":[\"{name}\"]")))
+                .count()
+        };
+        assert_eq!(searched("file"), 3);
+    });
+}
+
+#[test]
 fn killed_in_a_step_with_mounts_nothing_is_left() {
     everybody(|who, kiln| {
         fs::write(kiln.scratch().join("s"), SECRET).unwrap();

@@ -10,6 +10,7 @@ mod merge;
 pub(crate) mod output;
 mod push;
 mod run;
+mod searched;
 mod selected;
 mod shown;
 mod unpack;
@@ -302,7 +303,9 @@ impl Executor for Carrier<'_> {
             slots = beneath.slots().with(last);
         }
         let gone = self.keep(&slots.layers())?;
-        Ok(gone.is_empty().then(|| Output::Root(Arc::new(slots))))
+        let made: Vec<Digest> = slots.made.iter().filter_map(|slot| slot.layer).collect();
+        let serves = gone.is_empty() && self.are_clean(&made)?;
+        Ok(serves.then(|| Output::Root(Arc::new(slots))))
     }
 
     fn ready(&self, id: NodeId, output: &Output) {

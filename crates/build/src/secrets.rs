@@ -55,6 +55,11 @@ impl Known {
         })
     }
 
+    /// The names of those that no layer may contain.
+    pub(crate) fn in_layers(&self) -> impl Iterator<Item = &String> {
+        self.ids.iter()
+    }
+
     /// The error of a layer that contains the secret of this needle, in `path` (absolute).
     pub(crate) fn in_layer(&self, needle: usize, path: &str) -> Error {
         let id = self.ids.get(needle).map_or("", String::as_str);

@@ -1,5 +1,7 @@
 //! What is known of a layer, whatever bodies it has here: facts outlive bodies.
 
+use std::collections::BTreeSet;
+
 use kiln_image::{Descriptor, Digest, Location, media::Compression};
 use kiln_layer::indexed::Layout;
 use serde::{Deserialize, Serialize};
@@ -34,6 +36,9 @@ pub struct Facts {
     /// Who else has it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub locations: Vec<Elsewhere>,
+    /// The names of secrets that it was searched for, and that were not in it then.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub searched: BTreeSet<String>,
 }
 
 /// A layer as a certain compressor packs it.
@@ -160,6 +165,7 @@ impl Facts {
                 self.packed.push(packed);
             }
         }
+        self.searched.extend(new.searched);
         for location in new.locations {
             if !self.locations.contains(&location) {
                 self.locations.push(location);

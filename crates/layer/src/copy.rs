@@ -19,7 +19,7 @@ use crate::{
     Entry, Error, ErrorKind, File, Files, Keep, Kind, LayerPath, Meta, Root, Time, Tree,
     root::{Resolved, resolve},
 };
-use destination::Destination;
+use destination::{Destination, Made};
 pub use mode::Mode;
 
 /// Says what of a source is taken, by its path and whether it is a folder.
@@ -126,9 +126,8 @@ pub struct Copied {
 /// [`Conflict`](ErrorKind::Conflict) with the path where a folder and something else meet,
 /// [`Loop`](ErrorKind::Loop) and [`Refused`](ErrorKind::Refused) as [`Root::resolve`].
 pub fn plan(from: Inputs<'_>, request: &Request, onto: &Root) -> Result<Copied, Error> {
-    let owner = request.owner.unwrap_or((0, 0));
     let mode = request.mode.as_ref().map_or(0o755, Mode::of_made);
-    let made = folder(owner, mode, request.made);
+    let made = Made::new(request.owner, mode, request.made);
     let mut copy = Copy {
         from,
         request,
@@ -142,34 +141,26 @@ pub fn plan(from: Inputs<'_>, request: &Request, onto: &Root) -> Result<Copied, 
     Ok(copy.to.finish())
 }
 
-/// The changes that make a folder (WORKDIR), with the folders above it: none when it is there.
+/// The changes that make a folder (WORKDIR), with the folders above it: none when it is there. Without an
+/// `owner` they are root's. In one with setgid they have setgid too, and its group if there is no owner.
 ///
 /// # Errors
 ///
 /// As [`plan`].
 pub fn make_folder(
     path: &[u8],
-    owner: (u32, u32),
+    owner: Option<(u32, u32)>,
     mode: u32,
     made: Time,
     onto: &Root,
 ) -> Result<Vec<Change>, Error> {
-    let mut to = Destination::new(onto, folder(owner, mode, made));
+    let mut to = Destination::new(onto, Made::new(owner, mode, made));
     let path = to.resolve(&destination::clean(path)?)?;
     if to.is_dir(&path) {
         return Ok(Vec::new());
     }
     to.enter(&path)?;
     Ok(to.finish().changes)
-}
-
-fn folder(owner: (u32, u32), mode: u32, made: Time) -> Meta {
-    Meta {
-        uid: owner.0,
-        gid: owner.1,
-        mtime: made,
-        ..Meta::with_mode(mode)
-    }
 }
 
 struct Copy<'a, 'r> {
@@ -311,7 +302,7 @@ impl<'a> Copy<'a, '_> {
     ) -> Result<(), Error> {
         let folder = match entry {
             Some(entry) => Entry::folder(at.clone(), self.meta(source, entry)),
-            None => Entry::folder(at.clone(), self.to.made().clone()),
+            None => Entry::folder(at.clone(), self.to.made()),
         };
         match self.keep(asked, true) {
             Keep::No => Ok(()),

@@ -250,8 +250,10 @@ fn nearly(from: &Root, source: &str) -> Option<String> {
 }
 
 fn folder_changes(op: &graph::Folder, onto: &Root, now: i64) -> Result<Vec<Change>, Error> {
-    let ids = owner::resolve(&op.user, onto)?;
-    let owner = (ids.uid, ids.gid);
+    let owner = match op.user.is_empty() {
+        true => None,
+        false => Some(owner::resolve(&op.user, onto)?).map(|ids| (ids.uid, ids.gid)),
+    };
     Ok(copy::make_folder(
         op.path.as_bytes(),
         owner,

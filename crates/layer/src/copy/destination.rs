@@ -9,15 +9,69 @@ use std::{
 use kiln_image::Digest;
 
 use super::{Change, Copied, Met, Origin};
-use crate::{Entry, Error, ErrorKind, File, Kind, LayerPath, Meta, Root, links::LinkedTree, root};
+use crate::{
+    Entry, Error, ErrorKind, File, Kind, LayerPath, Meta, Root, Time, links::LinkedTree, root,
+};
+
+const SETGID: u32 = 0o2000;
+
+/// What folders get that are made.
+#[derive(Clone, Copy)]
+pub(super) struct Made {
+    /// Who owns them; root where nobody was named.
+    owner: Option<(u32, u32)>,
+    mode: u32,
+    time: Time,
+    /// Whether one in a folder with setgid has that too, and its group where no owner was named: as a
+    /// new folder has on a disk.
+    inherits: bool,
+}
+
+impl Made {
+    pub(super) fn new(owner: Option<(u32, u32)>, mode: u32, time: Time) -> Self {
+        Self {
+            owner,
+            mode,
+            time,
+            inherits: true,
+        }
+    }
+
+    /// The same wherever it is made.
+    pub(super) fn as_it_is(self) -> Self {
+        Self {
+            inherits: false,
+            ..self
+        }
+    }
+
+    fn meta(&self) -> Meta {
+        let (uid, gid) = self.owner.unwrap_or((0, 0));
+        Meta {
+            uid,
+            gid,
+            mtime: self.time,
+            ..Meta::with_mode(self.mode)
+        }
+    }
+
+    /// What a folder gets that is made in `above`.
+    fn within(&self, above: Option<&Meta>) -> Meta {
+        let mut meta = self.meta();
+        if let Some(above) = above.filter(|above| self.inherits && above.mode & SETGID != 0) {
+            meta.mode |= SETGID;
+            meta.gid = self.owner.map_or(above.gid, |(_, gid)| gid);
+        }
+        meta
+    }
+}
 
 pub(super) struct Destination<'r> {
     onto: &'r Root,
     changes: LinkedTree,
     /// Where the content of each changed file comes from, hard links included.
     sources: BTreeMap<LayerPath, Origin>,
-    /// The metadata of folders that are made.
-    made: Meta,
+    made: Made,
     met: RefCell<BTreeSet<Met>>,
     /// Whether a file got other metadata under one of its names.
     describes: bool,
@@ -26,7 +80,7 @@ pub(super) struct Destination<'r> {
 }
 
 impl<'r> Destination<'r> {
-    pub(super) fn new(onto: &'r Root, made: Meta) -> Self {
+    pub(super) fn new(onto: &'r Root, made: Made) -> Self {
         Self {
             onto,
             changes: LinkedTree::default(),
@@ -39,8 +93,8 @@ impl<'r> Destination<'r> {
     }
 
     /// The metadata of folders that are made.
-    pub(super) fn made(&self) -> &Meta {
-        &self.made
+    pub(super) fn made(&self) -> Meta {
+        self.made.meta()
     }
 
     /// What is at `path` now.
@@ -58,6 +112,14 @@ impl<'r> Destination<'r> {
     /// Whether the file at `path` is that of `origin`.
     pub(super) fn is_from(&self, path: &LayerPath, origin: &Origin) -> bool {
         self.changes.tree().file(path).is_some() && self.sources.get(path) == Some(origin)
+    }
+
+    /// What is at `path`, if it has setgid. That it has not is not noted: nothing comes of it.
+    fn with_setgid(&self, path: &LayerPath) -> Option<Cow<'_, Entry>> {
+        let changed = self.changes.tree().get(path).map(Cow::Borrowed);
+        let there = changed.or_else(|| self.onto.lookup(path));
+        there.filter(|entry| entry.meta.mode & SETGID != 0)?;
+        self.get(path)
     }
 
     /// Whether there is a folder at `path` now.
@@ -109,11 +171,11 @@ impl<'r> Destination<'r> {
     /// Puts the folder `path` and those above it into the changes, as they are; makes what is
     /// missing.
     pub(super) fn enter(&mut self, path: &LayerPath) -> Result<(), Error> {
-        self.enter_with(path, &self.made.clone())
+        self.enter_with(path, self.made)
     }
 
     /// [`enter`](Self::enter) with other metadata for what is missing.
-    pub(super) fn enter_with(&mut self, path: &LayerPath, made: &Meta) -> Result<(), Error> {
+    pub(super) fn enter_with(&mut self, path: &LayerPath, made: Made) -> Result<(), Error> {
         if self.changes.tree().get(path).is_some_and(Entry::is_dir) {
             return Ok(()); // and so are those above it
         }
@@ -125,7 +187,11 @@ impl<'r> Destination<'r> {
             let entry = match self.get(&folder) {
                 Some(entry) if entry.is_dir() => entry.into_owned(),
                 Some(entry) => return Err(not_a_folder(&entry)),
-                None => Entry::folder(folder, made.clone()),
+                None => {
+                    let above = folder.parent().and_then(|above| self.with_setgid(&above));
+                    let meta = made.within(above.as_deref().map(|above| &above.meta));
+                    Entry::folder(folder, meta)
+                }
             };
             self.put_folder(entry);
         }

@@ -3,14 +3,14 @@
 //! root, and what is in the way of an entry is replaced, a folder that a folder meets excepted. A hard link to
 //! what only the root has takes that into the layer, with the owner, mode and time of the link.
 
-use super::{Copy, Source, folder};
+use super::{Copy, Made, Source};
 use crate::{Entry, Error, Kind, LayerPath};
 
 impl Copy<'_, '_> {
     /// Puts all of an input into the folder `target`.
     pub(super) fn unpacked(&mut self, source: &Source, target: &LayerPath) -> Result<(), Error> {
         self.to.enter(target)?;
-        let implied = folder((0, 0), 0o755, self.request.made);
+        let implied = Made::new(None, 0o755, self.request.made).as_it_is();
         // Entries of one folder come one after the other.
         let mut last: Option<(LayerPath, LayerPath)> = None;
         let tree = self.tree(source.input)?;
@@ -22,7 +22,7 @@ impl Copy<'_, '_> {
                 Some((path, parent)) if path == above => parent,
                 _ => {
                     let parent = self.to.resolve_in(target, &above)?;
-                    self.to.enter_with(&parent, &implied)?;
+                    self.to.enter_with(&parent, implied)?;
                     parent
                 }
             };

@@ -482,7 +482,7 @@ fn what_a_plan_met() {
 fn workdir() {
     let base = base();
     let make = |text: &str| {
-        let made = copy::make_folder(text.as_bytes(), (5, 6), 0o755, Time::at(9), &base);
+        let made = copy::make_folder(text.as_bytes(), Some((5, 6)), 0o755, Time::at(9), &base);
         made.map(|c| show(&c)).map_err(|e| e.kind())
     };
     let some = |lines: &[&str]| Ok(lines.iter().map(|l| (*l).to_owned()).collect::<Vec<_>>());
@@ -492,12 +492,47 @@ fn workdir() {
     assert_eq!(make("/var/run/a/b"), some(&["run/", "run/a/", "run/a/b/"]));
     assert_eq!(make("/etc/conf"), Err(ErrorKind::Conflict));
     assert_eq!(make("/loop"), Err(ErrorKind::Loop));
-    let made = copy::make_folder(b"/n", (5, 6), 0o755, Time::at(9), &base).unwrap();
+    let made = copy::make_folder(b"/n", Some((5, 6)), 0o755, Time::at(9), &base).unwrap();
     let meta = &made[0].entry.meta;
     assert_eq!(
         (meta.uid, meta.gid, meta.mode, meta.mtime),
         (5, 6, 0o755, Time::at(9))
     );
+}
+
+#[test]
+fn folders_that_are_made_in_one_with_setgid_are_as_a_disk_makes_them() {
+    let mut below = files(&["plain/"]);
+    let shared = Meta {
+        uid: 5,
+        gid: 6,
+        ..Meta::with_mode(0o2775)
+    };
+    below.entry(Entry::folder(path("s"), shared));
+    let base = root(vec![below]);
+    let shown = |changes: &[Change]| -> Vec<String> {
+        let of = |c: &Change| {
+            let meta = &c.entry.meta;
+            let (path, mode) = (&c.entry.path, meta.mode);
+            format!("{path} {mode:o} {}:{}", meta.uid, meta.gid)
+        };
+        changes.iter().map(of).collect()
+    };
+    let made = |owner| {
+        let made = copy::make_folder(b"/s/a/b", owner, 0o755, Time::at(9), &base);
+        shown(&made.unwrap())
+    };
+    assert_eq!(made(None), ["s 2775 5:6", "s/a 2755 0:6", "s/a/b 2755 0:6"]);
+    assert_eq!(
+        made(Some((9, 8))),
+        ["s 2775 5:6", "s/a 2755 9:8", "s/a/b 2755 9:8"]
+    );
+    // What is copied into them is as it was.
+    let copied = plan(&source(), &request(&["dir"], "/s/new"), &base).unwrap();
+    let all = shown(&copied.changes);
+    for line in ["s/new 2755 0:6", "s/new/sub 755 0:0", "s/new/x 644 0:0"] {
+        assert!(all.iter().any(|l| l == line), "{line}: {all:?}");
+    }
 }
 
 #[test]

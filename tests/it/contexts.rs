@@ -180,6 +180,38 @@ fn what_is_asked_for_is_shown() {
     });
 }
 
+#[test]
+fn the_git_directory_of_a_context_stays_where_that_is_asked_for() {
+    let kiln = Kiln::new();
+    kiln_tests::base::busybox(&kiln);
+    let text = "FROM busybox\nCOPY . /all\nRUN cat /all/.git/HEAD > /a || true\n";
+    let folder = kiln.context("context", &[("Dockerfile", text), ("sub/Dockerfile", text)]);
+    let served = kiln.scratch().join("served");
+    fs::create_dir_all(&served).unwrap();
+    repository(&folder, &served.join("r.git"));
+    let web = Web::folder(&served).unwrap();
+    let (whole, part) = (web.url("r.git#main"), web.url("r.git#main:sub"));
+    for (value, url, kept) in [
+        (None, &whole, false),
+        (Some("1"), &whole, true),
+        (Some("true"), &whole, true),
+        (Some("0"), &whole, false),
+        (Some("false"), &whole, false),
+        // A folder of a repository is none.
+        (Some("1"), &part, false),
+    ] {
+        let argument = value.map(|value| format!("BUILDKIT_CONTEXT_KEEP_GIT_DIR={value}"));
+        let given = argument.iter().flat_map(|arg| ["--build-arg", arg]);
+        let args = ["build", "-q", "-t", "x"].into_iter().chain(given);
+        kiln.ok(args.chain([url.as_str()]));
+        let head = shown(&kiln, "x");
+        assert_eq!(!head.is_empty(), kept, "{argument:?} {url}: {head}");
+    }
+    let argument = "BUILDKIT_CONTEXT_KEEP_GIT_DIR=perhaps";
+    let said = kiln.fails(["build", "--build-arg", argument, &whole]);
+    assert!(said.err.contains("perhaps"), "{}", said.err);
+}
+
 /// A bare repository with the files of a folder.
 fn repository(folder: &Path, bare: &Path) {
     let script = "git init -q -b main . && git add . && \

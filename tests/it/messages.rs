@@ -163,6 +163,13 @@ fn commands_that_are_almost_right() {
     let e = kiln.fails(["build", path]).err;
     assert!(e.contains("Dockerfile:2:1"), "{e}");
     assert!(e.contains("there is `README`"), "{e}");
+    let files = [
+        ("Dockerfile", "FROM scratch\nCOPY src/indx.html /\n"),
+        ("src/index.html", ""),
+    ];
+    let near = kiln.context("near", &files);
+    let e = kiln.fails(["build", near.to_str().unwrap()]).err;
+    assert!(e.contains("there is `src/index.html`"), "{e}");
     let e = kiln.fails(["build", "-f", path, path]).err;
     assert!(
         e.contains(&format!("did you mean `-f {path}/Dockerfile`?")),

@@ -109,7 +109,11 @@ fn refused(port: &Publish, candidate: u16, cause: io::Error) -> Error {
                 .because(cause);
         }
         io::ErrorKind::AddrNotAvailable => "this machine has no such address",
-        io::ErrorKind::PermissionDenied => "this user may not listen on that port",
+        io::ErrorKind::PermissionDenied => {
+            let what = format!("publish `{port}`: this user may not listen on that port");
+            let hint = "ports below 1024 are for root, as a rule: choose another port of the machine, `-p 8080:80` say";
+            return Error::new(ErrorKind::Io, what).hint(hint).because(cause);
+        }
         _ => "cannot listen",
     };
     Error::new(ErrorKind::Io, format!("publish `{port}`: {what}")).because(cause)

@@ -33,5 +33,6 @@ pub use options::Options;
 pub use outline::{Argument, Declared, Given, Outline, Source, outline};
 pub use passwords::without_passwords;
 pub use place::Lines;
+pub use suggest::nearest;
 pub use syntax::foreign;
 pub use targets::{Target, Targets, targets};

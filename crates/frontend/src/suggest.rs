@@ -1,7 +1,8 @@
 //! The nearest of some names to one that is not among them.
 
-/// The name that a person most likely meant, if any is near enough.
-pub(crate) fn nearest<'c>(word: &str, names: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+/// The name that a person most likely meant who wrote `word`, if any is near enough: a third of its
+/// letters may be others, three at most; two neighbours that changed places are one.
+pub fn nearest<'c>(word: &str, names: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let word = word.to_lowercase();
     let near = |name: &str| distance(&word, &name.to_lowercase());
     names

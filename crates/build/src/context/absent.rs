@@ -3,6 +3,7 @@
 
 use std::{fs, path::Path};
 
+use kiln_frontend::nearest;
 use kiln_parser::ignore::Ignore;
 
 use crate::Absent;
@@ -161,10 +162,17 @@ fn beside(root: &Path, parts: &[&str]) -> Option<String> {
     let mut found = names(&root.join(&folder))?;
     found.sort();
     let stem = |name: &str| name.split('.').next().unwrap_or_default().to_lowercase();
-    let alike: Vec<String> = found
+    let mut alike: Vec<&str> = found
         .iter()
         .filter(|name| !stem(name).is_empty() && stem(name) == stem(last))
+        .map(String::as_str)
         .take(LISTED)
+        .collect();
+    if alike.is_empty() {
+        alike.extend(nearest(last, found.iter().map(String::as_str)));
+    }
+    let alike: Vec<String> = alike
+        .into_iter()
         .map(|name| match folder.is_empty() {
             true => format!("`{name}`"),
             false => format!("`{folder}/{name}`"),

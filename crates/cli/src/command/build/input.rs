@@ -16,6 +16,7 @@ use super::{Build, files};
 use crate::{
     failure::Failure,
     host::{self, Interrupt},
+    pairs,
 };
 
 /// A Dockerfile: its name for messages, and its text.
@@ -62,7 +63,7 @@ impl Build {
             return self.standard_input();
         }
         if !Path::new(context).is_dir()
-            && let Some(fetched) = fetch.address(context, self.purpose(), given)?
+            && let Some(fetched) = fetch.address(context, self.purpose()?, given)?
         {
             return self.fetched(fetched, given, fetch);
         }
@@ -199,15 +200,21 @@ impl Build {
         Ok(None)
     }
 
-    /// A context that is a repository has a `.git` where that is asked for.
-    fn purpose(&self) -> Purpose<'static> {
-        let on = |pair: &String| {
-            let value = pair.strip_prefix("BUILDKIT_CONTEXT_KEEP_GIT_DIR=");
-            value.is_some_and(|value| matches!(value, "1" | "true" | "True" | "TRUE" | "t" | "T"))
+    /// A context that is a repository has a `.git` where that is asked for; the last word counts.
+    fn purpose(&self) -> Result<Purpose<'static>, Failure> {
+        const NAME: &str = "BUILDKIT_CONTEXT_KEEP_GIT_DIR";
+        let given = pairs::environment(&[], &self.build_args)?;
+        let mut values = given.iter().rev().filter(|(name, _)| name == NAME);
+        let value = values.next().and_then(|(_, value)| value.as_deref());
+        let keep_git_dir = match value.unwrap_or_default() {
+            "1" | "t" | "T" | "true" | "True" | "TRUE" => true,
+            "" | "0" | "f" | "F" | "false" | "False" | "FALSE" => false,
+            other => {
+                let what = format!("--build-arg: {NAME} is `{other}`");
+                return Err(Failure::new(what).hint("it is `1` or `0`").code(125));
+            }
         };
-        Purpose::Context {
-            keep_git_dir: self.build_args.iter().any(on),
-        }
+        Ok(Purpose::Context { keep_git_dir })
     }
 
     fn reads_file_from_input(&self) -> bool {

@@ -32,7 +32,7 @@ pub(super) fn decoded<'a>(
     let whole = Cursor::new(head).chain(from);
     let buffered = |whole| BufReader::with_capacity(128 << 10, whole);
     Ok(if gzip {
-        Box::new(Gunzip::new(buffered(whole)))
+        Box::new(Gunzip(Some(GzDecoder::new(buffered(whole)))))
     } else if bzip2 {
         Box::new(MultiBzDecoder::new(buffered(whole)))
     } else if xz {
@@ -43,33 +43,18 @@ pub(super) fn decoded<'a>(
 }
 
 /// The members of a gzip stream, one after the other.
-struct Gunzip<R> {
-    member: Option<GzDecoder<R>>,
-    is_first: bool,
-}
-
-impl<R: BufRead> Gunzip<R> {
-    fn new(from: R) -> Self {
-        Self {
-            member: Some(GzDecoder::new(from)),
-            is_first: true,
-        }
-    }
-}
+struct Gunzip<R>(Option<GzDecoder<R>>);
 
 impl<R: BufRead> Read for Gunzip<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while let Some(member) = &mut self.member {
+        while let Some(member) = &mut self.0 {
             match member.read(buffer) {
                 Ok(0) if !buffer.is_empty() => {
-                    let rest = self.member.take().map(GzDecoder::into_inner);
-                    self.member = rest.map(GzDecoder::new);
-                    self.is_first = false;
+                    let rest = self.0.take().map(GzDecoder::into_inner);
+                    self.0 = rest.map(GzDecoder::new);
                 }
-                // No header: what follows the last member, if only its end, is nothing of ours.
-                Err(e) if !self.is_first && member.header().is_none() && is_no_header(&e) => {
-                    self.member = None;
-                }
+                // No header: what follows the last member is nothing of ours.
+                Err(e) if member.header().is_none() && is_no_header(&e) => self.0 = None,
                 done => return done,
             }
         }

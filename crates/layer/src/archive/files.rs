@@ -72,9 +72,9 @@ impl Archive {
     }
 }
 
-/// Whether a block is the header of a tar. One of zeros is the end of an empty one: that is a file.
+/// Whether a block is the header of a tar. One of zeros, the end of an empty one, is none.
 fn is_header(block: &[u8; 512]) -> bool {
-    *block != [0; 512] && field::check_sum(block).is_ok()
+    field::check_sum(block).is_ok()
 }
 
 /// What a name means: `..` goes back by the text, but not out.

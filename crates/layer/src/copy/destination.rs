@@ -234,7 +234,7 @@ impl<'r> Destination<'r> {
             .map(|(first, _)| first.clone());
         let is_changed = changed.is_some();
         let there = changed.or_else(|| self.get(file).map(Cow::into_owned));
-        let Some(there) = there.filter(|_| *file != path) else {
+        let Some(there) = there else {
             let what = format!("a hard link to `{file}`, which is not there");
             return Err(Error::new(ErrorKind::NotFound, what).at(&path));
         };
@@ -317,9 +317,8 @@ impl<'r> Destination<'r> {
                 .hint("end the destination in a slash to copy into a folder"));
         }
         self.changes.remove_within(&entry.path);
-        match source {
-            Some(source) => drop(self.sources.insert(entry.path.clone(), source)),
-            None => drop(self.sources.remove(&entry.path)),
+        if let Some(source) = source {
+            self.sources.insert(entry.path.clone(), source);
         }
         self.changes.put(entry);
         Ok(())

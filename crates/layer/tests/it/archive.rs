@@ -183,7 +183,12 @@ fn refused() {
         ("cut", whole[..600].to_vec(), "ends"),
         ("bent", bent, "checksum"),
         ("cut gzip", gzip[..gzip.len() - 1].to_vec(), "end of file"),
-        ("bent gzip", bent_gzip, "checksum"),
+        ("bent gzip", bent_gzip.clone(), "checksum"),
+        (
+            "bent second member",
+            [gzipped(b""), bent_gzip].concat(),
+            "checksum",
+        ),
         ("wide", STANDARD.decode(XZ_WIDE).unwrap(), "memory"),
     ] {
         let error = open(&bytes).map(|found| found.is_some()).unwrap_err();

@@ -124,6 +124,7 @@ fn where_things_go() {
         // Files: as the destination, into a folder, over a file.
         (&["f"], "/new", &["new < f"]),
         (&["f"], "/new/", &["new/", "new/f < f"]),
+        (&["f"], "/new/.", &["new/", "new/f < f"]),
         (&["f"], "/app", &["app/", "app/f < f"]),
         (&["f"], "/app/.", &["app/", "app/f < f"]),
         (&["f"], "/a/b/c", &["a/", "a/b/", "a/b/c < f"]),
@@ -446,6 +447,9 @@ fn only_what_is_copied_is_linked() {
         .unwrap()
         .changes;
     assert_eq!(show(&found), ["n/", "n/l < f", "n/m == n/l"]);
+    // Two sources are two files, whatever they were.
+    let found = plan(&source, &request(&["a/l", "a/m"], "/n/"), &base());
+    assert_eq!(show(&found.unwrap().changes), ["n/", "n/l < f", "n/m < f"]);
 }
 
 #[test]
@@ -645,7 +649,7 @@ fn names_of_a_file_whose_first_one_was_replaced() {
 #[test]
 fn a_folder_that_was_replaced_and_is_made_again_hides_what_was_there() {
     let onto = root(vec![files(&["d/", "d/x/", "d/x/l -> /elsewhere"])]);
-    let inputs = [files(&["x = file"]), files(&["x/", "x/l/", "x/l/y = 1"])];
+    let inputs = [files(&["x = file"]), files(&["x/", "x/l/y = 1"])];
     let inputs: Vec<&dyn Files> = inputs.iter().map(|f| f as &dyn Files).collect();
     let source = |input| Source {
         input,
@@ -670,4 +674,76 @@ fn a_folder_that_was_replaced_and_is_made_again_hides_what_was_there() {
         x.map(|c| c.entry.kind.clone()),
         Some(Kind::Dir { opaque: true })
     );
+}
+
+#[test]
+fn what_an_archive_says_of_its_entries() {
+    let mut archive = files(&["deep/f = 1", "l -> f"]);
+    archive.entry(Entry {
+        meta: Meta::with_mode(0o644),
+        ..symlink("l", "f")
+    });
+    let source = Source {
+        time: Some(Time::at(3)),
+        unpack: true,
+        ..Source::default()
+    };
+    let request = Request {
+        sources: vec![source],
+        owner: Some((8, 9)),
+        mode: Some(Mode::parse("700").unwrap()),
+        ..request(&[], "/new")
+    };
+    let found = plan(&archive, &request, &base()).unwrap();
+    let line = |c: &Change| {
+        let meta = &c.entry.meta;
+        let (path, time) = (&c.entry.path, meta.mtime.seconds);
+        format!("{path} {:o} {}:{} {time}", meta.mode, meta.uid, meta.gid)
+    };
+    let lines: Vec<String> = found.changes.iter().map(line).collect();
+    let expected = [
+        "new 700 8:9 77",
+        "new/deep 755 0:0 77", // implied, and root's
+        "new/deep/f 644 8:9 3",
+        "new/l 777 8:9 3",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn a_later_archive_links_to_what_an_earlier_one_brought() {
+    let first = files(&["a = 1", "b == a"]);
+    let mut second = kiln_layer::InMemory::new();
+    second.entry(hard("c", "b", 0o711));
+    let mut noted = hard("d", "b", 0o711);
+    noted
+        .meta
+        .xattrs
+        .insert(b"user.note".to_vec(), b"1".to_vec());
+    second.entry(noted);
+    let inputs: [&dyn Files; 2] = [&first, &second];
+    let source = |input| Source {
+        input,
+        unpack: true,
+        keep_owner: true,
+        ..Source::default()
+    };
+    let request = Request {
+        sources: vec![source(0), source(1)],
+        ..request(&[], "/d")
+    };
+    let from = Inputs {
+        files: &inputs,
+        keep: None,
+    };
+    let found = copy::plan(from, &request, &base()).unwrap();
+    assert_eq!(
+        show(&found.changes),
+        ["d/", "d/a < a", "d/b == d/a", "d/c == d/a", "d/d == d/a"]
+    );
+    for change in &found.changes[1..] {
+        let meta = &change.entry.meta;
+        assert_eq!((meta.mode, meta.uid), (0o711, 5), "{}", change.entry.path);
+        assert_eq!(meta.xattrs.len(), 1, "{}", change.entry.path);
+    }
 }

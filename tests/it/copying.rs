@@ -248,15 +248,24 @@ fn a_change_of_base_moves_no_bytes() {
     let app = format!("{}/app", registry.address());
     let build = |base: &str| {
         let arg = format!("base={base}");
-        kiln.ok(["build", "-q", "-t", &app, "--build-arg", &arg, "app"]);
-        (layers(&kiln, &app), kiln.ok(["push", &app]))
+        let build = ["build", "--progress=plain", "-t", &app, "--build-arg", &arg];
+        let said = kiln.run(build.iter().chain(&["app"]));
+        assert_eq!(said.code, 0, "{}", said.err);
+        (said.err, layers(&kiln, &app), kiln.ok(["push", &app]))
     };
-    let (first, pushed) = build("one");
+    let (_, first, pushed) = build("one");
     assert!(pushed.contains(": Pushed"), "{pushed}");
 
     // There is no room to make it anew.
     disk.fill();
-    let (second, pushed) = build("two");
+    let (err, second, pushed) = build("two");
+    for step in ["2/3", "3/3"] {
+        let line = err
+            .lines()
+            .find(|line| line.contains(&format!("[stage-0 {step}]")));
+        let number = line.and_then(|line| line.split(' ').next()).unwrap();
+        assert!(err.contains(&format!("{number} CACHED")), "{err}");
+    }
     let ours = first.len() - 2;
     assert_eq!(first[ours..], second[ours..]);
     assert_ne!(first[..ours], second[..ours]);

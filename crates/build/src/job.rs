@@ -223,6 +223,7 @@ impl Job<'_> {
             Tracked {
                 node: step.node,
                 own: step.makes_layer || first(i),
+                upper: self.lowered.graph.node(step.node).upper(),
                 made: self.assembly.made(i),
                 before: self.assembly.before(i),
                 id: Digest::sha256(seed.as_bytes()).hex(),

@@ -73,6 +73,14 @@ impl Node {
             _ => None,
         }
     }
+
+    /// Of a merge, the root whose last layer is put on top.
+    pub fn upper(&self) -> Option<NodeId> {
+        match self.op {
+            Op::Merge => self.inputs.get(1).copied(),
+            _ => None,
+        }
+    }
 }
 
 /// A finished graph. Cloning is cheap.

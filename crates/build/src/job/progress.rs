@@ -19,6 +19,8 @@ pub(crate) struct Tracked {
     pub(crate) node: NodeId,
     /// Whether the step itself made that root: FROM, and what may make a layer.
     pub(crate) own: bool,
+    /// Of a layer that is put on top of that root: what made the layer.
+    pub(crate) upper: Option<NodeId>,
     /// How many slots of that root are of this step and those before it.
     pub(crate) made: usize,
     /// The step before it in its stage, or the last one of the stage it is from.
@@ -43,6 +45,7 @@ pub(crate) struct Tracker<'a> {
 #[derive(Default)]
 struct State {
     roots: HashMap<NodeId, std::sync::Arc<Slots>>,
+    hits: HashMap<NodeId, How>,
     done: Vec<bool>,
     failed: Option<Error>,
 }
@@ -121,8 +124,14 @@ impl<'a> Tracker<'a> {
                     (self.on)(Event::Started { step, id });
                 }
             }
-            kiln_graph::Event::Hit(node, By::Definition) => self.finish(node, How::Cached),
-            kiln_graph::Event::Hit(node, By::Content) => self.finish(node, How::Verified),
+            kiln_graph::Event::Hit(node, by) => {
+                let how = match by {
+                    By::Definition => How::Cached,
+                    By::Content => How::Verified,
+                };
+                self.lock().hits.insert(node, how);
+                self.finish(node, how);
+            }
             kiln_graph::Event::Finished(node) => self.finish(node, How::Ran),
             kiln_graph::Event::Failed(node) => {
                 for step in self.owners(node) {
@@ -153,7 +162,10 @@ impl<'a> Tracker<'a> {
             return; // files of a context: no step shows them
         };
         for step in self.owners(node) {
-            self.finish_chain(step, how, &slots);
+            // A layer that was found and is put on another root is not made.
+            let upper = self.steps[step].upper.filter(|_| how == How::Ran);
+            let found = upper.and_then(|upper| self.lock().hits.get(&upper).copied());
+            self.finish_chain(step, found.unwrap_or(how), &slots);
         }
         // What only changes the config is done as soon as what it stands on is.
         for step in 0..self.steps.len() {

@@ -14,6 +14,7 @@ fn tracked(lowered: &Lowered) -> Vec<Tracked> {
         Tracked {
             node: step.node,
             own: step.makes_layer || from_image,
+            upper: lowered.graph.node(step.node).upper(),
             made: assembly.made(i),
             before: assembly.before(i),
             id: i.to_string(),
@@ -117,4 +118,33 @@ fn a_node_that_is_two_steps_tells_of_both_and_writes_once() {
         "3 canceled",
     ];
     assert_eq!(told, want);
+}
+
+#[test]
+fn a_layer_that_was_found_is_cached_on_any_root() {
+    let text = "FROM base\nCOPY --link x /\nCOPY --link y /\n";
+    let lowered = lowered(text);
+    let upper = |step: usize| {
+        lowered
+            .graph
+            .node(lowered.steps[step].node)
+            .upper()
+            .unwrap()
+    };
+    let (x, y) = (upper(1), upper(2));
+    let told = told(text, |tracker, node| {
+        let play = |node, slots: &[(&str, i64)], event: &dyn Fn(NodeId) -> kiln_graph::Event| {
+            tracker.ready(node, &Arc::new(self::slots(slots)));
+            tracker.event(event(node));
+        };
+        let finished = |node| kiln_graph::Event::Finished(node);
+        play(node(0), &[], &finished);
+        play(x, &[("x", 1)], &|node| {
+            kiln_graph::Event::Hit(node, By::Definition)
+        });
+        play(node(1), &[("x", 1)], &finished);
+        play(y, &[("y", 1)], &finished);
+        play(node(2), &[("x", 1), ("y", 1)], &finished);
+    });
+    assert_eq!(told, ["0 Ran", "1 Cached 7", "2 Ran 7"]);
 }

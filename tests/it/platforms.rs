@@ -78,6 +78,15 @@ fn one_name_stands_for_all_platforms() {
         id.starts_with(shown.split(' ').nth(1).unwrap().trim()),
         "this machine's"
     );
+    // Whichever was named first.
+    let two = [
+        "build",
+        "-q",
+        "--platform",
+        "linux/arm64,linux/amd64",
+        "cross",
+    ];
+    assert_eq!(kiln.ok(two), built.out);
     // The other one is neither shown nor dangling.
     let dangling = kiln.ok(["images", "-q", "--filter", "dangling=true"]);
     assert_eq!(dangling, "");

@@ -349,3 +349,45 @@ fn an_annotation_for_an_index_that_there_is_not_is_refused_before_anything_runs(
     }
     assert!(!kiln.scratch().join("o.tar").exists());
 }
+
+#[test]
+fn notes_of_several_platforms_are_on_the_index_and_on_those_they_name() {
+    let kiln = with_busybox();
+    app(&kiln, "FROM scratch\nCOPY Dockerfile /\n");
+    build(
+        &kiln,
+        &[
+            "--platform=linux/amd64,linux/arm64",
+            "--annotation",
+            "index:on=index",
+            "--annotation",
+            "index-descriptor:on=top",
+            "--annotation",
+            "manifest[linux/arm64]:on=arm",
+            "--annotation",
+            "manifest-descriptor[linux/amd64]:on=amd",
+            "-o",
+            "type=oci,dest=layout,tar=false",
+        ],
+    );
+    let layout = kiln.scratch().join("layout");
+    let top = json(&layout.join("index.json"));
+    let of = |what: &Value| what["annotations"]["on"].clone();
+    assert_eq!(of(&top), Value::Null);
+    assert_eq!(of(&top["manifests"][0]), "top");
+    let index = document(&layout, &top["manifests"][0]);
+    assert_eq!(of(&index), "index");
+    let images = index["manifests"].as_array().unwrap();
+    let said: Vec<(String, Value, Value)> = images
+        .iter()
+        .map(|one| {
+            let arch = one["platform"]["architecture"].as_str().unwrap().to_owned();
+            (arch, of(one), of(&document(&layout, one)))
+        })
+        .collect();
+    let expected = [
+        ("amd64".to_owned(), "amd".into(), Value::Null),
+        ("arm64".to_owned(), Value::Null, "arm".into()),
+    ];
+    assert_eq!(said, expected);
+}

@@ -255,7 +255,11 @@ fn names_in_the_store_can_have_the_digest() {
     );
     let digest = id.trim();
     for name in ["app:1", &format!("app@{digest}"), &format!("left@{digest}")] {
-        assert_eq!(kiln.ok(["run", "--rm", name]), "hello\n", "{name}");
+        assert_eq!(
+            kiln.ok(["run", "--rm", "--pull=never", name]),
+            "hello\n",
+            "{name}"
+        );
     }
     let name = format!("{}/me/app", registry.address());
     let to = format!("type=registry,name={name}:1,name-canonical=1");
@@ -264,7 +268,7 @@ fn names_in_the_store_can_have_the_digest() {
     let digest = meta["containerimage.digest"].as_str().unwrap();
     assert_ne!(digest, id.trim(), "that of the manifest");
     assert_eq!(
-        kiln.ok(["run", "--rm", &format!("{name}@{digest}")]),
+        kiln.ok(["run", "--rm", "--pull=never", &format!("{name}@{digest}")]),
         "hello\n"
     );
     // The name of nothing else has gone to the registry.

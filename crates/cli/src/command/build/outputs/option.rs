@@ -424,6 +424,24 @@ mod tests {
     }
 
     #[test]
+    fn media_types_are_those_of_the_version_unless_they_are_said() {
+        for (text, docker) in [
+            ("", false),
+            (",compatibility-version=10", true),
+            (",compatibility-version=20", true),
+            (",compatibility-version=30", false),
+            (",compatibility-version=20,oci-mediatypes=true", false),
+            (",oci-mediatypes=false,compatibility-version=30", true),
+        ] {
+            let Export::Image(image) = read(&format!("type=registry{text}")).ok().unwrap().export
+            else {
+                panic!("an image");
+            };
+            assert_eq!(image.form.docker_types, docker, "{text}");
+        }
+    }
+
+    #[test]
     fn which_of_them_takes_standard_output() {
         for (text, stdout) in [
             ("-", true),

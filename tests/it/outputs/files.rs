@@ -344,6 +344,8 @@ fn big(kiln: &Kiln) {
     let file = fs::File::create(kiln.scratch().join("app/big")).unwrap();
     file.set_len(64 << 20).unwrap();
     kiln.ok(["build", "-q", "-t", "big", "app"]);
+    // Nothing is left to be done but to write it.
+    app(kiln, "FROM big\n");
 }
 
 #[test]

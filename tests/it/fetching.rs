@@ -431,23 +431,29 @@ fn a_terminal_shows_how_far_it_is() {
 #[test]
 fn a_request_to_stop_ends_git() {
     let kiln = Kiln::new();
-    let web = Web::start(|_, to| {
-        thread::sleep(Duration::from_secs(20));
+    let over = Arc::new(AtomicBool::new(false));
+    let ends = Arc::clone(&over);
+    let web = Web::start(move |_, to| {
+        while !ends.load(Ordering::SeqCst) {
+            thread::sleep(Duration::from_millis(20));
+        }
         answer(to, 404, &[], b"")
     });
     let web = web.unwrap();
     let url = web.url("r.git");
     for args in [vec!["build", &url], vec!["build", &*adding(&kiln, &url)]] {
         let before = web.log().len();
-        let child = started(&kiln, &args);
+        let mut child = started(&kiln, &args);
         so("it is asked", || web.log().len() > before);
         signal(&child, "INT");
+        so("it ends", || child.try_wait().unwrap().is_some());
         let done = ended(child);
         assert_eq!(done.code, 130, "{args:?}: {}", done.err);
         assert!(done.err.ends_with("error: canceled\n"), "{}", done.err);
         // Nor does a helper of git wait for the rest.
         so("all are gone", || !is_named(&web.address()));
     }
+    over.store(true, Ordering::SeqCst);
 }
 
 #[test]
@@ -790,6 +796,57 @@ fn an_archive_without_a_date_is_as_old_as_its_newest_file() {
     assert!(
         created("source", folder) > "2020".to_owned(),
         "nobody knows"
+    );
+}
+
+#[test]
+fn the_time_of_the_environment_is_the_last_to_count() {
+    let kiln = Kiln::new();
+    let text = "FROM scratch\nARG SOURCE_DATE_EPOCH\nLABEL e=-$SOURCE_DATE_EPOCH-\nCOPY a /\n";
+    let folder = kiln.context("context", &[("Dockerfile", text), ("a", "a")]);
+    let served = kiln.scratch().join("served");
+    fs::create_dir(&served).unwrap();
+    shell(
+        &folder,
+        "touch -d @1000000000 a; tar -cf ../served/c.tar .; touch -d @1300000000 ../served/c.tar",
+    );
+    let web = Web::folder(&served).unwrap();
+    let (folder, url) = (folder.to_str().unwrap(), web.url("c.tar"));
+    for (environment, argument, context, want) in [
+        (
+            "1100000000",
+            None,
+            folder,
+            "-1100000000- 2004-11-09T11:33:20Z",
+        ),
+        (
+            "1100000000",
+            Some("1200000000"),
+            folder,
+            "-1200000000- 2008-01-10T21:20:00Z",
+        ),
+        ("context", None, &*url, "-1300000000- 2011-03-13T07:06:40Z"),
+        ("context", None, folder, "-- now"),
+        ("1100000000", Some(""), folder, "-- now"),
+        ("", None, folder, "-- now"),
+    ] {
+        let argument = argument.map(|text| format!("--build-arg=SOURCE_DATE_EPOCH={text}"));
+        let args = ["build", "-q", "-t", "x"].into_iter();
+        let mut build = kiln.command(args.chain(argument.as_deref()).chain([context]));
+        let done = said(build.env("SOURCE_DATE_EPOCH", environment));
+        assert_eq!(done.code, 0, "{}", done.err);
+        let told = kiln.ok(["inspect", "-f", "{{.Config.Labels.e}} {{.Created}}", "x"]);
+        let (label, created) = told.trim().split_once(' ').unwrap();
+        let now = want.ends_with("now") && created > "2020";
+        let found = format!("{label} {}", if now { "now" } else { created });
+        assert_eq!(found, want, "{environment} {argument:?} {context}");
+    }
+    let mut build = kiln.command(["build", "-q", folder]);
+    let done = said(build.env("SOURCE_DATE_EPOCH", "soon"));
+    assert!(
+        done.code != 0 && done.err.contains("no number and no name"),
+        "{}",
+        done.err
     );
 }
 

@@ -189,10 +189,10 @@ impl Builder {
         let client = || self.client().clone();
         let bases = Bases::new(&self.store, &client, request)?;
         let mut known = kiln_frontend::Bases::new();
-        let mut lowered = Vec::new();
+        let (mut lowered, mut times) = (Vec::new(), Vec::new());
         for platform in request.platforms() {
             let options = options_for(request, platform);
-            let options = self.with_time(&read.file, options, request, (cancel, on))?;
+            let options = self.with_time(&read.file, options, request, &mut times, (cancel, on))?;
             lowered.push(lower_all(&read.file, &options, &mut known, &bases, on)?);
         }
         unite(&mut lowered);
@@ -201,9 +201,8 @@ impl Builder {
         for one in lowered.iter().take(1) {
             request.run.allow.check(&one.graph)?;
         }
-        let epoch = request.settings.epoch;
-        let epoch = epoch.or_else(|| lowered.iter().find_map(|one| one.epoch));
-        let epoch = epoch.or(request.settings.epoch());
+        let epoch = lowered.iter().find_map(|one| one.epoch);
+        let epoch = epoch.or(request.settings.reproducible.then_some(0));
         let lease = self.store.begin()?;
         let local;
         let worker = match &self.worker {

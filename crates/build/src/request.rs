@@ -59,7 +59,7 @@ pub struct Settings {
     /// Ask the registry for each base image, even where the store knows its name.
     pub pull: bool,
     /// `SOURCE_DATE_EPOCH`: seconds since 1970. Files of the context get exactly this time, all
-    /// other times are at most this.
+    /// other times are at most this. A build argument of that name counts before it.
     pub epoch: Option<i64>,
     /// The same image from checkouts whose umask differs: context modes become 644 or 755.
     /// Where there is no `epoch`, it is zero.
@@ -69,7 +69,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The epoch that the build uses.
+    /// The epoch that the build uses where no build argument says another.
     pub fn epoch(&self) -> Option<i64> {
         self.epoch.or(self.reproducible.then_some(0))
     }

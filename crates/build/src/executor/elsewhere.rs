@@ -30,12 +30,14 @@ impl Builder {
         fetcher(self.store())
     }
 
-    /// The options where a time stands in the place of the stage that `SOURCE_DATE_EPOCH` names.
+    /// The options where a time stands in the place of the stage that `SOURCE_DATE_EPOCH` names. `known` are
+    /// the times that were found out for other platforms.
     pub(crate) fn with_time(
         &self,
         file: &kiln_parser::Dockerfile<'_>,
         options: kiln_frontend::Options,
         request: &Request,
+        known: &mut Vec<(Op, Option<i64>)>,
         (cancel, on): (&Cancel, On<'_>),
     ) -> Result<kiln_frontend::Options, Error> {
         let epoch = kiln_frontend::epoch(file, &options);
@@ -45,6 +47,9 @@ impl Builder {
         let Epoch::Of { op, span } = epoch else {
             return Ok(options);
         };
+        if let Some((_, time)) = known.iter().find(|(of, _)| *of == *op) {
+            return Ok(options.with_epoch(*time));
+        }
         let what = format!("[internal] time of {}", shown(&op));
         let time = told(&what, cancel, on, |watch| self.time(&op, request, watch));
         let place = Place {
@@ -55,6 +60,7 @@ impl Builder {
             ErrorKind::Canceled => e,
             _ => e.at(Some(place)),
         })?;
+        known.push((*op, time));
         Ok(options.with_epoch(time))
     }
 

@@ -43,7 +43,7 @@ impl Build {
         request.target = self.target.clone().filter(|name| !name.is_empty());
         self.records.apply(&mut request);
         request.settings.keep_steps = style == Style::Classic;
-        request.settings.epoch = epoch()?;
+        request.build_args.extend(epoch(&self.build_args));
         request.run = given;
         self.contexts.apply(&mut request, fetch)?;
         self.runs.apply(&mut request)?;
@@ -66,17 +66,11 @@ fn parse_tag(tag: &str) -> Result<Reference, Failure> {
     }
 }
 
-/// `SOURCE_DATE_EPOCH` of the environment.
-fn epoch() -> Result<Option<i64>, Failure> {
-    let Ok(text) = env::var("SOURCE_DATE_EPOCH") else {
-        return Ok(None);
-    };
-    match text.trim() {
-        "" => Ok(None),
-        number => number.parse().map(Some).map_err(|_| {
-            Failure::new(format!("SOURCE_DATE_EPOCH is `{text}`")).hint(
-                "it is a number of seconds since 1970, for example $(git log -1 --pretty=%ct)",
-            )
-        }),
-    }
+/// `SOURCE_DATE_EPOCH` of the environment: an argument as any, where none is given.
+fn epoch(given: &[String]) -> Option<(String, String)> {
+    let name = "SOURCE_DATE_EPOCH";
+    let is = |pair: &String| pair.split('=').next() == Some(name);
+    let text = env::var(name).ok().filter(|_| !given.iter().any(is))?;
+    let text = text.trim();
+    (!text.is_empty()).then(|| (name.to_owned(), text.to_owned()))
 }

@@ -793,10 +793,7 @@ fn an_archive_without_a_date_is_as_old_as_its_newest_file() {
         .replace("WEB", &web.address())
         .replace("c.tar.gz", "file");
     write(&Path::new(folder).join("Dockerfile"), &other);
-    assert!(
-        created("source", folder) > "2020".to_owned(),
-        "nobody knows"
-    );
+    assert!(created("source", folder).as_str() > "2020", "nobody knows");
 }
 
 #[test]
@@ -935,6 +932,9 @@ fn a_repository_over_ssh_by_the_agent() {
         let done = with(&["default", &what]);
         assert_eq!(done.code, 0, "{what}: {}", done.err);
     }
+    let key = format!("default={}", keys.join("key").display());
+    let done = with(&[&key, &url]);
+    assert_eq!(done.code, 0, "a key in a file: {}", done.err);
     // Without it, it is said what to do.
     kiln.ok(["builder", "prune", "-af"]);
     let without = kiln.fails(["build", "-q", &url]);

@@ -80,9 +80,7 @@ impl Outputs {
             Some(Engine::Kiln) => store(&mut to.exports),
             Some(engine) => to.exports.push(engine.export()),
         }
-        if self.iidfile.is_some() && !to.exports.is_empty() {
-            has_image(&to.exports)?;
-        }
+        self.has_id(&to.exports)?;
         let nameless =
             |e: &Export| matches!(e, Export::Image(i) if i.push.is_some() && i.names.is_empty());
         if request.tags.is_empty() && to.exports.iter().any(nameless) {
@@ -107,6 +105,19 @@ impl Outputs {
         }
         request.outputs = to;
         Ok(())
+    }
+
+    /// Refuses to tell the id of an image where there will be none.
+    fn has_id(&self, exports: &[Export]) -> Result<(), Failure> {
+        let image = exports.is_empty() || exports.iter().any(Export::is_image);
+        match self.iidfile.is_none() || image {
+            true => Ok(()),
+            false => Err(
+                Failure::new("--iidfile: no output of this build is an image")
+                    .code(125)
+                    .hint("leave it out, or add `-o type=image`"),
+            ),
+        }
     }
 
     /// Refuses what may do harm, or lacks what it needs.
@@ -165,18 +176,6 @@ fn store(exports: &mut Vec<Export>) {
     // Without any output the image goes there anyway.
     if !exports.is_empty() && !exports.iter().any(there) {
         exports.push(Export::Image(option::image()));
-    }
-}
-
-/// Refuses to tell the id of an image where there will be none.
-fn has_image(exports: &[Export]) -> Result<(), Failure> {
-    match exports.iter().any(Export::is_image) {
-        true => Ok(()),
-        false => Err(
-            Failure::new("--iidfile: no output of this build is an image")
-                .code(125)
-                .hint("leave it out, or add `-o type=image`"),
-        ),
     }
 }
 

@@ -4,6 +4,8 @@
 use kiln_graph::{Git, Http, Submodules};
 use percent_encoding::percent_decode_str;
 
+use crate::without_passwords;
+
 /// What is elsewhere: a source of ADD, a build context.
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -46,7 +48,7 @@ impl Remote {
 pub(super) struct Wrong(pub(super) String, pub(super) String);
 
 fn wrong<T>(what: impl Into<String>, help: impl Into<String>) -> Result<T, Wrong> {
-    Err(Wrong(what.into(), help.into()))
+    Err(Wrong(without_passwords(&what.into()), help.into()))
 }
 
 /// The file's name where its URL has none.
@@ -333,6 +335,7 @@ mod tests {
             ("ssh://-oProxyCommand=id/x", "names no host"),
             ("ssh://u@-h/x", "names no host"),
             ("https:///a", "names no host"),
+            ("https://u:pw@-h/a", "`https://u:xx@-h/a` names no host"),
             ("https://h/a b", "names no host"),
             (
                 "https://h/a.git#--upload-pack=x",

@@ -284,3 +284,22 @@ fn joined(from: &LayerPath, inner: &LayerPath) -> Result<LayerPath, kiln_layer::
     let path = [from.as_bytes(), inner.as_bytes()].join(&b'/');
     LayerPath::parse(path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_step_has_twice_is_shared_as_the_stricter_says() {
+        use Sharing::{Locked, Private, Shared};
+        for (one, other, both) in [
+            (Shared, Shared, Shared),
+            (Shared, Private, Private),
+            (Shared, Locked, Locked),
+            (Private, Locked, Locked),
+        ] {
+            assert_eq!(stricter(one, other), both);
+            assert_eq!(stricter(other, one), both);
+        }
+    }
+}

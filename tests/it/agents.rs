@@ -199,6 +199,8 @@ COPY root /
 RUN --mount=type=ssh,required=true ssh-add -L > /listed && echo hi > /hi && \\
     ssh-keygen -Y sign -q -n file -f /listed /hi && ! ssh-add -D 2>/dev/null && sleep {time}
 RUN test -z \"$SSH_AUTH_SOCK\" && test ! -e /run/buildkit && cat /listed
+RUN --mount=type=ssh test $(stat -c %a:%u $SSH_AUTH_SOCK) = 600:0
+RUN --mount=type=ssh,mode=0640 test $(stat -c %a $SSH_AUTH_SOCK) = 640
 "
         );
         let context = kiln.context("app", &[("Dockerfile", &text)]);

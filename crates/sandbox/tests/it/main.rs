@@ -18,6 +18,8 @@ mod host;
 #[cfg(target_os = "linux")]
 mod limits;
 #[cfg(target_os = "linux")]
+mod mounted;
+#[cfg(target_os = "linux")]
 mod network;
 #[cfg(target_os = "linux")]
 mod place;
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
             ("behaviour", behaviour::CASES),
             ("sight", sight::CASES),
             ("errors", errors::CASES),
+            ("mounted", mounted::CASES),
             ("network", network::CASES),
             ("death", death::CASES),
             ("rootless", rootless::CASES),
@@ -90,6 +93,7 @@ const NOT_OF_RUNTIMES: &[&str] = &[
     "host::",
     "enter::",
     "limits::",
+    "mounted::",
     "place::",
     "terminal::raw_mode",
     "terminal::a_line_is_typed_unseen",

@@ -387,7 +387,8 @@ fn nobody_inside_sees_who_enters(world: &World) -> Outcome {
         let own = said(&peer, "ls -l /proc/1/exe 2>&1 | grep -c busybox || true");
         assert_eq!(own, if init { "0\n" } else { "1\n" });
         let processes = said(&peer, "ls /proc | grep -c -x '[0-9]*'");
-        let expected = if init { 6..=7 } else { 5..=6 };
+        // Those of the pipe may not be there yet, or not any more.
+        let expected = if init { 5..=7 } else { 4..=6 };
         let count: u32 = processes.trim().parse().unwrap();
         assert!(expected.contains(&count), "{count}");
     }

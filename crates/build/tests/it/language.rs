@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use kiln_build::{Built, How, Request, image::Digest};
+use kiln_build::{
+    Built, How, Request,
+    image::Digest,
+    layer::{InMemory, Meta, Time, Times, pack},
+};
 use kiln_tests::harness::Outcome;
 
 use crate::support::{Memory, Recorder, World, build};
@@ -86,5 +90,53 @@ pub(crate) fn a_linked_layer_does_not_know_what_is_beneath() -> Outcome {
         ["e 9:9 755 0", "e/b 9:9 644 1"],
         "names are those of the image"
     );
+    Ok(())
+}
+
+pub(crate) fn a_copy_is_found_again_where_it_meets_the_same() -> Outcome {
+    let world = World::new();
+    let builder = world.builder();
+    let layers = |mode, first| {
+        let text = format!("FROM scratch\nCOPY --chmod={mode} {first} /d/x\nCOPY b /d/y\n");
+        let files = context(&[("a", "1"), ("b", "2"), ("c", "3")]);
+        let (built, how) = build(&builder, &Request::new(text, files));
+        (entries(&world, &built.unwrap()), how.last().copied())
+    };
+    let (shown, _) = layers("700", "a");
+    assert_eq!(shown[1], ["d 0:0 700 0", "d/y 0:0 644 1"]);
+    let (shown, how) = layers("755", "a");
+    assert_eq!(shown[1], ["d 0:0 755 0", "d/y 0:0 644 1"]);
+    assert_eq!(how, Some(How::Ran));
+    let (shown, how) = layers("700", "c");
+    assert_eq!(shown[1], ["d 0:0 700 0", "d/y 0:0 644 1"]);
+    assert_eq!(how, Some(How::Verified));
+    Ok(())
+}
+
+/// With an epoch, what is of a context has exactly that time, and the same from elsewhere its own.
+pub(crate) fn one_content_has_the_times_of_where_it_is_from() -> Outcome {
+    let mut old = InMemory::new();
+    let meta = Meta {
+        mtime: Time::at(5),
+        ..Meta::with_mode(0o644)
+    };
+    old.file("a".parse().unwrap(), meta, "1");
+    let (tar, _) = pack(&old, Vec::new(), Times::Keep).unwrap();
+    let tar = &*String::leak(String::from_utf8(tar).unwrap());
+    let world = World::new();
+    let builder = world.builder();
+    let time = |from: &str| {
+        let text = format!("FROM scratch AS old\nADD tar /\nFROM scratch\nCOPY {from} /x\n");
+        let mut request = Request::new(text, context(&[("a", "1"), ("tar", tar)]));
+        request.settings.epoch = Some(1000);
+        let built = build(&builder, &request).0.unwrap();
+        let tree = builder.store().layers().tree(&diff_ids(&world, &built)[0]);
+        let tree = tree.unwrap().unwrap();
+        tree.get(&"x".parse().unwrap())
+            .map(|e| e.meta.mtime.seconds)
+    };
+    assert_eq!(time("--chown=0:0 a"), Some(1000));
+    assert_eq!(time("--from=old --chown=0:0 a"), Some(5));
+    assert_eq!(time("--chown=0:0 ./a"), Some(1000));
     Ok(())
 }

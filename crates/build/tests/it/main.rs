@@ -29,6 +29,8 @@ fn main() -> ExitCode {
         language::{
             heredocs_are_files,
             a_linked_layer_does_not_know_what_is_beneath,
+            a_copy_is_found_again_where_it_meets_the_same,
+            one_content_has_the_times_of_where_it_is_from,
         },
     ];
     #[cfg(unix)]

@@ -110,6 +110,26 @@ pub(crate) fn a_copy_is_found_again_where_it_meets_the_same() -> Outcome {
     let (shown, how) = layers("700", "c");
     assert_eq!(shown[1], ["d 0:0 700 0", "d/y 0:0 644 1"]);
     assert_eq!(how, Some(How::Verified));
+
+    // Of a stage, owners count where they are kept.
+    let copied = |owner, flag| {
+        let text = format!(
+            "FROM scratch AS s\nCOPY --chown={owner} a /a\nFROM scratch\nCOPY --from=s {flag} a /x\n"
+        );
+        let (built, how) = build(&builder, &Request::new(text, context(&[("a", "1")])));
+        let [shown] = &entries(&world, &built.unwrap())[0][..] else {
+            panic!("more than one file");
+        };
+        (shown.clone(), how.last().copied())
+    };
+    assert_eq!(copied("1:2", "").0, "x 1:2 644 1");
+    assert_eq!(
+        copied("3:4", ""),
+        ("x 3:4 644 1".to_owned(), Some(How::Ran))
+    );
+    assert_eq!(copied("1:2", "--chown=9").0, "x 9:9 644 1");
+    let same = ("x 9:9 644 1".to_owned(), Some(How::Verified));
+    assert_eq!(copied("5:6", "--chown=9"), same);
     Ok(())
 }
 

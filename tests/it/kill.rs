@@ -250,7 +250,7 @@ fn builds(name: &str) -> Rounds {
 
 #[test]
 fn a_build_that_is_killed_at_any_moment_goes_on() {
-    builds("build").kill_throughout(30);
+    builds("build").kill_throughout(20);
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn records(op: Op, salt: &[(&'static str, &str)], file: &str) -> Vec<(kiln_cache
 }
 
 fn solve_with(records: &Listed, settings: &Settings, graph: &Graph, id: NodeId, file: &str) {
-    let x = Counters::default().file("f", file);
+    let x = Counters::default().file("f", file).file("g", file);
     let plan = plan(graph, &[id], &x, records, settings).unwrap();
     let context = Context {
         records,
@@ -72,6 +72,13 @@ fn some_copy() -> Copy {
         destination: "/x/".into(),
         ..Copy::default()
     }
+}
+
+/// Two sources, of which these are unpacked.
+fn unpacked(copy: &mut Copy, which: [bool; 2]) {
+    copy.sources = vec![Taken::first("a"), Taken::first("b")];
+    copy.sources[0].unpack = which[0];
+    copy.sources[1].unpack = which[1];
 }
 
 fn mounted(run: &mut Run, target: &str, kind: MountKind) {
@@ -146,6 +153,11 @@ fn every_field_counts_and_is_named() {
             copy(|_| ()),
             copy(|c| c.sources[0].unpack = true),
         ),
+        (
+            "unpacked",
+            copy(|c| unpacked(c, [true, false])),
+            copy(|c| unpacked(c, [false, true])),
+        ),
         ("parents", copy(|_| ()), copy(|c| c.parents = true)),
         (
             "excluded",
@@ -217,6 +229,73 @@ fn the_salt_and_the_inputs_count() {
         .unwrap();
     assert_eq!(tree.tree, Some(Digest::sha256(b"1")));
     assert_eq!(plain, of(&[], "1"));
+}
+
+/// Which source is of which input counts, where all that is taken is called the same.
+#[test]
+fn the_input_of_each_source_counts() {
+    let of = |first: usize| {
+        let mut g = GraphBuilder::new();
+        let scratch = g.add(Op::Scratch, &[], None);
+        let inputs = [scratch, context(&mut g, "f"), context(&mut g, "g")];
+        let mut copy = some_copy();
+        copy.sources = vec![Taken::first("a"), Taken::first("a")];
+        copy.sources[0].input = first;
+        copy.sources[1].input = 3 - first;
+        let id = g.add(Op::Copy(copy), &inputs, Some(Origin::default()));
+        let listed = Listed::default();
+        solve_with(&listed, &Settings::default(), &g.finish(), id, "1");
+        listed.put.into_inner().unwrap()
+    };
+    for ((key_a, a), (key_b, b)) in of(1).iter().zip(&of(2)) {
+        assert_ne!(key_a, key_b);
+        assert_eq!(explain(a, b).unwrap().name(), "source of each");
+    }
+}
+
+/// Where every record is damaged.
+struct Damaged(Memory);
+
+impl Records for Damaged {
+    fn get(&self, key: &kiln_cache::Key) -> Result<Option<Record>, kiln_cache::Error> {
+        match self.0.get(key)? {
+            Some(_) => Err(kiln_cache::Error::new(
+                kiln_cache::ErrorKind::Damaged,
+                "a record",
+            )),
+            None => Ok(None),
+        }
+    }
+
+    fn put(&self, key: &kiln_cache::Key, record: &Record) -> Result<(), kiln_cache::Error> {
+        self.0.put(key, record)
+    }
+}
+
+#[test]
+fn a_damaged_record_is_as_good_as_none() {
+    let mut g = GraphBuilder::new();
+    let scratch = g.add(Op::Scratch, &[], None);
+    let id = g.add(Op::Run(some_run()), &[scratch], Some(Origin::default()));
+    let (graph, records) = (g.finish(), Damaged(Memory::default()));
+    for _ in 0..2 {
+        let x = Counters::default();
+        let settings = Settings::default();
+        let plan = plan(&graph, &[id], &x, &records, &settings).unwrap();
+        assert!(!plan.is_full_hit(), "{plan}");
+        let context = Context {
+            records: &records,
+            settings: &settings,
+            cancel: &Default::default(),
+            on: &|_| (),
+        };
+        solve(&context, plan, &x).unwrap();
+        assert_eq!(
+            hold(&x.executed).len(),
+            2,
+            "what it stands on, and the step"
+        );
+    }
 }
 
 #[test]

@@ -130,12 +130,24 @@ impl Ignore {
         if path.is_empty() || path == "." {
             return None; // nobody wants to exclude everything by the root
         }
-        let mut decided: Option<&Rule> = None;
-        let mut excluded = false;
-        for rule in &self.rules {
-            if rule.negated == excluded && rule.matcher.matches(path) {
-                excluded = !rule.negated;
-                decided = Some(rule);
+        if !self.has_negation() {
+            return self.rules.iter().find(|rule| rule.matcher.matches(path));
+        }
+        // A rule that took a folder takes what is in it. One that was not asked about the folder, for
+        // want of anything to change, is asked anew about what is in it, and about that alone.
+        let mut took = vec![false; self.rules.len()];
+        let mut decided = None;
+        let folders = path.match_indices('/').map(|(at, _)| at);
+        for end in folders.chain([path.len()]) {
+            let mut excluded = false;
+            decided = None;
+            for (rule, took) in self.rules.iter().zip(&mut took) {
+                let changes = rule.negated == excluded;
+                *took = *took || changes && rule.matcher.is(&path[..end]);
+                if *took && changes {
+                    excluded = !rule.negated;
+                    decided = Some(rule);
+                }
             }
         }
         decided

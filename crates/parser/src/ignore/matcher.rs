@@ -99,8 +99,19 @@ impl Matcher {
                 };
                 ends(path) || path.match_indices('/').any(|(at, _)| ends(&path[..at]))
             }
-            Matcher::Steps(steps) if steps.len() < 64 => short(steps, path),
-            Matcher::Steps(steps) => long(steps, path),
+            Matcher::Steps(steps) => run(steps, path, true),
+        }
+    }
+
+    /// Whether the path itself matches.
+    pub(super) fn is(&self, path: &str) -> bool {
+        match self {
+            Matcher::Exact(text) => path == text,
+            Matcher::Prefix(start) => path.starts_with(start.as_str()),
+            Matcher::Suffix(end) => {
+                path.ends_with(end.as_str()) || end.strip_prefix('/') == Some(path)
+            }
+            Matcher::Steps(steps) => run(steps, path, false),
         }
     }
 }
@@ -132,8 +143,16 @@ impl Step {
     }
 }
 
+/// Whether the path matches; with `folders`, or one that it lies in.
+fn run(steps: &[Step], path: &str, folders: bool) -> bool {
+    match steps.len() < 64 {
+        true => short(steps, path, folders),
+        false => long(steps, path, folders),
+    }
+}
+
 /// States as the bits of one word.
-fn short(steps: &[Step], path: &str) -> bool {
+fn short(steps: &[Step], path: &str, folders: bool) -> bool {
     let close = |mut states: u64| {
         for (i, step) in steps.iter().enumerate() {
             if states & (1 << i) != 0 && step.skips() > 0 {
@@ -144,7 +163,7 @@ fn short(steps: &[Step], path: &str) -> bool {
     };
     let mut states = close(1);
     for c in path.chars() {
-        if c == '/' && states & (1 << steps.len()) != 0 {
+        if folders && c == '/' && states & (1 << steps.len()) != 0 {
             return true; // the folder up to here
         }
         let mut next = 0;
@@ -165,7 +184,7 @@ fn short(steps: &[Step], path: &str) -> bool {
 }
 
 /// The same for patterns of any length.
-fn long(steps: &[Step], path: &str) -> bool {
+fn long(steps: &[Step], path: &str, folders: bool) -> bool {
     let close = |states: &mut Vec<bool>| {
         for (i, step) in steps.iter().enumerate() {
             if states[i] && step.skips() > 0 {
@@ -177,7 +196,7 @@ fn long(steps: &[Step], path: &str) -> bool {
     states[0] = true;
     close(&mut states);
     for c in path.chars() {
-        if c == '/' && states[steps.len()] {
+        if folders && c == '/' && states[steps.len()] {
             return true;
         }
         let mut next = vec![false; steps.len() + 1];

@@ -22,6 +22,11 @@ fn as_moby_decides() {
         ("docs\n!docs/keep", "docs/other", true),
         ("!docs/keep\ndocs", "docs/keep", true),
         ("*\n!src", "src/main.rs", false),
+        // What nothing had excluded, `!` did not take; it did what had been.
+        ("?/b\n!c", "c/b", true),
+        ("?\n?/b\n!c", "c/b", false),
+        ("?/b\n!c\n!c/b", "c/b", false),
+        ("?/[a-c]*\n![a-c]*", "c/a/b", true),
         ("*\n!src\nsrc/*.tmp", "src/a.tmp", true),
         ("*\n!src\nsrc/*.tmp", "src/a/b.tmp", false),
         ("! keep", "keep", false),

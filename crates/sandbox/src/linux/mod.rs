@@ -97,3 +97,10 @@ pub(crate) const DOORS: &[Door] = &[
         run: probe::run,
     },
 ];
+
+/// The first two numbers of a kernel's release: `6.1.0-56-amd64`.
+fn version(release: &str) -> (u32, u32) {
+    let numbers = release.split(['.', '-']);
+    let mut numbers = numbers.map(|part| part.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}

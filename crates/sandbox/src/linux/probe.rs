@@ -39,10 +39,7 @@ fn kernel() -> Finding {
     let found = rustix::system::uname();
     let release = found.release().to_string_lossy().into_owned();
     let text = format!("Linux {release} ({})", found.machine().to_string_lossy());
-    let mut numbers = release
-        .split(['.', '-'])
-        .map(|part| part.parse::<u32>().unwrap_or(0));
-    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    let version = super::version(&release);
     if version >= (5, 12) {
         return Finding::new("kernel", State::Ok, text).needed();
     }

@@ -164,11 +164,15 @@ impl Overlay {
     }
 
     fn mount_by_parts(&self) -> io::Result<OwnedFd> {
+        // Kernels that surely do not know how would complain in their log each time.
+        if super::version(&rustix::system::uname().release().to_string_lossy()) < (6, 5) {
+            return self.mount_by_text();
+        }
         let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
         match self.configure(context.as_fd()) {
             Ok(()) => {}
             Err(Step::Layer) => return self.mount_by_text(),
-            // Before 6.5 the kernel takes every name, and looks at them here.
+            // A kernel that takes every name, as those before 6.5 do, looks at them here.
             Err(Step::All(rustix::io::Errno::INVAL)) => {
                 let tried = self.mount_by_text();
                 return tried.map_err(|_| explained(context, rustix::io::Errno::INVAL));

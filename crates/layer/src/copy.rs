@@ -3,9 +3,10 @@
 //!
 //! The rules are BuildKit's: a folder's contents are copied, not the folder; links are followed in
 //! a source itself and on the way to the destination, not beneath them; a folder that is there
-//! already keeps its own metadata when it is the destination, and gets the source's when it is
-//! beneath it; a folder never replaces a file, nor a file a folder. Every folder above an entry is
-//! in the plan, with the metadata that it has in the root, so that the layer stands alone.
+//! already keeps its own owner and mode when it is the destination, and gets the source's when it is
+//! beneath it; the destination gets the source's time in either case; a folder never replaces a
+//! file, nor a file a folder. Every folder above an entry is in the plan, with the metadata that it
+//! has in the root, so that the layer stands alone.
 
 mod destination;
 mod mode;
@@ -198,7 +199,13 @@ impl<'a> Copy<'a, '_> {
         }
         if is_folder(tree, &found) {
             self.to.enter(&target)?;
-            return self.contents(source, &found.path, &target, &LayerPath::root());
+            self.contents(source, &found.path, &target, &LayerPath::root())?;
+            // The same in every build, as its contents are.
+            if let Some(entry) = found.entry.filter(|entry| !entry.path.is_root()) {
+                self.to
+                    .date(&target, source.time.unwrap_or(entry.meta.mtime));
+            }
+            return Ok(());
         }
         let name = source.path.name().unwrap_or_default();
         let target = match destination::says_folder(text) || self.to.is_dir(&target) {

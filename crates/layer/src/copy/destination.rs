@@ -198,6 +198,17 @@ impl<'r> Destination<'r> {
         Ok(())
     }
 
+    /// Gives a folder of the changes another time.
+    pub(super) fn date(&mut self, path: &LayerPath, time: Time) {
+        if let Some(folder) = self.changes.tree().get(path) {
+            let meta = Meta {
+                mtime: time,
+                ..folder.meta.clone()
+            };
+            self.changes.describe(path, meta);
+        }
+    }
+
     /// Puts a folder of a source, whose metadata counts.
     pub(super) fn folder(&mut self, folder: Entry) -> Result<(), Error> {
         self.parents(&folder.path)?;

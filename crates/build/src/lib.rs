@@ -37,7 +37,7 @@ pub use worker::{Bounds, Layer, Network, Step, StepIo, Worker};
 pub use kiln_durable as durable;
 pub use kiln_fetch as fetch;
 pub use kiln_frontend::{
-    Argument, Given, Lines, NamedContext, Outline, Target, Targets, without_passwords,
+    Argument, Given, Lines, NamedContext, Outline, Target, Targets, is_called, without_passwords,
 };
 pub use kiln_graph::{Cancel, Compression, Limits, Select};
 pub use kiln_image as image;

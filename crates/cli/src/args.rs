@@ -1,7 +1,7 @@
 //! The commands, and what is said of them in `--help`.
 
 mod container;
-mod switches;
+pub(crate) mod switches;
 
 use std::{ffi::OsString, process::ExitCode};
 

@@ -35,4 +35,5 @@ pub use passwords::without_passwords;
 pub use place::Lines;
 pub use suggest::nearest;
 pub use syntax::foreign;
+pub use target::is_called;
 pub use targets::{Target, Targets, targets};

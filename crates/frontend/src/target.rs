@@ -4,6 +4,11 @@ use kiln_parser::{Diagnostic, Dockerfile, Span, Stage};
 
 use crate::{Options, error, suggest::nearest};
 
+/// Whether a stage is the one that is called `wanted`, by its name in any case or by its number.
+pub fn is_called(wanted: &str, name: Option<&str>, number: usize) -> bool {
+    name.is_some_and(|name| name.eq_ignore_ascii_case(wanted)) || number.to_string() == wanted
+}
+
 /// The stage that is asked for: by name, else by number; without a wish, the last.
 pub(crate) fn find(file: &Dockerfile<'_>, options: &Options) -> Result<usize, Diagnostic> {
     let no_stages = || Diagnostic::error("no-stages", Span::default(), "the file has no stages");

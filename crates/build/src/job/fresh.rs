@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use kiln_frontend::{Lowered, Stage};
+use kiln_frontend::{Lowered, Stage, is_called};
 use kiln_graph::{Fresh, NodeId, Origin};
 
 use crate::Settings;
@@ -14,12 +14,9 @@ pub(super) fn fresh<'a>(settings: &Settings, lowered: impl Iterator<Item = &'a L
         return Fresh::Everything;
     }
     let wanted = |stage: &&Stage| {
-        let named = |name: &String| {
-            let own = stage.name.as_ref();
-            own.is_some_and(|own| own.eq_ignore_ascii_case(name))
-                || stage.index.to_string() == *name
-        };
-        settings.no_cache_stages.iter().any(named)
+        let own = stage.name.as_deref();
+        let mut named = settings.no_cache_stages.iter();
+        named.any(|name| is_called(name, own, stage.index))
     };
     let of_one = |lowered: &'a Lowered| {
         let stages = lowered.stages.iter().filter(wanted);

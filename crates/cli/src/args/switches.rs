@@ -57,7 +57,7 @@ pub(super) fn plain(root: &Command, words: Vec<OsString>) -> Vec<OsString> {
 /// The name of the switch in `--switch`, `--switch=BOOL` or `-s=BOOL`, and what it says.
 fn switch(command: &Command, text: &str) -> Option<(String, bool)> {
     let (name, on) = match text.split_once('=') {
-        Some((name, value)) => (name, bool(value)?),
+        Some((name, value)) => (name, boolean(value)?),
         None => (text, true),
     };
     let is = |arg: &&clap::Arg| {
@@ -78,8 +78,8 @@ fn optional(arg: &clap::Arg) -> bool {
     arg.get_num_args().is_some_and(|n| n.min_values() == 0)
 }
 
-/// As Go's flags read it.
-fn bool(text: &str) -> Option<bool> {
+/// Whether `text` says yes or no, as docker's programs, which are written in Go, read it.
+pub(crate) fn boolean(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),

@@ -14,6 +14,7 @@ use kiln_build::{
 
 use super::{Build, files};
 use crate::{
+    args::switches::boolean,
     failure::Failure,
     host::{self, Interrupt},
     pairs,
@@ -206,14 +207,11 @@ impl Build {
         let given = pairs::environment(&[], &self.build_args)?;
         let mut values = given.iter().rev().filter(|(name, _)| name == NAME);
         let value = values.next().and_then(|(_, value)| value.as_deref());
-        let keep_git_dir = match value.unwrap_or_default() {
-            "1" | "t" | "T" | "true" | "True" | "TRUE" => true,
-            "" | "0" | "f" | "F" | "false" | "False" | "FALSE" => false,
-            other => {
-                let what = format!("--build-arg: {NAME} is `{other}`");
-                return Err(Failure::new(what).hint("it is `1` or `0`").code(125));
-            }
-        };
+        let value = value.filter(|text| !text.is_empty()).unwrap_or("0");
+        let keep_git_dir = boolean(value).ok_or_else(|| {
+            let what = format!("--build-arg: {NAME} is `{value}`");
+            Failure::new(what).hint("it is `1` or `0`").code(125)
+        })?;
         Ok(Purpose::Context { keep_git_dir })
     }
 

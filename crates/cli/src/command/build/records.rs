@@ -2,7 +2,7 @@
 //! `--no-cache-filter`, `--pull`, `--reproducible`.
 
 use clap::Args;
-use kiln_build::{Request, targets};
+use kiln_build::{Request, is_called, targets};
 
 use crate::host;
 
@@ -41,11 +41,8 @@ fn tell(request: &Request) {
     // What is wrong with the file, the build says.
     let Ok(known) = targets(request) else { return };
     for name in &request.settings.no_cache_stages {
-        let is_named = known.targets.iter().enumerate().any(|(number, stage)| {
-            let own = stage.name.as_deref();
-            own.is_some_and(|own| own.eq_ignore_ascii_case(name)) || number.to_string() == *name
-        });
-        if !is_named {
+        let mut stages = known.targets.iter().enumerate();
+        if !stages.any(|(number, stage)| is_called(name, stage.name.as_deref(), number)) {
             host::say(&format!(
                 "note: --no-cache-filter: there is no stage `{name}`"
             ));

@@ -20,7 +20,7 @@ use super::{
     annotated,
     loading::{self, Stdout},
 };
-use crate::failure::Failure;
+use crate::{args::switches::boolean, failure::Failure};
 
 /// An output, and what it says of the layers themselves.
 pub(super) struct Output {
@@ -151,12 +151,11 @@ impl Options {
 
     /// A value that is true or false, as Go reads these.
     fn flag(&mut self, key: &str) -> Result<Option<bool>, String> {
-        match self.take(key).as_deref() {
-            None => Ok(None),
-            Some("1" | "t" | "T" | "true" | "TRUE" | "True") => Ok(Some(true)),
-            Some("0" | "f" | "F" | "false" | "FALSE" | "False") => Ok(Some(false)),
-            Some(other) => Err(format!("non-bool value for {key}: `{other}`")),
-        }
+        let Some(text) = self.take(key) else {
+            return Ok(None);
+        };
+        let value = boolean(&text).ok_or_else(|| format!("non-bool value for {key}: `{text}`"))?;
+        Ok(Some(value))
     }
 
     fn folder(&mut self, dest: &str) -> Result<Output, String> {
